@@ -1,0 +1,114 @@
+"""The command line: one verb, one file. Parses, makes one library call, renders. click lives here and nowhere else.
+
+The error boundary is `main`: each error of ours becomes one sentence, one hint and its exit code. Verbs
+load on use, so that `clipsearch --help` imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+
+import click
+
+from clipsearch import __version__
+from clipsearch.errors import ClipsearchError, Exit
+
+VERBS = {
+    "index": "index",
+    "search": "search",
+    "similar": "similar",
+    "zsl": "zsl",
+    "status": "status",
+    "errors": "errors",
+    "model": "model",
+}
+
+EPILOG = """\b
+Examples:
+  clipsearch index ~/Photos
+  clipsearch search kids in yellow raincoats
+  clipsearch search "beach + sunset - people" -k 5
+  clipsearch search --image holiday.jpg
+  clipsearch zsl ~/Photos/Inbox --labels receipt,screenshot,landscape
+
+\b
+Exit codes: 0 done, 1 nothing found, 2 usage, 3 library, 4 model, 5 system, 130 interrupted.
+"""
+
+
+class LazyGroup(click.Group):
+    """Imports a verb's module when the verb is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"clipsearch.cli.{VERBS[cmd_name]}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            did = f' Did you mean "{near[0]}"?' if near else ""
+            raise click.UsageError(f'There is no command "{args[0]}".{did} See: clipsearch --help')
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="clipsearch")
+@click.option("--library", metavar="DIR", help="The library to use; also CLIPSEARCH_LIBRARY.")
+@click.pass_context
+def cli(ctx: click.Context, library: str | None) -> None:
+    """Find photos by describing them, on your own machine, offline."""
+    ctx.obj = library
+
+
+def main() -> None:
+    """Runs the program and ends the process with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of one call; errors are told on stderr, one sentence and one hint."""
+    try:
+        code = cli.main(arguments, prog_name="clipsearch", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or Exit.DONE)
+    except click.UsageError as error:
+        _tell(error.format_message().rstrip("."), f"{_command_path(error)} --help")
+        return Exit.USAGE
+    except click.ClickException as error:
+        _tell(error.format_message(), "clipsearch --help")
+        return Exit.USAGE
+    except ClipsearchError as error:
+        _tell(error.message, error.hint)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + getattr(signal, "SIGPIPE", 13)
+    except OSError as error:
+        _tell(
+            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}",
+            "Check the disk and its permissions.",
+        )
+        return Exit.SYSTEM
+
+
+def _command_path(error: click.UsageError) -> str:
+    return error.ctx.command_path if error.ctx else "clipsearch"
+
+
+def _tell(message: str, hint: str) -> None:
+    sys.stderr.write(f"clipsearch: {message}\nhint: {hint}\n")

@@ -1,0 +1,31 @@
+"""`clipsearch errors`: the files that are not in the results, and why."""
+
+from __future__ import annotations
+
+import click
+
+from clipsearch.cli import output
+from clipsearch.cli.options import library_option, opened
+from clipsearch.errors import Exit
+
+
+@click.command(
+    "errors", epilog="\b\nThey are tried again when the file changes, or with a clipsearch that may read it."
+)
+@click.option("--json", "as_json", is_flag=True, help="An array of {path, reason, attempts}.")
+@library_option
+@click.pass_context
+def command(context: click.Context, as_json: bool, library: str | None) -> int:
+    """List files that could not be read, with the reason."""
+    with opened(context, library) as opened_library:
+        failures = opened_library.failures()
+    if as_json:
+        output.write_json(
+            [{**output.path_fields(one.path), "reason": one.reason, "attempts": one.attempts} for one in failures]
+        )
+    else:
+        for one in failures:
+            click.echo(f"{output.shown(one.path)}: {output.printable(one.reason)}")
+        if not failures:
+            output.narrate("Every file could be read.")
+    return Exit.DONE

@@ -1,0 +1,90 @@
+"""`clipsearch index`: makes the library equal to the folders. Ctrl-C finishes the batch; again, it leaves at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from clipsearch.cli.options import backend_option, library_option, opened
+from clipsearch.cli.progress import reporter
+from clipsearch.errors import Exit
+from clipsearch.types import Summary
+
+EPILOG = """\b
+Excluded by default: hidden names, @eaDir, trash folders, what a .clipsearchignore
+file (in .gitignore syntax) names. Photos are only ever read.
+
+\b
+Examples:
+  clipsearch index ~/Photos /media/nas/scans
+  clipsearch index ~/Photos --exclude "drafts/" --exclude "*.gif"
+  clipsearch index                     brings all known folders up to date
+"""
+
+
+@click.command("index", epilog=EPILOG)
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option(
+    "--exclude", multiple=True, metavar="PATTERN", help="Leave out, in .gitignore syntax; remembered for the folder."
+)
+@click.option("--model", metavar="NAME", help="The model to encode with; changing it encodes the whole library again.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that decode photos; by default one a core.")
+@click.option(
+    "--progress", type=click.Choice(["auto", "json", "none"]), default="auto", show_default=True, help="How to report."
+)
+@click.option("--strict", is_flag=True, help="End with 1 when a file could not be read.")
+@backend_option
+@library_option
+@click.pass_context
+def command(
+    context: click.Context,
+    folders: tuple[Path, ...],
+    exclude: tuple[str, ...],
+    model: str | None,
+    workers: int | None,
+    progress: str,
+    strict: bool,
+    backend: str,
+    library: str | None,
+) -> int:
+    """Index photo folders, so that they can be searched."""
+    summary = Summary()
+    with (
+        opened(context, library, backend) as opened_library,
+        _interruptible() as interrupted,
+        reporter(progress) as report,
+    ):
+        for event in opened_library.update(
+            folders, model=model, exclude=exclude, workers=workers, stop=lambda: bool(interrupted)
+        ):
+            report(event)
+            if isinstance(event, Summary):
+                summary = event
+    if summary.interrupted:
+        return Exit.INTERRUPTED
+    if folders and len(summary.offline) == len(folders) and not summary.unchanged and not summary.indexed:
+        return Exit.SYSTEM
+    return Exit.NOTHING_FOUND if strict and summary.failed else Exit.DONE
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """The first Ctrl-C (or SIGTERM) fills the list; the second raises KeyboardInterrupt at once, which is safe too."""
+    received: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,55 @@
+"""`clipsearch model list`: which models are here, what they are worth and what one must know of them."""
+
+from __future__ import annotations
+
+import click
+
+from clipsearch.cli import output
+from clipsearch.cli.options import chosen_paths
+from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.store import DEFAULT_MODEL, available_models
+from clipsearch.errors import Exit
+
+
+@click.group("model")
+def command() -> None:
+    """Show the models that turn photos and words into vectors."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+@click.pass_context
+def model_list(context: click.Context, as_json: bool) -> int:
+    """List the models on this machine."""
+    paths = chosen_paths(context, None)
+    cards = available_models(paths.models)
+    if as_json:
+        output.write_json([_fields(card) for card in cards])
+        return Exit.DONE
+    for card in cards:
+        click.echo(f"{card.name} {card.version}  ({card.dim} dimensions, {card.licence})")
+        click.echo(f"  {card.summary}")
+        for name, value in card.measured.items():
+            click.echo(f"  {name}: {value}")
+        if card.caution:
+            click.echo(f"  Caution: {card.caution}")
+    if [card.name for card in cards] == [DEFAULT_MODEL]:
+        click.echo(
+            "\nThe starter is a small model to begin with; a CLIP model finds much more. Put its folder (card.toml, two\n"
+            f"ONNX towers, tokenizer) into {paths.models} and run: clipsearch index --model NAME\n"
+            "A command that downloads one, clipsearch model pull NAME, is not part of this version."
+        )
+    return Exit.DONE
+
+
+def _fields(card: ModelCard) -> dict[str, object]:
+    return {
+        "name": card.name,
+        "version": card.version,
+        "summary": card.summary,
+        "licence": card.licence,
+        "caution": card.caution,
+        "dim": card.dim,
+        "measured": card.measured,
+        "folder": str(card.folder),
+    }

@@ -1,0 +1,43 @@
+"""Options that several verbs share, and the library that they open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from clipsearch.config import Paths, resolved_paths
+from clipsearch.library import Library
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+BACKENDS = ("auto", "onnxruntime", "openvino")
+
+
+def library_option(function: Function) -> Function:
+    """`--library` after the verb too: it wins over the one before."""
+    return click.option("--library", metavar="DIR", help="The library to use; also CLIPSEARCH_LIBRARY.")(function)
+
+
+def backend_option(function: Function) -> Function:
+    return click.option(
+        "--backend",
+        type=click.Choice(BACKENDS),
+        default="auto",
+        show_default=True,
+        help="The runtime for the model. A named one is a demand: it never falls back.",
+    )(function)
+
+
+def json_options(function: Function) -> Function:
+    function = click.option("--ndjson", is_flag=True, help="One JSON object a line.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="One JSON array, exact and complete.")(function)
+
+
+def chosen_paths(context: click.Context, library: str | None) -> Paths:
+    return resolved_paths(library or context.obj)
+
+
+def opened(context: click.Context, library: str | None, backend: str = "auto") -> Library:
+    return Library(chosen_paths(context, library), backend=backend)

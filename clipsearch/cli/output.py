@@ -1,0 +1,102 @@
+"""How answers look: tables on a terminal, exact bytes in a pipe, JSON. stdout is data, stderr is narration.
+
+File names are escaped on a terminal only (control and bidirectional characters can hide or forge text);
+in a pipe they are the bytes of the disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def narrate(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def shown(path: bytes) -> str:
+    """A path for a person's eyes: nothing in it moves the cursor, turns the direction or is not text."""
+    return printable(path.decode("utf-8", "backslashreplace"))
+
+
+def printable(text: str) -> str:
+    return "".join(
+        _escaped(c) if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in _BIDI else c for c in text
+    )
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def path_fields(path: bytes) -> dict[str, str]:
+    """`path`, and `path_b64` when the name is not UTF-8 and `path` alone could not be turned back."""
+    try:
+        return {"path": path.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"path": path.decode("utf-8", "backslashreplace"), "path_b64": base64.b64encode(path).decode()}
+
+
+def write_json(rows: object) -> None:
+    sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_ndjson(rows: Iterable[dict[str, Any]]) -> None:
+    for row in rows:
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+
+def write_paths(paths: Iterable[bytes], *, end: bytes = b"\n") -> None:
+    for path in paths:
+        sys.stdout.buffer.write(path + end)
+    sys.stdout.buffer.flush()
+
+
+def width() -> int:
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+def fitted(text: str, columns: int) -> str:
+    """`text` in at most `columns`; a long path loses its middle, for its end names the file."""
+    if cells(text) <= columns or columns < 8:
+        return text
+    head, tail = columns // 3, columns - columns // 3 - 1
+    return text[:head] + "…" + text[len(text) - tail :]
+
+
+def cells(text: str) -> int:
+    """Columns of a terminal that the text takes: wide East Asian characters take two, combining ones none."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def padded(text: str, columns: int) -> str:
+    return text + " " * max(0, columns - cells(text))
+
+
+def common_folder(paths: Sequence[bytes]) -> bytes:
+    """The folder that all paths share, named once above a table; empty when cutting it would say nothing."""
+    if len(paths) < 2:
+        return b""
+    common = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return common if common not in (b"", b"/") else b""
+
+
+def dim(text: str) -> str:
+    """Unimportant text, on terminals that show it (https://no-color.org)."""
+    if "NO_COLOR" in os.environ or not is_terminal():
+        return text
+    return f"\x1b[2m{text}\x1b[0m"

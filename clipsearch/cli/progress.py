@@ -1,0 +1,175 @@
+"""Events of an index run as a progress line, as NDJSON, or as plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clipsearch.cli.output import narrate, path_fields, shown
+from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Unlisted
+
+_PLAIN_EVERY_S = 10.0
+
+Report = Callable[[Event], None]
+
+
+@contextmanager
+def reporter(kind: str) -> Iterator[Report]:
+    """The way to report: `json` on stdout; `auto` is a live line on a terminal, a line every ten seconds elsewhere."""
+    if kind == "json":
+        yield _report_json
+    elif kind == "none":
+        yield _report_end
+    elif sys.stderr.isatty():
+        with _live() as report:
+            yield report
+    else:
+        yield _plain()
+
+
+def _report_json(event: Event) -> None:
+    sys.stdout.write(json.dumps(_fields(event), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _fields(event: Event) -> dict[str, object]:
+    match event:
+        case Scanning():
+            return {"event": "scanning", **path_fields(event.root)}
+        case Planned():
+            return {
+                "event": "planned", **path_fields(event.root), "files": event.files, "unchanged": event.unchanged,
+                "fresh": event.fresh, "moved": event.moved, "gone": event.gone,
+            }  # fmt: skip
+        case Unlisted():
+            return {"event": "unlisted", **path_fields(event.path), "reason": event.reason}
+        case Advanced():
+            waiting = path_fields(event.waiting_for)["path"] if event.waiting_for else None
+            return {
+                "event": "advanced",
+                "done": event.done,
+                "total": event.total,
+                "failed": event.failed,
+                "waiting_for": waiting,
+            }
+        case Summary():
+            return {
+                "event": "stopped" if event.interrupted else "done", "indexed": event.indexed,
+                "unchanged": event.unchanged, "moved": event.moved, "removed": event.removed, "failed": event.failed,
+                "seconds": event.seconds, "duplicates": event.duplicates,
+            }  # fmt: skip
+
+
+def _report_end(event: Event) -> None:
+    if isinstance(event, (Unlisted, Summary)):
+        _report_line(event)
+
+
+def _report_line(event: Event) -> None:
+    """What is worth a line of its own."""
+    match event:
+        case Planned():
+            if not event.files and not event.gone:
+                narrate(
+                    f"{shown(event.root)} holds no photos that clipsearch knows by their names (.jpg, .png, .webp, …)."
+                )
+                return
+            counts = [
+                (event.unchanged, "known"),
+                (event.fresh, "to read"),
+                (event.moved, "moved"),
+                (event.gone, "gone"),
+            ]
+            told = " · ".join(f"{number:,} {word}" for number, word in counts if number)
+            narrate(f"{_short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
+        case Unlisted():
+            narrate(
+                f"clipsearch: {shown(event.path)} cannot be listed ({event.reason}); what is known of it stays searchable"
+            )
+        case Summary():
+            narrate(_summary(event))
+        case _:
+            pass
+
+
+def _summary(summary: Summary) -> str:
+    if summary.interrupted:
+        return f"Stopped after {summary.indexed:,} photos; all of them are searchable. Run the same command to go on."
+    parts = [f"{summary.indexed:,} indexed"]
+    parts += [f"{summary.unchanged:,} unchanged"] if summary.unchanged else []
+    parts += [f"{summary.moved:,} moved"] if summary.moved else []
+    parts += [f"{summary.removed:,} removed"] if summary.removed else []
+    parts += [f"{summary.duplicates:,} duplicates linked"] if summary.duplicates else []
+    parts += [f"{summary.failed:,} not readable (clipsearch errors)"] if summary.failed else []
+    return f"Done in {_duration(summary.seconds)}: {', '.join(parts)}."
+
+
+def _plain() -> Report:
+    last = time.monotonic()
+
+    def report(event: Event) -> None:
+        nonlocal last
+        if isinstance(event, Advanced):
+            if time.monotonic() - last >= _PLAIN_EVERY_S:
+                last = time.monotonic()
+                narrate(f"{event.done:,} / {event.total:,}")
+        else:
+            _report_line(event)
+
+    return report
+
+
+@contextmanager
+def _live() -> Iterator[Report]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn(" encoding"), BarColumn(bar_width=24), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"), TextColumn("[dim]{task.fields[waiting]}", markup=True),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, refresh_per_second=8) as progress:
+        task = progress.add_task("encode", total=None, visible=False, rate="", waiting="")
+        started = time.monotonic()
+
+        def report(event: Event) -> None:
+            nonlocal started
+            if not isinstance(event, Advanced):
+                if isinstance(event, Planned):
+                    started = time.monotonic()
+                _report_line_above(progress, event)
+                return
+            elapsed = time.monotonic() - started
+            rate = event.done / elapsed if elapsed else 0.0
+            left = f" · {_duration((event.total - event.done) / rate)} left" if rate else ""
+            # Escaped for the terminal, and for rich, which reads [brackets] as markup.
+            waiting = shown(event.waiting_for).replace("[", r"\[")[-40:] if event.waiting_for else ""
+            progress.update(
+                task, completed=event.done, total=event.total, visible=True, waiting=waiting,
+                rate=f"{rate:.0f} photos/s{left}" if rate else "",
+            )  # fmt: skip
+
+        yield report
+
+
+def _report_line_above(progress: object, event: Event) -> None:
+    # rich redirects stderr while its line is up, so that other lines go above it.
+    _report_line(event)
+
+
+def _short(path: bytes) -> str:
+    home = str(Path.home())
+    text = shown(path)
+    return "~" + text[len(home) :] if text.startswith(home + "/") else text
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,47 @@
+"""`clipsearch similar`: photos like one photo, from its stored vector when it is indexed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clipsearch.cli.options import backend_option, json_options, library_option, opened
+from clipsearch.cli.search import render
+from clipsearch.errors import Exit
+
+EPILOG = """\b
+A photo of the library is its own nearest one and comes first.
+
+\b
+Examples:
+  clipsearch similar ~/Photos/2019/cat.jpg
+  clipsearch similar cat.jpg -k 5 --json
+"""
+
+
+@click.command("similar", epilog=EPILOG)
+@click.argument("photo", type=click.Path(path_type=Path))
+@click.option("-k", "count", type=click.IntRange(1), default=20, show_default=True, help="How many photos.")
+@click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
+@click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
+@json_options
+@backend_option
+@library_option
+@click.pass_context
+def command(
+    context: click.Context,
+    photo: Path,
+    count: int,
+    under: Path | None,
+    null: bool,
+    as_json: bool,
+    ndjson: bool,
+    backend: str,
+    library: str | None,
+) -> int:
+    """Find photos that look like PHOTO."""
+    with opened(context, library, backend) as opened_library:
+        answer = opened_library.similar(photo, k=count, under=under)
+    render(answer, as_json=as_json, ndjson=ndjson, null=null)
+    return Exit.DONE if answer.hits else Exit.NOTHING_FOUND

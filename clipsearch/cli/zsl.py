@@ -1,0 +1,99 @@
+"""`clipsearch zsl`: which of these labels fits each photo (zero-shot labelling)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clipsearch.cli import output
+from clipsearch.cli.options import backend_option, json_options, library_option, opened
+from clipsearch.errors import Exit, UsageError
+from clipsearch.types import FailedFile, Labelled
+
+EPILOG = """\b
+The labels share 100 %, so name an alternative for what fits none: --labels cat,dog,"something else"
+
+\b
+Examples:
+  clipsearch zsl ~/Photos/Inbox --labels receipt,screenshot,"a photo of people",landscape
+  clipsearch zsl party.jpg --labels-file labels.txt --json
+  clipsearch zsl ~/Photos --labels cat,dog --template "a photo of a {}." --template "a drawing of a {}."
+"""
+
+
+@click.command("zsl", epilog=EPILOG)
+@click.argument("targets", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
+@click.option("--labels-file", type=click.Path(path_type=Path), metavar="FILE", help="One label a line; - reads stdin.")
+@click.option("--template", "templates", multiple=True, help="A sentence with {} for the label; several are averaged.")
+@json_options
+@backend_option
+@library_option
+@click.pass_context
+def command(
+    context: click.Context,
+    targets: tuple[Path, ...],
+    labels: str | None,
+    labels_file: Path | None,
+    templates: tuple[str, ...],
+    as_json: bool,
+    ndjson: bool,
+    backend: str,
+    library: str | None,
+) -> int:
+    """Label photos with words of your own."""
+    names = _labels(labels, labels_file)
+    with opened(context, library, backend) as opened_library:
+        labelled = opened_library.classify(targets, names, templates=templates)
+        found: list[Labelled] = []
+        failed = 0
+        for result in labelled:
+            if isinstance(result, FailedFile):
+                failed += 1
+                output.narrate(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
+            elif as_json:
+                found.append(result)
+            elif ndjson:
+                output.write_ndjson([_fields(result)])
+                found.append(result)
+            else:
+                _line(result)
+                found.append(result)
+    if as_json:
+        output.write_json([_fields(result) for result in found])
+    if not found:
+        return Exit.SYSTEM if failed else Exit.NOTHING_FOUND
+    return Exit.DONE
+
+
+def _labels(labels: str | None, labels_file: Path | None) -> list[str]:
+    names = labels.split(",") if labels is not None else []
+    if labels_file is not None:
+        try:
+            with click.open_file(str(labels_file), encoding="utf-8") as lines:
+                names += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{labels_file} cannot be read: {error}", "Write one label a line, in UTF-8.") from error
+    return names
+
+
+def _fields(result: Labelled) -> dict[str, Any]:
+    return {
+        **output.path_fields(result.path),
+        "labels": [
+            {"label": one.label, "probability": round(one.probability, 6), "score": round(one.score, 6)}
+            for one in result.labels
+        ],
+    }
+
+
+def _line(result: Labelled) -> None:
+    parts = [f"{output.printable(one.label)} {one.probability:.0%}" for one in result.labels[:3]]
+    room = max(20, output.width() - 60)
+    name = (
+        output.shown(result.path) if output.is_terminal() else output.printable(output.path_fields(result.path)["path"])
+    )
+    name = output.fitted(name, room) if output.is_terminal() else name
+    click.echo(f"{output.padded(name, room)}  {parts[0]:<24}{output.dim('  '.join(parts[1:]))}")

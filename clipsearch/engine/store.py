@@ -1,0 +1,41 @@
+"""Where models lie: the starter inside the package, one folder each in the models folder, or a folder by its path."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from clipsearch.engine.cards import CARD, ModelCard, read_card
+from clipsearch.errors import ModelError
+
+STARTER_FOLDER = Path(__file__).parent.parent / "starter"
+DEFAULT_MODEL = "starter"
+
+
+def available_models(models: Path) -> list[ModelCard]:
+    """The starter first, then what lies in the models folder, by name."""
+    folders = sorted(path.parent for path in models.glob(f"*/{CARD}"))
+    return [read_card(STARTER_FOLDER), *(read_card(folder) for folder in folders)]
+
+
+def find_model(name: str, models: Path) -> ModelCard:
+    """The model of this name, or in this folder. Raises ModelError that suggests the nearest name."""
+    if name == DEFAULT_MODEL:
+        return read_card(STARTER_FOLDER)
+    for folder in (models / name, Path(name).expanduser()):
+        if (folder / CARD).is_file():
+            return read_card(folder)
+    names = [card.name for card in available_models(models)]
+    near = difflib.get_close_matches(name, names, n=1)
+    suggestion = f' Did you mean "{near[0]}"?' if near else ""
+    raise ModelError(
+        f'There is no model "{name}".{suggestion} Installed: {", ".join(names)}.',
+        "See them with: clipsearch model list",
+    )
+
+
+def model_handle(card: ModelCard, models: Path) -> str:
+    """What `find_model` finds this model by again: its name, or its folder when it lies elsewhere."""
+    if card.folder == STARTER_FOLDER:
+        return DEFAULT_MODEL
+    return card.folder.name if card.folder.parent == models else str(card.folder.absolute())

@@ -1,0 +1,156 @@
+"""A card and a backend make a tower: pixels or texts in, unit vectors out. The two towers load separately.
+
+Inputs are bound by what the graph says (rank and type), not by name, since exporters name them freely
+(MODELS section 1). Vectors are made unit here whatever the graph does, and checked: NaN, zero and
+wrong shapes never leave this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.engine.backends import AUTO, Port, Session, open_session
+from clipsearch.engine.cards import ModelCard, TowerFile
+from clipsearch.engine.preprocess import Preprocess
+from clipsearch.engine.tokenize import TextTokenizer
+from clipsearch.errors import ModelError
+from clipsearch.types import SpaceIdentity
+
+IMAGE_BATCH = 16  # images a run; on 2 cores the starter gains nothing beyond
+TEXT_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TextVectors:
+    vectors: NDArray[np.float32]  # (texts, dim), unit rows
+    truncated: NDArray[np.bool_]  # the model read only the beginning of this text
+
+
+class ImageTower:
+    """Satisfies types.Encoder."""
+
+    def __init__(self, card: ModelCard, backend: str = AUTO, *, threads: int | None = None) -> None:
+        self._card = card
+        self._session = _verified_session(card.folder, card.reference.image, backend, threads)
+        self._input = _only(self._session.inputs, "image", lambda port: len(port.shape) == 4, card)
+        self._output = _embedding_output(self._session, card)
+        self._preprocess = Preprocess(card.image)
+
+    @property
+    def space(self) -> SpaceIdentity:
+        return SpaceIdentity(self._card.image_fingerprint, self._card.name, self._card.dim)
+
+    @property
+    def variant(self) -> str:
+        return f"{self._card.reference.name}/{self._session.device}"
+
+    @property
+    def prepare(self) -> Preprocess:
+        return self._preprocess
+
+    @property
+    def batch_size(self) -> int:
+        return self._input.shape[0] or IMAGE_BATCH
+
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (n, s, s, 3) as `prepare` makes them -> float32 (n, dim), unit rows. Raises ModelError."""
+        tensor = self._preprocess.tensor(pixels).astype(self._input.dtype)
+        parts = [
+            self._session.run({self._input.name: batch}, self._output)[:count]
+            for batch, count in _batches(tensor, self.batch_size, fixed=self._input.shape[0] is not None)
+        ]
+        return unit_vectors(np.concatenate(parts), self._card)
+
+
+class TextTower:
+    def __init__(self, card: ModelCard, backend: str = AUTO, *, threads: int | None = None) -> None:
+        self._card = card
+        self._session = _verified_session(card.folder, card.reference.text, backend, threads)
+        self._ids = _only(self._session.inputs, "token ids", lambda port: not _is_mask(port), card)
+        self._mask = next(filter(_is_mask, self._session.inputs), None)
+        self._output = _embedding_output(self._session, card)
+        self._tokenizer = TextTokenizer(card.folder, card.text)
+
+    def encode(self, texts: list[str]) -> TextVectors:
+        """Unit vectors of the texts. Raises ModelError."""
+        vectors, truncated = [], []
+        fixed = self._ids.shape[0]
+        for start in range(0, len(texts), fixed or TEXT_BATCH):
+            tokens = self._tokenizer.encode(texts[start : start + (fixed or TEXT_BATCH)], length=self._ids.shape[1])
+            feeds = {self._ids.name: tokens.ids.astype(self._ids.dtype)}
+            if self._mask is not None:
+                feeds[self._mask.name] = tokens.mask.astype(self._mask.dtype)
+            count = len(tokens.ids)
+            if fixed:
+                feeds = {name: _padded(array, fixed) for name, array in feeds.items()}
+            vectors.append(self._session.run(feeds, self._output)[:count])
+            truncated.append(tokens.truncated)
+        return TextVectors(unit_vectors(np.concatenate(vectors), self._card), np.concatenate(truncated))
+
+
+def unit_vectors(raw: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
+    """Rows divided by their length. Raises ModelError for a wrong width, NaN, infinity or a zero row."""
+    if raw.ndim != 2 or raw.shape[1] != card.dim:
+        raise ModelError(
+            f"{card.name} gave vectors of shape {raw.shape}, its card says {card.dim} dimensions.",
+            "Fetch the model again.",
+        )
+    lengths = np.linalg.norm(raw.astype(np.float64), axis=1, keepdims=True)
+    if not np.isfinite(lengths).all() or (lengths < 1e-6).any():
+        raise ModelError(
+            f"{card.name} gave a vector that is zero or not a number; nothing of this batch was stored.",
+            "Try another backend with --backend, and report this processor.",
+        )
+    return np.asarray(raw / lengths, np.float32)
+
+
+def _verified_session(folder: Path, tower: TowerFile, backend: str, threads: int | None) -> Session:
+    path = folder / tower.file
+    try:
+        with path.open("rb") as handle:
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}).", "Fetch the model again.") from error
+    if digest != tower.sha256:
+        raise ModelError(
+            f"{path} does not match its card (expected {tower.sha256[:12]}…, got {digest[:12]}…); it was not used.",
+            "Fetch the model again.",
+        )
+    return open_session(path, backend, threads=threads)
+
+
+def _embedding_output(session: Session, card: ModelCard) -> str:
+    """The output of rank 2 whose width is the card's, or may be."""
+    return _only(
+        session.outputs, "embedding", lambda port: len(port.shape) == 2 and port.shape[1] in (None, card.dim), card
+    ).name
+
+
+def _is_mask(port: Port) -> bool:
+    return "mask" in port.name
+
+
+def _only(ports: tuple[Port, ...], role: str, fits: Callable[[Port], bool], card: ModelCard) -> Port:
+    found = [port for port in ports if fits(port)]
+    if len(found) != 1:
+        names = ", ".join(f"{port.name}{list(port.shape)}" for port in ports)
+        raise ModelError(
+            f"{card.name}: {len(found)} of the graph's ports could be the {role} ({names}).", "Mend or fetch the model."
+        )
+    return found[0]
+
+
+def _batches(tensor: NDArray[np.generic], size: int, *, fixed: bool) -> list[tuple[NDArray[np.generic], int]]:
+    parts = [tensor[start : start + size] for start in range(0, len(tensor), size)]
+    return [(_padded(part, size) if fixed else part, len(part)) for part in parts]
+
+
+def _padded(batch: NDArray[np.generic], size: int) -> NDArray[np.generic]:
+    """Repeats the last row up to `size`: a graph with a fixed batch reads full ones only."""
+    return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])

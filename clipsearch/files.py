@@ -1,0 +1,122 @@
+"""Durable files: atomic replace, the writer's lock, what kind of disk this is.
+
+The only durability code outside SQLite. Knows nothing of photos, vectors or libraries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from clipsearch.errors import LibraryError
+
+NETWORK_FILESYSTEMS = frozenset(
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afpfs",
+        "fuse.sshfs",
+        "fuse.rclone",
+        "davfs",
+        "fuse.davfs2",
+        "ceph",
+        "glusterfs",
+        "fuse.glusterfs",
+    ]
+)
+
+
+def sync_file(path: Path) -> None:
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename or a new name in `folder` durable; a no-op where folders cannot be opened (Windows)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Gives a complete file its final name: sync, rename, sync the folder, in this order.
+
+    After a crash at any point `final` is absent, the old file, or the whole new one.
+    """
+    sync_file(temporary)
+    temporary.replace(final)
+    sync_folder(final.parent)
+
+
+@contextlib.contextmanager
+def writer_lock(path: Path, purpose: str) -> Iterator[None]:
+    """Holds the one writer's lock; the operating system releases it when the process dies.
+
+    Raises LibraryError at once when another process holds it, naming that process and its purpose.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not _try_lock(descriptor):
+            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip() or "another process"
+            raise LibraryError(
+                f"The library {path.parent} is being written by {holder}.",
+                "Wait for it to finish; searching works meanwhile.",
+            )
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} ({purpose})\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    # flock, not fcntl.lockf: a POSIX record lock is lost when any descriptor of the file is closed.
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        try:
+            # Far behind the text, so that the holder's name stays readable.
+            os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]  # exists on Windows only
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
+    """The type of the network file system that holds `path`, or None for a local one.
+
+    Where the table of mounts cannot be read (not Linux) the answer is None: SQLite will say itself if it cannot lock.
+    """
+    try:
+        table = mounts.read_text("utf-8", "replace")
+    except OSError:
+        return None
+    target = path.resolve()
+    best, kind = -1, ""
+    for line in table.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        # The kernel writes a space in a mount point as \040 (see getmntent(3)).
+        point = Path(fields[1].encode().decode("unicode_escape"))
+        if target.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), fields[2]
+    return kind if kind in NETWORK_FILESYSTEMS else None

@@ -1,0 +1,584 @@
+"""catalog.db: the only SQL. Roots, files, photos, spaces, vectors, checkpoints; each statement under a named method.
+
+One `Catalog` is one connection: a writer (under the writer's lock, see files.py) or a reader.
+Knows nothing of walking, decoding, encoding or USearch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.errors import ClipsearchError, LibraryError, SystemFault
+from clipsearch.index import schema
+from clipsearch.types import FailedFile, Metadata, RootStatus, SpaceIdentity, Stamp
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+SEPARATOR = os.sep.encode()
+CHUNK_ROWS = 4096  # rows of a vector scan held at once: 4 MiB at 512 dimensions
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    id: int
+    path: bytes
+    is_file: bool
+    exclude: tuple[str, ...]
+    device: str | None
+
+    @property
+    def base(self) -> bytes:
+        """The folder that the `folder` of its files is relative to."""
+        return base_of(self.path, is_file=self.is_file)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file row as `plan` needs it."""
+
+    id: int
+    stamp: Stamp
+    photo_id: int | None
+    embedded: bool  # its photo has a vector in the space asked about
+    failed_by: str | None  # the decoder that could not read it
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    id: int
+    identity: SpaceIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    generation: int
+    file: str
+    rows: int
+    max_seq: int
+    bytes: int
+    sha256: str
+    parameters: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRow:
+    id: int
+    paths: tuple[bytes, ...]
+    width: int
+    height: int
+    taken_at: str | None
+    offline: bool
+
+
+class Catalog:
+    """One connection to catalog.db; use it as a context manager, from one thread."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, begin: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._begin = begin
+
+    @classmethod
+    def open_writer(cls, path: Path) -> Catalog:
+        """Opens for writing, creates and migrates as needed. The caller holds the writer's lock.
+
+        Raises LibraryError for a newer or damaged library, SystemFault when the disk refuses.
+        """
+        with storage_errors(path):
+            connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+            catalog = cls(connection, path, "BEGIN IMMEDIATE")
+            try:
+                catalog._check_version()
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")  # a commit survives power loss
+                connection.execute("PRAGMA foreign_keys = ON")
+                schema.migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return catalog
+
+    @classmethod
+    def open_reader(cls, path: Path) -> Catalog:
+        """Opens for reading; never blocks a writer and never writes, not even on a read-only disk."""
+        with storage_errors(path):
+            if not path.exists():
+                raise LibraryError(
+                    f"There is no library in {path.parent} yet.",
+                    "Index a folder first: clipsearch index ~/Photos",
+                )
+            uri = path.absolute().as_uri() + "?mode=ro"
+            wal = path.with_name(path.name + "-wal")
+            if not os.access(path.parent, os.W_OK) and not wal.exists():
+                # WAL needs its side files; on a read-only disk nobody can be writing, so none are needed.
+                uri += "&immutable=1"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
+            catalog = cls(connection, path, "BEGIN")
+            try:
+                version = catalog._check_version()
+                if version < schema.VERSION:
+                    raise LibraryError(
+                        f"The library {path.parent} was made by an older clipsearch.",
+                        "Bring it up to date: clipsearch index",
+                    )
+            except BaseException:
+                connection.close()
+                raise
+            return catalog
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing; also holds one snapshot for several reads of a reader."""
+        with storage_errors(self._path):
+            self._connection.execute(self._begin)
+            try:
+                yield
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    # -- roots ------------------------------------------------------------------------------------
+
+    def roots(self) -> list[Root]:
+        rows = self._all("SELECT id, path, is_file, exclude, device FROM root ORDER BY id")
+        return [
+            Root(i, path, bool(is_file), tuple(json.loads(exclude)), device)
+            for i, path, is_file, exclude, device in rows
+        ]
+
+    def add_root(self, path: bytes, *, is_file: bool) -> None:
+        self._run(
+            "INSERT INTO root (path, base, is_file, checked_at) VALUES (?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
+            (path, _without_slash(base_of(path, is_file=is_file)), is_file, _now()),
+        )
+
+    def set_exclude(self, root_id: int, patterns: Sequence[str]) -> None:
+        self._run("UPDATE root SET exclude = ? WHERE id = ?", (json.dumps(list(patterns)), root_id))
+
+    def mark_root(self, root_id: int, *, online: bool, device: str | None) -> None:
+        self._run(
+            "UPDATE root SET online = ?, device = coalesce(?, device), checked_at = ? WHERE id = ?",
+            (online, device, _now(), root_id),
+        )
+
+    def absorb_root(self, child: Root, parent: Root) -> None:
+        """Hands the files of a root that lies inside another to that one, so that no path is listed twice."""
+        below = os.path.relpath(child.base, parent.base)
+        prefix = b"" if below == b"." else below
+        with self.transaction():
+            self._run(
+                """
+                UPDATE OR REPLACE file SET root_id = :parent,
+                       folder = CASE WHEN :prefix = x'' THEN folder
+                                     WHEN folder = x'' THEN :prefix
+                                     ELSE CAST(:prefix || :slash || folder AS BLOB) END
+                WHERE root_id = :child
+                """,
+                {"parent": parent.id, "prefix": prefix, "slash": os.sep.encode(), "child": child.id},
+            )
+            self._run("DELETE FROM root WHERE id = ?", (child.id,))
+
+    def root_statuses(self) -> list[RootStatus]:
+        rows = self._all(
+            """
+            SELECT root.path, count(file.id), root.online, root.checked_at
+            FROM root LEFT JOIN file ON file.root_id = root.id GROUP BY root.id ORDER BY root.id
+            """
+        )
+        return [RootStatus(path, files, bool(online), at) for path, files, online, at in rows]
+
+    # -- files and photos -------------------------------------------------------------------------
+
+    def known_files(self, root_id: int, space_id: int) -> Iterator[KnownFile]:
+        cursor = self._run(
+            """
+            SELECT file.id, folder, name, size, mtime_ns, inode, file.photo_id,
+                   embedding.seq IS NOT NULL, decoder
+            FROM file LEFT JOIN embedding ON embedding.photo_id = file.photo_id AND embedding.space_id = ?
+            WHERE root_id = ?
+            """,
+            (space_id, root_id),
+        )
+        with storage_errors(self._path):
+            for file_id, folder, name, size, mtime_ns, inode, photo_id, embedded, decoder in cursor:
+                stamp = Stamp(folder, name, size, mtime_ns, inode)
+                yield KnownFile(file_id, stamp, photo_id, bool(embedded), decoder)
+
+    def photo_with_vector(self, digest: bytes, space_id: int) -> int | None:
+        """The photo of these bytes, if it has a vector in the space."""
+        row = self._one(
+            "SELECT photo.id FROM photo JOIN embedding ON photo_id = photo.id WHERE digest = ? AND space_id = ?",
+            (digest, space_id),
+        )
+        return row[0] if row else None
+
+    def put_photo(self, digest: bytes, metadata: Metadata) -> int:
+        """The id of the photo of these bytes, made if new."""
+        row = self._one(
+            """
+            INSERT INTO photo (digest, width, height, format, taken_at, taken_offset, latitude, longitude, camera, lens)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (digest) DO UPDATE SET width = excluded.width
+            RETURNING id
+            """,
+            (
+                digest, metadata.width, metadata.height, metadata.format, metadata.taken_at, metadata.taken_offset,
+                metadata.latitude, metadata.longitude, metadata.camera, metadata.lens,
+            ),
+        )  # fmt: skip
+        assert row is not None  # RETURNING answers for an insert and for an update
+        return int(row[0])
+
+    def put_vector(self, space: Space, photo_id: int, vector: NDArray[np.float32], variant: str) -> None:
+        """Stores a unit vector, replacing the photo's former one. Refuses NaN, zero and non-unit vectors."""
+        length = float(np.linalg.norm(vector.astype(np.float64)))
+        assert vector.shape == (space.identity.dim,), vector.shape
+        assert abs(length - 1) < 1e-3, f"vector of length {length} for photo {photo_id}"  # NaN fails too
+        self._run("DELETE FROM embedding WHERE space_id = ? AND photo_id = ?", (space.id, photo_id))
+        self._run(
+            "INSERT INTO embedding (space_id, photo_id, vector, variant) VALUES (?, ?, ?, ?)",
+            (space.id, photo_id, vector.astype("<f2").tobytes(), variant),
+        )
+
+    def put_file(self, root_id: int, stamp: Stamp, photo_id: int) -> None:
+        self._run(
+            """
+            INSERT INTO file (root_id, folder, name, size, mtime_ns, inode, photo_id) VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (root_id, folder, name) DO UPDATE SET
+                size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
+                photo_id = excluded.photo_id, reason = NULL, attempts = 0, decoder = NULL
+            """,
+            (root_id, stamp.folder, stamp.name, stamp.size, stamp.mtime_ns, stamp.inode, photo_id),
+        )
+
+    def put_failure(self, root_id: int, stamp: Stamp, reason: str, decoder: str) -> None:
+        """A file that could not be read; `attempts` counts how often this entry was tried."""
+        self._run(
+            """
+            INSERT INTO file (root_id, folder, name, size, mtime_ns, inode, reason, attempts, decoder)
+            VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)
+            ON CONFLICT (root_id, folder, name) DO UPDATE SET
+                size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
+                photo_id = NULL, reason = excluded.reason, attempts = attempts + 1, decoder = excluded.decoder
+            """,
+            (root_id, stamp.folder, stamp.name, stamp.size, stamp.mtime_ns, stamp.inode, reason, decoder),
+        )
+
+    def move_file(self, file_id: int, stamp: Stamp) -> None:
+        # A file that was moved over another one replaces it.
+        self._run(
+            """
+            UPDATE OR REPLACE file SET folder = ?, name = ?, size = ?, mtime_ns = ?, inode = ? WHERE id = ?
+            """,
+            (stamp.folder, stamp.name, stamp.size, stamp.mtime_ns, stamp.inode, file_id),
+        )
+
+    def forget_files(self, file_ids: Iterable[int]) -> None:
+        """Files that are proven absent (I5). Their photos keep their vectors and come back without encoding."""
+        with storage_errors(self._path):
+            self._connection.executemany("DELETE FROM file WHERE id = ?", ((i,) for i in file_ids))
+
+    def failures(self) -> list[FailedFile]:
+        rows = self._all(
+            f"""
+            SELECT {_PATH_PARTS}, reason, attempts FROM file JOIN root ON root.id = root_id
+            WHERE reason IS NOT NULL ORDER BY root.path, folder, name
+            """
+        )
+        return [FailedFile(_joined(*parts), reason, attempts) for *parts, reason, attempts in rows]
+
+    def counts(self) -> tuple[int, int, int]:
+        """(photos in the results, files, files that could not be read)."""
+        row = self._one(
+            """
+            SELECT (SELECT count(*) FROM photo WHERE files > 0), (SELECT count(*) FROM file),
+                   (SELECT count(*) FROM file WHERE reason IS NOT NULL)
+            """
+        )
+        assert row is not None
+        return row[0], row[1], row[2]
+
+    def hidden_photos(self) -> NDArray[np.int64]:
+        """Photos that no file shows any more."""
+        return _ids(self._all("SELECT id FROM photo WHERE files = 0"))
+
+    def photos_under(self, folder: bytes) -> NDArray[np.int64]:
+        """Photos with a file in `folder` (absolute) or below it."""
+        return _ids(
+            self._all(
+                f"SELECT DISTINCT photo_id FROM file JOIN root ON root.id = root_id WHERE photo_id IS NOT NULL AND {_UNDER}",
+                _under(folder),
+            )
+        )
+
+    def photo_at(self, path: bytes) -> tuple[int, Stamp] | None:
+        """The photo that `path` (absolute) showed when it was last looked at."""
+        folder, name = os.path.split(path)
+        row = self._one(
+            f"""
+            SELECT photo_id, size, mtime_ns, inode FROM file JOIN root ON root.id = root_id
+            WHERE photo_id IS NOT NULL AND name = :name AND {_FOLDER} = :folder
+            """,
+            {"name": name, "folder": _without_slash(folder)},
+        )
+        return (row[0], Stamp(folder, name, *row[1:])) if row else None
+
+    def files_under(self, folder: bytes) -> list[tuple[bytes, int]]:
+        """(absolute path, photo id) of every readable file in `folder` or below it, in the order of paths."""
+        rows = self._all(
+            f"SELECT {_PATH_PARTS}, photo_id FROM file JOIN root ON root.id = root_id WHERE photo_id IS NOT NULL AND {_UNDER}",
+            _under(folder),
+        )
+        return sorted((_joined(*parts), photo_id) for *parts, photo_id in rows)
+
+    def photo_rows(self, ids: Sequence[int]) -> dict[int, PhotoRow]:
+        """What a hit shows, by photo id; paths in the order of their indexing, files of online roots first."""
+        found: dict[int, PhotoRow] = {}
+        for part in _parts(ids):
+            marks = ",".join("?" * len(part))
+            rows = self._all(
+                f"""
+                SELECT photo.id, width, height, taken_at, online, {_PATH_PARTS}
+                FROM photo JOIN file ON photo_id = photo.id JOIN root ON root.id = root_id
+                WHERE photo.id IN ({marks}) ORDER BY photo.id, online DESC, file.id
+                """,
+                part,
+            )
+            for photo_id, width, height, taken_at, online, *parts in rows:
+                path = _joined(*parts)
+                known = found.get(photo_id)
+                paths = known.paths if known and path in known.paths else (*(known.paths if known else ()), path)
+                offline = known.offline if known else not online
+                found[photo_id] = PhotoRow(photo_id, paths, width, height, taken_at, offline)
+        return found
+
+    # -- spaces and vectors -----------------------------------------------------------------------
+
+    def space_for(self, identity: SpaceIdentity) -> Space:
+        """The space of this identity, made if new; the first one is active at once."""
+        self._run(
+            """
+            INSERT INTO space (fingerprint, model, dim, active)
+            VALUES (?, ?, ?, NOT EXISTS (SELECT 1 FROM space WHERE active = 1))
+            ON CONFLICT (fingerprint) DO UPDATE SET model = excluded.model
+            """,
+            (identity.fingerprint, identity.model, identity.dim),
+        )
+        row = self._one("SELECT id FROM space WHERE fingerprint = ?", (identity.fingerprint,))
+        assert row is not None
+        return Space(row[0], identity)
+
+    def active_space(self) -> Space | None:
+        row = self._one("SELECT id, fingerprint, model, dim FROM space WHERE active = 1")
+        return Space(row[0], SpaceIdentity(row[1], row[2], row[3])) if row else None
+
+    def activate(self, space: Space) -> None:
+        with self.transaction():
+            self._run("UPDATE space SET active = 0 WHERE active = 1 AND id <> ?", (space.id,))
+            self._run("UPDATE space SET active = 1 WHERE id = ?", (space.id,))
+
+    def vector_chunks(
+        self, space: Space, *, after_seq: int = 0, up_to_seq: int | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """(photo ids, f16 (n, dim)) of the vectors with after_seq < seq <= up_to_seq, in the order of seq."""
+        cursor = self._run(
+            "SELECT photo_id, vector FROM embedding WHERE space_id = ? AND seq > ? AND seq <= ? ORDER BY seq",
+            (space.id, after_seq, _LARGEST if up_to_seq is None else up_to_seq),
+        )
+        with storage_errors(self._path):
+            while rows := cursor.fetchmany(CHUNK_ROWS):
+                yield _chunk(rows, space.identity.dim)
+
+    def vectors_of(self, space: Space, ids: Sequence[int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """The same for these photos; one without a vector is left out."""
+        for part in _parts(ids):
+            marks = ",".join("?" * len(part))
+            rows = self._all(
+                f"SELECT photo_id, vector FROM embedding WHERE space_id = ? AND photo_id IN ({marks})",
+                (space.id, *part),
+            )
+            if rows:
+                yield _chunk(rows, space.identity.dim)
+
+    def vector_count(self, space: Space, *, after_seq: int = 0) -> int:
+        row = self._one("SELECT count(*) FROM embedding WHERE space_id = ? AND seq > ?", (space.id, after_seq))
+        assert row is not None
+        return int(row[0])
+
+    def last_seq(self, space: Space) -> int:
+        row = self._one("SELECT coalesce(max(seq), 0) FROM embedding WHERE space_id = ?", (space.id,))
+        assert row is not None
+        return int(row[0])
+
+    def photos_after(self, space: Space, seq: int) -> NDArray[np.int64]:
+        return _ids(self._all("SELECT photo_id FROM embedding WHERE space_id = ? AND seq > ?", (space.id, seq)))
+
+    # -- checkpoints and events -------------------------------------------------------------------
+
+    def checkpoint(self, space: Space) -> Checkpoint | None:
+        """The newest one."""
+        row = self._one(
+            f"SELECT {_CHECKPOINT} FROM checkpoint WHERE space_id = ? ORDER BY generation DESC LIMIT 1", (space.id,)
+        )
+        return Checkpoint(*row) if row else None
+
+    def checkpoint_files(self) -> set[str]:
+        """Every generation file that a row names, of any space."""
+        return {row[0] for row in self._all("SELECT file FROM checkpoint")}
+
+    def next_generation(self) -> int:
+        """A number that no checkpoint row has had."""
+        row = self._one("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'checkpoint'), 0) + 1")
+        assert row is not None
+        return int(row[0])
+
+    def record_checkpoint(self, space: Space, checkpoint: Checkpoint) -> None:
+        """Points to a new generation and forgets the older ones of its space."""
+        with self.transaction():
+            self._run(
+                f"INSERT INTO checkpoint (space_id, {_CHECKPOINT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    space.id, checkpoint.generation, checkpoint.file, checkpoint.rows, checkpoint.max_seq,
+                    checkpoint.bytes, checkpoint.sha256, checkpoint.parameters,
+                ),
+            )  # fmt: skip
+            self._run("DELETE FROM checkpoint WHERE space_id = ? AND generation < ?", (space.id, checkpoint.generation))
+
+    def record_event(self, kind: str, details: dict[str, object]) -> None:
+        self._run("INSERT INTO event (at, kind, details) VALUES (?, ?, ?)", (_now(), kind, json.dumps(details)))
+
+    # -- plumbing ---------------------------------------------------------------------------------
+
+    def _check_version(self) -> int:
+        row = self._one("PRAGMA user_version")
+        assert row is not None
+        version = int(row[0])
+        if version > schema.VERSION:
+            raise LibraryError(
+                f"The library {self._path.parent} was made by a newer clipsearch "
+                f"(its version is {version}, this program knows {schema.VERSION}).",
+                "Update clipsearch, or choose another library with --library DIR.",
+            )
+        return version
+
+    def _run(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+        with storage_errors(self._path):
+            return self._connection.execute(sql, parameters)
+
+    def _all(self, sql: str, parameters: Parameters = ()) -> list[tuple]:  # type: ignore[type-arg]  # rows differ
+        with storage_errors(self._path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def _one(self, sql: str, parameters: Parameters = ()) -> tuple | None:  # type: ignore[type-arg]
+        with storage_errors(self._path):
+            row: tuple | None = self._connection.execute(sql, parameters).fetchone()  # type: ignore[type-arg]
+            return row
+
+
+# The folder of a file, absolute and without a slash at its end (so the top folder is empty). `||` makes text
+# of blobs without looking at their bytes, and the cast makes a blob of it again, so names need not be UTF-8.
+_SEPARATOR_SQL = f"x'{SEPARATOR.hex()}'"
+_FOLDER = f"CASE WHEN folder = x'' THEN base ELSE CAST(base || {_SEPARATOR_SQL} || folder AS BLOB) END"
+_PATH_PARTS = f"{_FOLDER}, name"
+# `=` and `substr` on blobs, never LIKE: % and _ are ordinary characters in the name of a folder.
+_UNDER = f"""
+    ({_FOLDER} = :folder
+     OR substr({_FOLDER}, 1, length(:folder) + 1) = CAST(:folder || {_SEPARATOR_SQL} AS BLOB)
+     OR CAST({_FOLDER} || {_SEPARATOR_SQL} || name AS BLOB) = :folder)
+"""
+_CHECKPOINT = "generation, file, rows, max_seq, bytes, sha256, parameters"
+_LARGEST = 2**63 - 1
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Translates what SQLite raises into our errors, once, with the library's name and a way out."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            raise SystemFault(
+                f"The disk of the library {path.parent} is full or failing ({text}).",
+                "Free some space and run the same command again; what was committed is kept.",
+            ) from error
+        if "locked" in text:
+            raise LibraryError(
+                f"The library {path.parent} is locked by another program.", "Close it and try again."
+            ) from error
+        if "readonly" in text or "unable to open" in text:
+            raise SystemFault(
+                f"The library {path.parent} cannot be opened or written ({text}).",
+                "Check the folder's permissions, or choose another library with --library DIR.",
+            ) from error
+        if "malformed" in text:
+            raise _damaged(path, text) from error
+        raise
+    except sqlite3.IntegrityError:
+        raise  # our own mistake: (I1) stands in the schema
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def base_of(path: bytes, *, is_file: bool) -> bytes:
+    return os.path.dirname(path) if is_file else path
+
+
+def _damaged(path: Path, text: str) -> ClipsearchError:
+    return LibraryError(
+        f"{path} is damaged ({text}).",
+        "Restore it from a backup, or move it away and index again; photos are never touched.",
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _without_slash(folder: bytes) -> bytes:
+    return folder.rstrip(SEPARATOR)
+
+
+def _under(folder: bytes) -> dict[str, bytes]:
+    return {"folder": _without_slash(folder)}
+
+
+def _joined(folder: bytes, name: bytes) -> bytes:
+    return folder + SEPARATOR + name
+
+
+def _ids(rows: list[tuple]) -> NDArray[np.int64]:  # type: ignore[type-arg]
+    return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+
+def _chunk(rows: list[tuple], dim: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:  # type: ignore[type-arg]
+    vectors = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f2").reshape(len(rows), dim)
+    return _ids(rows), vectors
+
+
+def _parts(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:
+    """Lists short enough for one statement's parameters (SQLite's own limit may be 999)."""
+    for start in range(0, len(ids), size):
+        yield [int(i) for i in ids[start : start + size]]

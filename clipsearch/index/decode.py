@@ -1,0 +1,182 @@
+"""A file -> an upright RGB picture and its metadata, or the reason why not. The only code that opens photos.
+
+Order: header (format, sides, pixels) -> scaled decoding -> orientation -> 16-bit and float scaled -> alpha
+on white -> sRGB -> the model's own preprocessing. Each of these has a file in the field that goes wrong
+without it (tests/index/test_decode.py). Runs in a worker process (workers.py) or, for one picture, anywhere.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from importlib.metadata import version
+
+# The plugins are named too: `Image.open(formats=...)` fails on a format that nothing has registered yet, and
+# Pillow registers most of them only after the common ones did not fit.
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    ImageFile,
+    ImageOps,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from clipsearch.index.metadata import metadata_of
+from clipsearch.types import Decoded, Failure, Prepare
+
+# Named, so that Pillow tries no other: for a PostScript file called photo.jpg it would start Ghostscript.
+FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        JpegImagePlugin.JpegImageFile,
+        MpoImagePlugin.MpoImageFile,
+        PngImagePlugin.PngImageFile,
+        WebPImagePlugin.WebPImageFile,
+        TiffImagePlugin.TiffImageFile,
+        GifImagePlugin.GifImageFile,
+        BmpImagePlugin.BmpImageFile,
+        AvifImagePlugin.AvifImageFile,
+        Jpeg2KImagePlugin.Jpeg2KImageFile,
+        PpmImagePlugin.PpmImageFile,
+    )
+)
+
+MAX_SIDE = 65_535  # px; one pixel wide costs up to 28 bytes a row besides the pixels
+MAX_PIXELS = 200_000_000  # of the header; beyond it a picture takes more than 2.4 GB to turn and convert
+DRAFT_FACTOR = 2  # decode JPEGs to at least this many times the model's side; below 2 the vector moves
+
+_DECODER = 1  # raise it when this file learns to read what it could not
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
+
+# The limit is ours, taken from the header before anything is allocated.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class Unreadable(Exception):
+    """Carries the reason that the user will read."""
+
+
+def decoder_identity() -> str:
+    """Another identity may read what this one could not, so failed files are tried again (immich #21499)."""
+    return f"{_DECODER}/pillow-{version('pillow')}"
+
+
+def decode(path: bytes, prepare: Prepare) -> Decoded | Failure:
+    """Pixels for the model, or a Failure; never raises for what a file can hold."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata in good pictures
+            return _decoded(path, prepare)
+    except Unreadable as error:
+        return Failure(str(error))
+    except MemoryError:
+        return Failure("it needs more memory than one picture may take")
+    except UnidentifiedImageError:
+        return Failure(_unidentified(path))
+    except OSError as error:
+        return Failure(error.strerror.lower() if error.errno and error.strerror else _sentence(error))
+    except Exception as error:  # ValueError, TypeError, SyntaxError, struct.error: all seen (shared hostile files)
+        return Failure(_sentence(error))
+
+
+def _decoded(path: bytes, prepare: Prepare) -> Decoded:
+    if os.path.getsize(path) == 0:
+        raise Unreadable("the file is empty")
+    with Image.open(os.fsdecode(path), formats=FORMATS) as image:
+        _check_size(image)
+        format_name = image.format or "?"
+        full_size = image.size
+        if image.format in ("JPEG", "MPO"):
+            image.draft(None, (DRAFT_FACTOR * prepare.size, DRAFT_FACTOR * prepare.size))
+        image.load()
+        exif = image.getexif()
+        # HEIF and AVIF are turned by their decoder, which then reports 1 here.
+        orientation = exif.get(0x0112, 1)
+        turned = ImageOps.exif_transpose(image) if orientation != 1 else image
+        width, height = full_size if orientation not in (5, 6, 7, 8) else full_size[::-1]
+        metadata = metadata_of(exif, width=width, height=height, format_name=format_name)
+        profile = image.info.get("icc_profile")
+        return Decoded(prepare(upright_rgb(turned, profile)), metadata)
+
+
+def picture_format(path: bytes) -> str | None:
+    """The format by the file's own bytes, or None when it is no picture that `decode` opens."""
+    try:
+        with Image.open(os.fsdecode(path), formats=FORMATS) as image:
+            return image.format
+    except Exception:  # as in `decode`: any of half a dozen kinds means "no"
+        return None
+
+
+def upright_rgb(image: Image.Image, profile: bytes | None = None) -> Image.Image:
+    """Any mode -> RGB as a viewer shows it: deep modes scaled, transparency on white, colours in sRGB."""
+    image = _eight_bits(image)
+    if image.mode == "P" or "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(ground, image).convert("RGB")
+    if profile and image.mode in ("RGB", "L", "CMYK"):
+        image = _in_srgb(image, profile)
+    if image.mode == "LAB":
+        return _lab_to_rgb(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """`convert("RGB")` clips 16-bit grey to white and turns float 0..1 into black, so deep modes are scaled first."""
+    if image.mode.startswith("I;16"):
+        return image.convert("I").point(lambda value: value / 257).convert("L")
+    if image.mode in ("I", "F"):
+        low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]  # one band: two numbers
+        top = 1.0 if image.mode == "F" and low >= 0 and high <= 1 else max(65_535.0, high) if high > 255 else 255.0
+        return image.point(lambda value: value * (255.0 / top)).convert("L")
+    return image
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):  # a broken profile: viewers show the bare colours too
+        return image
+    return image if converted is None else converted
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+    converted = ImageCms.applyTransform(image, transform)
+    return image.convert("RGB") if converted is None else converted
+
+
+def _check_size(image: ImageFile.ImageFile) -> None:
+    width, height = image.size
+    if max(width, height) > MAX_SIDE:
+        raise Unreadable(f"it is {width:,} x {height:,} px; a side of {MAX_SIDE:,} is the limit")
+    if width * height > MAX_PIXELS:
+        raise Unreadable(
+            f"it has {width * height / 1e6:,.0f} megapixels ({width:,} x {height:,}); {MAX_PIXELS / 1e6:.0f} are the limit"
+        )
+
+
+def _unidentified(path: bytes) -> str:
+    with open(path, "rb") as handle:
+        head = handle.read(12)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return "HEIC pictures cannot be read by this version"
+    return "it is not a picture in a known format"
+
+
+def _sentence(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:200]

@@ -1,0 +1,56 @@
+"""Ranking, in pure numpy: mixtures of vectors, exact scores, the best k. Sees arrays and ids, never paths or files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.errors import UsageError
+
+Vectors = NDArray[np.float32]
+Ids = NDArray[np.int64]
+
+
+def mixture(vectors: Sequence[Vectors], weights: Sequence[float]) -> Vectors:
+    """The unit vector of a weighted sum of unit vectors.
+
+    Raises UsageError when the parts cancel each other out, for then no direction is left.
+    """
+    total = np.zeros_like(vectors[0], dtype=np.float64)
+    for vector, weight in zip(vectors, weights, strict=True):
+        total += weight * vector.astype(np.float64)
+    length = float(np.linalg.norm(total))
+    if length < 1e-6 * sum(abs(weight) for weight in weights):
+        raise UsageError("The terms cancel each other out.", "Change a weight, or leave a term away.")
+    return np.asarray(total / length, np.float32)
+
+
+def cosines(query: Vectors, vectors: NDArray[np.float16]) -> Vectors:
+    """Scores float32 (n,) of stored f16 vectors (n, d) against a unit query (d,).
+
+    Every plan ends here, so that a score does not depend on how its photo was found: each row is
+    summed by itself (a matrix product would round differently with the number of rows).
+    Stored vectors are rounded to f16, so they are divided by their length once more.
+    """
+    rows = vectors.astype(np.float32)
+    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, optimize=False))
+    products = (rows * query).sum(axis=1, dtype=np.float32)
+    return np.asarray(np.clip(products / np.maximum(lengths, np.float32(1e-12)), -1, 1), np.float32)
+
+
+def best(ids: Ids, scores: Vectors, k: int) -> tuple[Ids, Vectors]:
+    """The k highest scores, best first; equal scores in the order of ids, so that an answer repeats exactly."""
+    order = np.lexsort((ids, -scores))[:k]
+    return ids[order], scores[order]
+
+
+def best_of_chunks(query: Vectors, chunks: Iterable[tuple[Ids, NDArray[np.float16]]], k: int) -> tuple[Ids, Vectors]:
+    """The k best of vectors that come in chunks, in memory for one chunk and k rows."""
+    kept_ids, kept_scores = np.empty(0, np.int64), np.empty(0, np.float32)
+    for ids, vectors in chunks:
+        kept_ids, kept_scores = best(
+            np.concatenate([kept_ids, ids]), np.concatenate([kept_scores, cosines(query, vectors)]), k
+        )
+    return kept_ids, kept_scores

@@ -1,0 +1,251 @@
+"""What passes between the parts: frozen dataclasses and the Protocols at the seams.
+
+Owns no behaviour and imports nothing of ours, so that every layer may speak these words.
+Paths are bytes where they come from the disk: a name that is not UTF-8 is a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # not ours, and importing them here would cost every `--help`
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A directory entry as the disk shows it: enough to tell "unchanged" without reading the file."""
+
+    folder: bytes  # relative to the root, b"" for the root itself
+    name: bytes
+    size: int  # bytes
+    mtime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a photo says of itself; None where it says nothing or nonsense."""
+
+    width: int  # px, after orientation
+    height: int  # px, after orientation
+    format: str
+    taken_at: str | None = None  # local time as written, "2011-10-02T14:03:07"
+    taken_offset: str | None = None  # "+03:00"
+    latitude: float | None = None  # degrees, north positive
+    longitude: float | None = None  # degrees, east positive
+    camera: str | None = None
+    lens: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A photo ready to be encoded."""
+
+    pixels: bytes  # uint8 RGB, height x width x 3 as the encoder's `prepare` makes them
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a file is not in the results."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFile:
+    path: bytes
+    reason: str
+    attempts: int
+
+
+class Prepare(Protocol):
+    """Upright RGB picture -> pixels at the model's size. Picklable: it runs in decode workers."""
+
+    @property
+    def size(self) -> int:
+        """Side of the square that comes out, in px."""
+
+    def __call__(self, image: Image, /) -> bytes:
+        """`image` is in mode RGB; returns uint8 RGB bytes, size x size x 3."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceIdentity:
+    """The embedding space that an encoder writes into; vectors of two spaces are never compared."""
+
+    fingerprint: str  # of weights and preprocessing
+    model: str
+    dim: int
+
+
+class Encoder(Protocol):
+    """What the indexer knows of a model: pixels in, unit vectors out."""
+
+    @property
+    def space(self) -> SpaceIdentity: ...
+    @property
+    def variant(self) -> str:
+        """Which precision and runtime made the vectors, for the record: "fp32/onnxruntime-cpu"."""
+
+    @property
+    def prepare(self) -> Prepare: ...
+    @property
+    def batch_size(self) -> int: ...
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (n, s, s, 3) -> float32 (n, dim), each row of length 1. Raises ModelError."""
+
+
+class Decoder(Protocol):
+    """Turns files into pixels, several at a time; a file that cannot be read is a Failure, never an exception."""
+
+    @property
+    def identity(self) -> str:
+        """Changes when another version might read what this one could not."""
+
+    def decode_all(self, paths: Iterable[bytes]) -> Iterator[Decoded | Failure]:
+        """Outcomes in the order of `paths`, which are pulled only as far ahead as keeps the decoder busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One content that answers a query."""
+
+    rank: int  # from 1
+    score: float  # cosine, -1..1
+    path: bytes
+    copies: tuple[bytes, ...]  # other paths of the same content
+    width: int
+    height: int
+    taken_at: str | None
+    offline: bool  # its root could not be listed when last looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    hits: tuple[Hit, ...]
+    plan: str  # "exact", "filtered exact", "graph + tail"
+    searched: int  # photos that took part
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    label: str
+    probability: float
+    score: float  # cosine
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    path: bytes
+    labels: tuple[LabelScore, ...]  # most probable first
+
+
+@dataclass(frozen=True, slots=True)
+class RootStatus:
+    path: bytes
+    files: int
+    online: bool
+    checked_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointStatus:
+    """How searching is backed. `state` is a sentence a person reads."""
+
+    generation: int | None
+    rows: int
+    tail: int  # committed vectors that are not in the checkpoint
+    state: str
+    healthy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TextCacheStatus:
+    entries: int
+    hits: int
+    misses: int
+
+    @property
+    def hit_rate(self) -> float:
+        """0..1; 0 when nothing was asked yet."""
+        asked = self.hits + self.misses
+        return self.hits / asked if asked else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    library: str
+    photos: int
+    files: int
+    failed: int
+    roots: tuple[RootStatus, ...]
+    model: str
+    space: SpaceIdentity | None
+    checkpoint: CheckpointStatus
+    text_cache: TextCacheStatus
+
+
+# -- events of an index run, in the order they come -----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Scanning:
+    """A root is being listed."""
+
+    root: bytes
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One root was compared with what is known."""
+
+    root: bytes
+    files: int
+    unchanged: int
+    fresh: int  # new or changed: their bytes must be read
+    moved: int
+    gone: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A root or a folder that could not be listed; what is known of it stays searchable."""
+
+    path: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Some files were committed. `waiting_for` is the oldest file not answered for."""
+
+    done: int
+    total: int
+    failed: int
+    waiting_for: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an index run did. Files, not photos; `seconds` is wall time."""
+
+    indexed: int = 0  # new contents encoded
+    unchanged: int = 0
+    moved: int = 0
+    duplicates: int = 0  # linked to a content already known
+    removed: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    offline: tuple[bytes, ...] = field(default=())
+
+
+Event = Scanning | Planned | Unlisted | Advanced | Summary
+Labels = Sequence[str]
