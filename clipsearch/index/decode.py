@@ -24,7 +24,6 @@ from PIL import (
     ImageOps,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
-    MpoImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
     TiffImagePlugin,
@@ -36,11 +35,11 @@ from clipsearch.index.metadata import metadata_of
 from clipsearch.types import Decoded, Failure, Prepare
 
 # Named, so that Pillow tries no other: for a PostScript file called photo.jpg it would start Ghostscript.
+# MPO is not named: the JPEG plugin opens it.
 FORMATS = tuple(
     plugin.format
     for plugin in (
         JpegImagePlugin.JpegImageFile,
-        MpoImagePlugin.MpoImageFile,
         PngImagePlugin.PngImageFile,
         WebPImagePlugin.WebPImageFile,
         TiffImagePlugin.TiffImageFile,
