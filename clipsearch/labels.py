@@ -29,7 +29,8 @@ def checked_labels(labels: Sequence[str], *, exclusive: bool) -> tuple[str, ...]
         raise UsageError(f'The label "{twice[0]}" is there twice.', "Name each label once.")
     if exclusive and len(cleaned) == 1:
         raise UsageError(
-            f'One label ("{cleaned[0]}") says nothing: this model shares 100 % among the labels, so it would always get all of it.',
+            f'One label ("{cleaned[0]}") says nothing: this model shares 100 % among the labels, '
+            "so it would always get all of it.",
             f'Add what else it could be: --labels "{cleaned[0]},something else"',
         )
     return cleaned

@@ -6,7 +6,7 @@ Paths are bytes where they come from the disk: a name that is not UTF-8 is a nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -248,4 +248,3 @@ class Summary:
 
 
 Event = Scanning | Planned | Unlisted | Advanced | Summary
-Labels = Sequence[str]

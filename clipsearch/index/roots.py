@@ -1,0 +1,56 @@
+"""Which root covers a path: one that holds it already, or a new one, which takes over the roots inside it.
+
+So no path is ever listed twice, in whatever order folders are named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from clipsearch.errors import SystemFault
+from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.names import is_listed
+
+
+def root_for(catalog: Catalog, path: bytes) -> Root:
+    """The root of an existing folder or file, by its absolute path.
+
+    A file named by itself is tried whatever it is called; one that is no picture at all raises SystemFault.
+    """
+    is_file = not os.path.isdir(path)
+    if is_file:
+        _check_picture(path)
+    for root in catalog.roots():
+        if root.path == path or (not root.is_file and _would_list(path, root, is_file=is_file)):
+            return root
+    catalog.add_root(path, is_file=is_file)
+    added = next(root for root in catalog.roots() if root.path == path)
+    for inner in list(_inside(catalog, added)):
+        catalog.absorb_root(inner, added)
+    return added
+
+
+def lies_in(path: bytes, folder: bytes) -> bool:
+    """By name only; both absolute."""
+    return path.startswith(os.path.join(folder, b""))
+
+
+def _inside(catalog: Catalog, outer: Root) -> Iterator[Root]:
+    for root in catalog.roots():
+        if not outer.is_file and root.id != outer.id and _would_list(root.path, outer, is_file=root.is_file):
+            yield root
+
+
+def _would_list(path: bytes, root: Root, *, is_file: bool) -> bool:
+    """Whether a walk of the root reaches the path; a file without a photo's suffix stays a root of its own."""
+    return lies_in(path, root.path) and (not is_file or is_listed(os.path.basename(path)))
+
+
+def _check_picture(path: bytes) -> None:
+    if is_listed(os.path.basename(path)):
+        return
+    from clipsearch.index.decode import picture_format
+
+    if picture_format(path) is None:
+        raise SystemFault(f"{os.fsdecode(path)} is not a picture.", "Name a folder of photos, or a photo.")
