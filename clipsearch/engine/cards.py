@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from clipsearch.errors import ModelError
 
 CARD = "card.toml"
+T = TypeVar("T")
 
 Resize = Literal["shortest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]
@@ -32,6 +35,7 @@ class ImageInput:
     interpolation: Interpolation
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    soften: float = 0.0  # px, radius of a Gaussian blur at the model's size, for a tower that reacts to JPEG noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,66 +115,118 @@ def read_card(folder: Path) -> ModelCard:
         raise ModelError(f"{path} is not valid TOML: {error}", "Mend the card or fetch the model again.") from error
     try:
         return _card(table, folder)
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"misses {error}" if isinstance(error, KeyError) else str(error)
-        raise ModelError(f"{path}: {what}", "Mend the card or fetch the model again.") from error
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}", "Mend the card or fetch the model again.") from error
 
 
 def _card(table: dict[str, Any], folder: Path) -> ModelCard:
-    image, text, scoring = table["image"], table["text"], table["scoring"]
     variants = tuple(
         Variant(
             name,
-            TowerFile(files["image"], files["image_sha256"]),
-            TowerFile(files["text"], files["text_sha256"]),
+            TowerFile(*(_at(table, _text, "variants", name, key) for key in ("image", "image_sha256"))),
+            TowerFile(*(_at(table, _text, "variants", name, key) for key in ("text", "text_sha256"))),
         )
-        for name, files in table["variants"].items()
+        for name in _at(table, _table, "variants")
     )
     if not variants:
-        raise ValueError("there is no variant")
+        raise ValueError("variants is empty; there must be one")
     return ModelCard(
-        name=table["name"],
-        version=str(table["version"]),
-        summary=table["summary"],
-        licence=table["licence"],
-        caution=table.get("caution"),
-        dim=int(table["dim"]),
+        name=_at(table, _text, "name"),
+        version=_at(table, str, "version"),
+        summary=_at(table, _text, "summary"),
+        licence=_at(table, _text, "licence"),
+        caution=_at(table, _text, "caution") if "caution" in table else None,
+        dim=_at(table, _count, "dim"),
         image=ImageInput(
-            size=int(image["size"]),
-            resize=_one_of(image["resize"], Resize, "image.resize"),
-            interpolation=_one_of(image["interpolation"], Interpolation, "image.interpolation"),
-            mean=_triple(image["mean"], "image.mean"),
-            std=_triple(image["std"], "image.std"),
+            size=_at(table, _count, "image", "size"),
+            resize=_at(table, _one_of(Resize), "image", "resize"),
+            interpolation=_at(table, _one_of(Interpolation), "image", "interpolation"),
+            mean=_at(table, _triple, "image", "mean"),
+            std=_at(table, _divisors, "image", "std"),
+            soften=_at(table, _number, "image", "soften") if "soften" in table["image"] else 0.0,
         ),
         text=TextInput(
-            tokenizer=text["tokenizer"],
-            cleaning=_one_of(text["cleaning"], Cleaning, "text.cleaning"),
-            context=int(text["context"]),
-            padding=_one_of(text["padding"], Padding, "text.padding"),
-            pad_id=int(text["pad_id"]),
+            tokenizer=_at(table, _text, "text", "tokenizer"),
+            cleaning=_at(table, _one_of(Cleaning), "text", "cleaning"),
+            context=_at(table, _count, "text", "context"),
+            padding=_at(table, _one_of(Padding), "text", "padding"),
+            pad_id=_at(table, _token_id, "text", "pad_id"),
         ),
         scoring=Scoring(
-            kind=_one_of(scoring["kind"], ScoringKind, "scoring.kind"),
-            scale=float(scoring["scale"]),
-            bias=float(scoring.get("bias", 0.0)),
+            kind=_at(table, _one_of(ScoringKind), "scoring", "kind"),
+            scale=_at(table, _number, "scoring", "scale"),
+            bias=_at(table, _number, "scoring", "bias") if "bias" in table["scoring"] else 0.0,
         ),
         variants=variants,
-        measured=table.get("measured", {}),
+        measured=_at(table, _table, "measured") if "measured" in table else {},
         folder=folder,
     )
 
 
-def _one_of(value: Any, allowed: Any, key: str) -> Any:
-    if value not in get_args(allowed):
-        raise ValueError(f'{key} is "{value}"; it may be {", ".join(get_args(allowed))}')
+def _at(table: dict[str, Any], read: Callable[[Any], T], *keys: str) -> T:
+    """The value under the keys as `read` gives it; a ValueError names the key."""
+    value: Any = table
+    for depth, key in enumerate(keys):
+        if not isinstance(value, dict) or key not in value:
+            raise ValueError(f'misses "{".".join(keys[: depth + 1])}"')
+        value = value[key]
+    try:
+        return read(value)
+    except ValueError as error:
+        raise ValueError(f"{'.'.join(keys)} is {json.dumps(value, default=str)}; it must be {error}") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text")
     return value
 
 
-def _triple(values: Any, key: str) -> tuple[float, float, float]:
-    if len(values) != 3:
-        raise ValueError(f"{key} has {len(values)} numbers instead of 3")
-    red, green, blue = (float(value) for value in values)
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("a table")
+    return value
+
+
+def _token_id(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("a whole number, not below 0")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError("a whole number above 0")
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError("a number")
+    return float(value)
+
+
+def _triple(value: Any) -> tuple[float, float, float]:
+    if not isinstance(value, list) or len(value) != 3:
+        raise ValueError("3 numbers")
+    red, green, blue = (_number(number) for number in value)
     return red, green, blue
+
+
+def _divisors(value: Any) -> tuple[float, float, float]:
+    triple = _triple(value)
+    if 0 in triple:
+        raise ValueError("3 numbers other than 0")
+    return triple
+
+
+def _one_of(allowed: Any) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if value not in get_args(allowed):
+            raise ValueError(f"one of {', '.join(get_args(allowed))}")
+        return value
+
+    return read
 
 
 def _fingerprint(*parts: object) -> str:

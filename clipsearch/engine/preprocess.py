@@ -34,18 +34,26 @@ class Preprocess:
 
     def __call__(self, image: Image) -> bytes:
         """`image` in mode RGB -> uint8 RGB bytes, size x size x 3, rows from the top."""
+        cropped = self._cropped(image)
+        if self.definition.soften:
+            from PIL import ImageFilter
+
+            cropped = cropped.filter(ImageFilter.GaussianBlur(self.definition.soften))
+        return cropped.tobytes()
+
+    def _cropped(self, image: Image) -> Image:
         from PIL.Image import Resampling
 
         side = self.definition.size
         resampling = Resampling.BICUBIC if self.definition.interpolation == "bicubic" else Resampling.BILINEAR
         if self.definition.resize == "squash":
-            return image.resize((side, side), resampling).tobytes()
+            return image.resize((side, side), resampling)
         image = _bounded_ratio(image)
         width, height = _shortest_to(image.size, side)
         scaled = image.resize((width, height), resampling)
         # torchvision rounds half to even, where others truncate: 227 -> 224 starts at 2, not 1.
         left, top = round((width - side) / 2), round((height - side) / 2)
-        return scaled.crop((left, top, left + side, top + side)).tobytes()
+        return scaled.crop((left, top, left + side, top + side))
 
     def tensor(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (n, s, s, 3) -> normalised float32 (n, 3, s, s)."""

@@ -25,7 +25,7 @@ def find_model(name: str, models: Path) -> ModelCard:
     for folder in (models / name, Path(name).expanduser()):
         if (folder / CARD).is_file():
             return read_card(folder)
-    names = [card.name for card in available_models(models)]
+    names = [model_handle(card, models) for card in available_models(models)]
     near = difflib.get_close_matches(name, names, n=1)
     suggestion = f' Did you mean "{near[0]}"?' if near else ""
     raise ModelError(
@@ -38,4 +38,6 @@ def model_handle(card: ModelCard, models: Path) -> str:
     """What `find_model` finds this model by again: its name, or its folder when it lies elsewhere."""
     if card.folder == STARTER_FOLDER:
         return DEFAULT_MODEL
-    return card.folder.name if card.folder.parent == models else str(card.folder.absolute())
+    # A folder that is called like the starter is found by its path only.
+    found_by_name = card.folder.parent == models and card.folder.name != DEFAULT_MODEL
+    return card.folder.name if found_by_name else str(card.folder.absolute())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,9 @@ from clipsearch.types import TextCacheStatus
 CACHE_FILE = "cache.db"
 MAX_ENTRIES = 20_000  # about 40 MiB at 512 dimensions
 
+# One transaction: a second process that opens the cache at the same time sees all of it or nothing.
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS text_vector (
     tower     TEXT NOT NULL,
     text      TEXT NOT NULL,
@@ -33,6 +35,7 @@ CREATE TABLE IF NOT EXISTS text_vector (
 CREATE INDEX IF NOT EXISTS text_vector_used ON text_vector (used);
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 INSERT OR IGNORE INTO counter VALUES ('hits', 0), ('misses', 0), ('clock', 0);
+COMMIT;
 """
 
 
@@ -59,11 +62,15 @@ class TextCache:
             raise _unusable(self._path, error) from error
 
     def _opened(self) -> sqlite3.Connection:
+        # No WAL: two processes that switch a new file to it at once get "database is locked" without any waiting.
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=5)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = OFF")  # a cache may lose its last entries, and a query must not wait
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'counter'").fetchone() is None:
-            connection.executescript(_SCHEMA)
+        try:
+            connection.execute("PRAGMA synchronous = OFF")  # it may lose its last entries, and a query must not wait
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'counter'").fetchone() is None:
+                connection.executescript(_SCHEMA)
+        except BaseException:
+            connection.close()  # an open file cannot be thrown away on Windows
+            raise
         return connection
 
     def __enter__(self) -> TextCache:
@@ -91,8 +98,9 @@ class TextCache:
                         (tower, text, vector.astype("<f4").tobytes(), truncated),
                     )
                 self._connection.execute(
-                    "DELETE FROM text_vector WHERE used < (SELECT used FROM text_vector ORDER BY used DESC LIMIT 1 OFFSET ?)",
-                    (MAX_ENTRIES - 1,),
+                    "DELETE FROM text_vector WHERE (tower, text) IN "
+                    "(SELECT tower, text FROM text_vector ORDER BY used DESC LIMIT -1 OFFSET ?)",
+                    (MAX_ENTRIES,),
                 )
             self._connection.execute("UPDATE counter SET value = value + ? WHERE name = 'misses'", (len(missing),))
             self._connection.execute(
@@ -103,25 +111,36 @@ class TextCache:
         )
 
     def status(self) -> TextCacheStatus:
-        entries = self._connection.execute("SELECT count(*) FROM text_vector").fetchone()[0]
-        counters = dict(self._connection.execute("SELECT name, value FROM counter"))
+        with self._reported():
+            entries = self._connection.execute("SELECT count(*) FROM text_vector").fetchone()[0]
+            counters = dict(self._connection.execute("SELECT name, value FROM counter"))
         return TextCacheStatus(entries, counters["hits"], counters["misses"])
 
     def _known(self, tower: str, text: str) -> tuple[NDArray[np.float32], bool] | None:
-        row = self._connection.execute(
-            "SELECT vector, truncated FROM text_vector WHERE tower = ? AND text = ?", (tower, text)
-        ).fetchone()
+        with self._reported():
+            row = self._connection.execute(
+                "SELECT vector, truncated FROM text_vector WHERE tower = ? AND text = ?", (tower, text)
+            ).fetchone()
         return (np.frombuffer(row[0], "<f4"), bool(row[1])) if row else None
 
     @contextlib.contextmanager
-    def _written(self):  # type: ignore[no-untyped-def]
-        self._connection.execute("BEGIN IMMEDIATE")
+    def _written(self) -> Iterator[None]:
+        with self._reported():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._connection.in_transaction:  # a full disk has ended it already
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
         try:
             yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from error
 
 
 _CLOCK = "SELECT value FROM counter WHERE name = 'clock'"

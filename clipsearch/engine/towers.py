@@ -38,7 +38,7 @@ class ImageTower:
     def __init__(self, card: ModelCard, backend: str = AUTO, *, threads: int | None = None) -> None:
         self._card = card
         self._session = _verified_session(card.folder, card.reference.image, backend, threads)
-        self._input = _only(self._session.inputs, "image", lambda port: len(port.shape) == 4, card)
+        self._input = _only(self._session.inputs, "image", _is_picture, card)
         self._output = _embedding_output(self._session, card)
         self._preprocess = Preprocess(card.image)
 
@@ -72,9 +72,14 @@ class TextTower:
     def __init__(self, card: ModelCard, backend: str = AUTO, *, threads: int | None = None) -> None:
         self._card = card
         self._session = _verified_session(card.folder, card.reference.text, backend, threads)
-        self._ids = _only(self._session.inputs, "token ids", lambda port: not _is_mask(port), card)
+        self._ids = _only(self._session.inputs, "token ids", _is_token_ids, card)
         self._mask = next(filter(_is_mask, self._session.inputs), None)
         self._output = _embedding_output(self._session, card)
+        if (self._ids.shape[1] or card.text.context) < card.text.context:
+            raise ModelError(
+                f"{card.name}: the graph reads {self._ids.shape[1]} tokens, its card says {card.text.context}.",
+                "Mend the card or fetch the model again.",
+            )
         self._tokenizer = TextTokenizer(card.folder, card.text)
 
     def encode(self, texts: list[str]) -> TextVectors:
@@ -130,6 +135,15 @@ def _embedding_output(session: Session, card: ModelCard) -> str:
     return _only(
         session.outputs, "embedding", lambda port: len(port.shape) == 2 and port.shape[1] in (None, card.dim), card
     ).name
+
+
+def _is_picture(port: Port) -> bool:
+    """Normalised channels before rows; a graph that wants bytes or rows first would answer nonsense."""
+    return len(port.shape) == 4 and port.dtype.startswith("float") and port.shape[1] in (None, 3)
+
+
+def _is_token_ids(port: Port) -> bool:
+    return len(port.shape) == 2 and port.dtype.startswith("int") and not _is_mask(port)
 
 
 def _is_mask(port: Port) -> bool:

@@ -36,6 +36,9 @@ resize = "shortest"            # then a centre crop
 interpolation = "{interpolation}"
 mean = {mean}
 std = {std}
+# One picture saved eight times as JPEG, turned eight ways: lowest cosine 0.984 without, 0.990 with it; recall
+# moves within its noise (R@1 0.337 : 0.330, R@5 0.726 : 0.731).
+soften = 0.55
 
 [text]
 tokenizer = "tokenizer.json"   # WordPiece of all-MiniLM-L6-v2, lower-casing itself

@@ -12,14 +12,20 @@ from numpy.typing import NDArray
 from clipsearch.engine.backends import Port, Session
 from clipsearch.errors import ModelError
 
-_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(uint8)": "uint8"}  # fmt: skip
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(uint8)": "uint8",
+}
 
 
 def open_session(path: Path, *, threads: int) -> Session:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: warnings about constant folding are not for the user
+    options.log_severity_level = 4  # nothing on stderr: warnings are not for the user, errors come as exceptions
     options.enable_cpu_mem_arena = False  # memory grows with every new shape otherwise (onnxruntime#9313)
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

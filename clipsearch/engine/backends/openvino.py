@@ -39,12 +39,15 @@ class _OpenVinoSession:
         self.device = "openvino-" + "+".join(devices).lower()
 
     def run(self, feeds: Mapping[str, NDArray[np.generic]], output: str) -> NDArray[np.float32]:
+        if missing := {port.name for port in self.inputs} - feeds.keys():
+            # The runtime would answer with whatever lay in the memory of that input.
+            raise ModelError(f"OpenVINO failed: nothing was given for {', '.join(sorted(missing))}.", "Report this.")
         try:
-            results = self._request.infer(dict(feeds), share_inputs=True)
+            result = self._request.infer(dict(feeds), share_inputs=True)[output]
         except Exception as error:  # as above
             raise ModelError(f"OpenVINO failed: {error}", "Try another one: --backend onnxruntime") from error
         # A copy: the runtime writes its next answer into the same memory.
-        return np.array(results[output], np.float32)
+        return np.array(result, np.float32)
 
 
 def _port(port: openvino.ConstOutput) -> Port:

@@ -1,0 +1,205 @@
+"""One contract for every backend: the same graph gives the same vectors, and trouble is a ModelError."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clipsearch.engine import backends
+from clipsearch.engine.backends import AUTO, TABLE, Session, is_installed, open_session, usable_cores
+from clipsearch.engine.cards import read_card
+from clipsearch.engine.store import STARTER_FOLDER
+from clipsearch.engine.towers import ImageTower, TextTower
+from clipsearch.errors import Exit, ModelError
+
+STARTER = read_card(STARTER_FOLDER)
+with np.load(STARTER_FOLDER / "golden.npz") as archive:
+    GOLDEN = {name: archive[name] for name in archive.files}
+TEXTS = [str(text) for text in GOLDEN["texts"]]
+LONG = "an old wooden boat on a quiet lake in the mountains with snow on the peaks and a red flag at its mast"
+
+
+def cosines(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(some, axis=1) * np.linalg.norm(others, axis=1)
+    return (some * others).sum(axis=1) / lengths
+
+
+@pytest.fixture(scope="module", params=TABLE)
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def image_tower(backend: str) -> ImageTower:
+    return ImageTower(STARTER, backend)
+
+
+@pytest.fixture(scope="module")
+def text_tower(backend: str) -> TextTower:
+    return TextTower(STARTER, backend)
+
+
+@pytest.fixture(scope="module")
+def text_session(backend: str) -> Session:
+    return open_session(STARTER_FOLDER / "text.onnx", backend)
+
+
+def feeds(length: int = 5) -> dict[str, np.ndarray]:
+    ids = np.full((1, length), 2000, np.int64)
+    return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+
+
+# -- the contract ---------------------------------------------------------------------------------
+
+
+def test_photos_get_the_golden_vectors(image_tower: ImageTower) -> None:
+    """A runtime that computes in another precision would put new photos beside the old ones."""
+    found = image_tower.encode_pixels(GOLDEN["pixels"])
+    assert (cosines(found, GOLDEN["image_vectors"]) >= 0.999).all()
+    assert cosines(found, GOLDEN["image_vectors"][::-1]).max() < 0.99
+
+
+def test_texts_get_the_golden_vectors(text_tower: TextTower) -> None:
+    """As above, for queries."""
+    found = text_tower.encode(TEXTS).vectors
+    assert (cosines(found, GOLDEN["text_vectors"]) >= 0.999).all()
+    assert cosines(found, np.roll(GOLDEN["text_vectors"], 1, axis=0)).max() < 0.99
+
+
+def test_a_photo_does_not_depend_on_its_batch_mates(image_tower: ImageTower) -> None:
+    """The same photo indexed alone, after a change, must keep its place."""
+    noise = np.random.default_rng(5).integers(0, 256, (20, 224, 224, 3), np.uint8)
+    batch = np.concatenate([noise[:17], GOLDEN["pixels"], noise[17:]])
+    assert len(batch) > image_tower.batch_size
+    together = image_tower.encode_pixels(batch)
+    assert (cosines(together[17:19], image_tower.encode_pixels(GOLDEN["pixels"])) >= 0.9995).all()
+    assert (cosines(together[17:18], image_tower.encode_pixels(GOLDEN["pixels"][:1])) >= 0.9995).all()
+
+
+def test_a_text_does_not_depend_on_the_texts_it_is_padded_with(text_tower: TextTower) -> None:
+    """A label's probability would depend on the longest label of the set."""
+    together = text_tower.encode([TEXTS[0], LONG, *[TEXTS[1]] * 40]).vectors
+    alone = np.concatenate([text_tower.encode([text]).vectors for text in (TEXTS[0], LONG, TEXTS[1])])
+    assert (cosines(together[:3], alone) >= 0.9995).all()
+    assert (cosines(together[-1:], alone[2:]) >= 0.9995).all()
+
+
+def test_an_answer_is_not_overwritten_by_the_next(text_session: Session) -> None:
+    """Runtimes reuse their memory: the first batch of a run would become a copy of the last."""
+    first = text_session.run(feeds(5), "text_embeds")
+    kept = first.copy()
+    text_session.run({**feeds(5), "input_ids": np.full((1, 5), 3000, np.int64)}, "text_embeds")
+    assert first.dtype == np.float32
+    assert np.array_equal(first, kept)
+
+
+def test_ports_are_reported_as_the_graph_has_them(text_session: Session) -> None:
+    """Towers bind by rank and type: a wrong report binds the mask to the ids."""
+    inputs = {port.name: (port.dtype, port.shape) for port in text_session.inputs}
+    assert inputs == {"input_ids": ("int64", (None, None)), "attention_mask": ("int64", (None, None))}
+    assert [(port.name, port.dtype, port.shape) for port in text_session.outputs] == [
+        ("text_embeds", "float32", (None, 512))
+    ]
+
+
+def test_the_device_is_the_one_that_runs(backend: str, text_session: Session, image_tower: ImageTower) -> None:
+    """The record of a space says what made its vectors."""
+    assert text_session.device == f"{backend}-cpu"
+    assert image_tower.variant == f"fp32/{backend}-cpu"
+
+
+@pytest.mark.parametrize(
+    ("change", "output"),
+    [
+        ({"tokens": np.ones((1, 5), np.int64)}, "text_embeds"),
+        ({"input_ids": np.ones(5, np.int64)}, "text_embeds"),
+        ({"input_ids": np.ones((1, 5, 2), np.int64)}, "text_embeds"),
+        ({"attention_mask": None}, "text_embeds"),
+        ({}, "image_embeds"),
+    ],
+    ids=["unknown input", "rank 1", "rank 3", "no mask", "unknown output"],
+)
+def test_what_the_runtime_refuses_is_a_model_error(
+    text_session: Session, change: dict[str, np.ndarray | None], output: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A traceback of a C++ library says nothing to the user; a silent answer made of stale memory says less."""
+    fed = {name: array for name, array in {**feeds(), **change}.items() if array is not None}
+    with pytest.raises(ModelError, match="failed: ") as caught:
+        text_session.run(fed, output)
+    assert caught.value.hint
+    assert capfd.readouterr() == ("", "")  # the runtimes' own lines would stand in the middle of ours
+    assert text_session.run(feeds(), "text_embeds").shape == (1, 512)  # and the session still works
+
+
+def test_a_run_that_fails_halfway_is_a_model_error(backend: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """As above, where a node finds out. No second run here: OpenVINO 2026.4 then fails on good input of these shapes."""
+    session = open_session(STARTER_FOLDER / "text.onnx", backend)
+    with pytest.raises(ModelError, match="failed: "):
+        session.run({**feeds(), "attention_mask": np.ones((1, 3), np.int64)}, "text_embeds")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["cut", "garbage", "empty", "absent", "folder"])
+def test_a_broken_graph_file_is_a_model_error_that_names_it(backend: str, kind: str, tmp_path: Path) -> None:
+    """A disk that was full while fetching leaves such a file; the user must learn which one to fetch again."""
+    path = tmp_path / "image.onnx"
+    if kind == "folder":
+        path.mkdir()
+    elif kind != "absent":
+        whole = (STARTER_FOLDER / "image.onnx").read_bytes()
+        path.write_bytes({"cut": whole[: len(whole) // 2], "garbage": b"not a graph" * 100, "empty": b""}[kind])
+    with pytest.raises(ModelError, match=r"image\.onnx") as caught:
+        open_session(path, backend)
+    assert caught.value.exit_code == Exit.MODEL
+
+
+# -- all of them together -------------------------------------------------------------------------
+
+
+def test_backends_agree_with_each_other() -> None:
+    """A library indexed on one machine is searched on another."""
+    batch = np.random.default_rng(7).integers(0, 256, (2, 224, 224, 3), np.uint8)
+    pixels = np.concatenate([GOLDEN["pixels"], batch])
+    photos = [ImageTower(STARTER, name).encode_pixels(pixels) for name in TABLE]
+    texts = [TextTower(STARTER, name).encode([*TEXTS, LONG]).vectors for name in TABLE]
+    assert len(photos) == len(TABLE) >= 2
+    for found in (photos, texts):
+        assert all((cosines(found[0], other) >= 0.999).all() for other in found[1:])
+
+
+def test_an_unknown_backend_is_refused_with_the_choices() -> None:
+    """A typing mistake must not fall back to some other runtime."""
+    with pytest.raises(ModelError, match='"onnx"') as caught:
+        open_session(STARTER_FOLDER / "text.onnx", "onnx")
+    assert all(name in caught.value.hint for name in (AUTO, *TABLE))
+
+
+def test_a_backend_that_is_not_installed_is_refused(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for one, the program must not quietly take another."""
+    monkeypatch.setattr(backends, "is_installed", lambda name: name != backend)
+    with pytest.raises(ModelError, match=f"{backend} is not installed") as caught:
+        open_session(STARTER_FOLDER / "text.onnx", backend)
+    assert "pip install" in caught.value.hint
+
+
+def test_auto_takes_the_first_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows on ARM there is one of them only."""
+    assert open_session(STARTER_FOLDER / "image.onnx").device == "onnxruntime-cpu"
+    monkeypatch.setattr(backends, "is_installed", lambda name: name == "openvino")
+    assert open_session(STARTER_FOLDER / "image.onnx").device == "openvino-cpu"
+
+
+def test_auto_without_any_backend_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken installation must be mendable from its message."""
+    monkeypatch.setattr(backends, "is_installed", lambda name: False)
+    with pytest.raises(ModelError) as caught:
+        open_session(STARTER_FOLDER / "image.onnx")
+    assert "pip install onnxruntime" in caught.value.hint
+
+
+def test_the_contract_runs_over_all_backends() -> None:
+    """A backend missing from this machine would make its half of this file look passed."""
+    assert all(is_installed(name) for name in TABLE)
+    assert usable_cores() >= 1
