@@ -134,6 +134,7 @@ class Library:
         Texts come from the cache where they were asked before; then no model is loaded at all.
         Raises UsageError when nothing is asked or all cancels out, SystemFault for an unreadable picture.
         """
+        self._space()  # before a model is loaded in vain
         parts: list[Vector] = []
         weights: list[float] = []
         truncated: tuple[str, ...] = ()

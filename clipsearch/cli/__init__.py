@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 
@@ -16,14 +17,15 @@ import click
 from clipsearch import __version__
 from clipsearch.errors import ClipsearchError, Exit
 
+# Each verb lies in the module of its name. What it does stands here too, so that `--help` imports none of them.
 VERBS = {
-    "index": "index",
-    "search": "search",
-    "similar": "similar",
-    "zsl": "zsl",
-    "status": "status",
-    "errors": "errors",
-    "model": "model",
+    "index": "Index photo folders, so that they can be searched.",
+    "search": "Find photos by describing them.",
+    "similar": "Find photos that look like PHOTO.",
+    "zsl": "Label photos with words of your own.",
+    "status": "Show what the library holds.",
+    "errors": "List files that could not be read, with the reason.",
+    "model": "Show the models that turn photos and words into vectors.",
 }
 
 EPILOG = """\b
@@ -48,8 +50,12 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"clipsearch.cli.{VERBS[cmd_name]}").command
+        command: click.Command = importlib.import_module(f"clipsearch.cli.{cmd_name}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -59,7 +65,7 @@ class LazyGroup(click.Group):
 
             near = difflib.get_close_matches(args[0], VERBS, n=1)
             did = f' Did you mean "{near[0]}"?' if near else ""
-            raise click.UsageError(f'There is no command "{args[0]}".{did} See: clipsearch --help')
+            raise click.UsageError(f'There is no command "{args[0]}".{did}')
         return super().resolve_command(ctx, args)
 
 
@@ -83,6 +89,9 @@ def run(arguments: list[str]) -> int:
         code = cli.main(arguments, prog_name="clipsearch", standalone_mode=False)
         sys.stdout.flush()
         return int(code or Exit.DONE)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(error.format_message() + "\n")
+        return Exit.USAGE
     except click.UsageError as error:
         _tell(error.format_message().rstrip("."), f"{_command_path(error)} --help")
         return Exit.USAGE
@@ -111,4 +120,10 @@ def _command_path(error: click.UsageError) -> str:
 
 
 def _tell(message: str, hint: str) -> None:
+    from clipsearch.cli.output import printable
+
+    # A message holds names of files, which must not forge lines or move the cursor; its own further lines (a query
+    # and a caret) are indented.
+    message = "\n".join(printable(line) for line in re.split(r"\n(?=  )", message))
+    hint = printable(hint)
     sys.stderr.write(f"clipsearch: {message}\nhint: {hint}\n")

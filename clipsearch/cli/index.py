@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,13 +76,18 @@ def command(
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """The first Ctrl-C (or SIGTERM) fills the list; the second raises KeyboardInterrupt at once, which is safe too."""
+    """The first Ctrl-C (or SIGTERM) fills the list; the second ends the process at once, which is safe too."""
     received: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
         if received:
-            raise KeyboardInterrupt
+            # Not an exception: that would wait for threads which read from a disk that does not answer.
+            if sys.stderr.isatty():
+                os.write(2, b"\x1b[?25h")  # the live line has hidden the cursor
+            os._exit(Exit.INTERRUPTED)
         received.append(number)
+        # Past sys.stderr, which may be in the middle of a line when a signal comes.
+        os.write(2, b"\nStopping after the photos in hand; Ctrl-C again leaves at once.\n")
 
     before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -35,8 +35,8 @@ def model_list(context: click.Context, as_json: bool) -> int:
             click.echo(f"  Caution: {card.caution}")
     if [card.name for card in cards] == [DEFAULT_MODEL]:
         click.echo(
-            "\nThe starter is a small model to begin with; a CLIP model finds much more. Put its folder (card.toml, two\n"
-            f"ONNX towers, tokenizer) into {paths.models} and run: clipsearch index --model NAME\n"
+            "\nThe starter is a small model to begin with; a CLIP model finds much more. Put its folder (card.toml,\n"
+            f"two ONNX towers, tokenizer) into {paths.models} and run: clipsearch index --model NAME\n"
             "A command that downloads one, clipsearch model pull NAME, is not part of this version."
         )
     return Exit.DONE

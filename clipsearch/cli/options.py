@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from clipsearch.config import Paths, resolved_paths
+from clipsearch.errors import ModelError, UsageError
 from clipsearch.library import Library
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -20,10 +21,27 @@ def library_option(function: Function) -> Function:
     return click.option("--library", metavar="DIR", help="The library to use; also CLIPSEARCH_LIBRARY.")(function)
 
 
+def _known_backend(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    # Not click.Choice: an unknown backend ends with the exit code of models, not of usage.
+    if value not in BACKENDS:
+        raise ModelError(f'There is no backend "{value}".', f"Choose one of: {', '.join(BACKENDS)}")
+    return value
+
+
+def utf8(text: str, what: str) -> str:
+    """The text of an argument. Raises UsageError for bytes that are not UTF-8: no model can read them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{what} is not UTF-8.", "Type it in a terminal whose encoding is UTF-8.") from error
+    return text
+
+
 def backend_option(function: Function) -> Function:
     return click.option(
         "--backend",
-        type=click.Choice(BACKENDS),
+        metavar=f"[{'|'.join(BACKENDS)}]",
+        callback=_known_backend,
         default="auto",
         show_default=True,
         help="The runtime for the model. A named one is a demand: it never falls back.",

@@ -72,10 +72,16 @@ def width() -> int:
 
 def fitted(text: str, columns: int) -> str:
     """`text` in at most `columns`; a long path loses its middle, for its end names the file."""
-    if cells(text) <= columns or columns < 8:
+    if cells(text) <= columns:
         return text
-    head, tail = columns // 3, columns - columns // 3 - 1
-    return text[:head] + "…" + text[len(text) - tail :]
+    head = columns // 3
+    return _start(text, head) + "…" + _start(text[::-1], columns - head - 1)[::-1]
+
+
+def _start(text: str, columns: int) -> str:
+    while cells(text) > max(columns, 0):
+        text = text[: min(len(text) - 1, max(columns, 0))]
+    return text
 
 
 def cells(text: str) -> int:

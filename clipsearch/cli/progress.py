@@ -75,7 +75,9 @@ def _report_line(event: Event) -> None:
         case Planned():
             if not event.files and not event.gone:
                 narrate(
-                    f"{shown(event.root)} holds no photos that clipsearch knows by their names (.jpg, .png, .webp, …)."
+                    f"clipsearch: {shown(event.root)} holds no photos that clipsearch knows by name "
+                    "(.jpg, .png, .webp, …).\n"
+                    "hint: Name a folder with photos; a photo named by itself is tried whatever it is called."
                 )
                 return
             counts = [
@@ -88,7 +90,8 @@ def _report_line(event: Event) -> None:
             narrate(f"{_short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
         case Unlisted():
             narrate(
-                f"clipsearch: {shown(event.path)} cannot be listed ({event.reason}); what is known of it stays searchable"
+                f"clipsearch: {shown(event.path)} cannot be listed ({event.reason}); "
+                "what is known of it stays searchable"
             )
         case Summary():
             narrate(_summary(event))
@@ -131,7 +134,7 @@ def _live() -> Iterator[Report]:
     console = Console(stderr=True)
     columns = (
         TextColumn(" encoding"), BarColumn(bar_width=24), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"), TextColumn("[dim]{task.fields[waiting]}", markup=True),
+        TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[waiting]}", style="dim", markup=False),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True, refresh_per_second=8) as progress:
         task = progress.add_task("encode", total=None, visible=False, rate="", waiting="")
@@ -147,8 +150,7 @@ def _live() -> Iterator[Report]:
             elapsed = time.monotonic() - started
             rate = event.done / elapsed if elapsed else 0.0
             left = f" · {_duration((event.total - event.done) / rate)} left" if rate else ""
-            # Escaped for the terminal, and for rich, which reads [brackets] as markup.
-            waiting = shown(event.waiting_for).replace("[", r"\[")[-40:] if event.waiting_for else ""
+            waiting = shown(event.waiting_for)[-40:] if event.waiting_for else ""
             progress.update(
                 task, completed=event.done, total=event.total, visible=True, waiting=waiting,
                 rate=f"{rate:.0f} photos/s{left}" if rate else "",

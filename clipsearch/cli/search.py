@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.options import backend_option, json_options, library_option, opened
+from clipsearch.cli.options import backend_option, json_options, library_option, opened, utf8
 from clipsearch.errors import Exit, UsageError
 from clipsearch.library import Asked
 from clipsearch.query import literal, parse
@@ -66,7 +66,7 @@ def command(
     library: str | None,
 ) -> int:
     """Find photos by describing them."""
-    text = " ".join(words)
+    text = utf8(" ".join(words), "The query")
     if not text.strip() and not images:
         raise UsageError(
             "There is nothing to search for.", 'Type what you remember: clipsearch search "dog on a beach"'
@@ -132,6 +132,8 @@ def _table(hits: tuple[Hit, ...]) -> None:
         notes = [f"+ {len(hit.copies)} more"] if hit.copies else []
         notes += ["offline"] if hit.offline else []
         note = "  " + " · ".join(notes) if notes else ""
+        if output.width() < 50:  # the name is worth more
+            note = ""
         room = output.width() - 25 - len(note)
         date = (hit.taken_at or "")[:10]
         click.echo(f"{hit.rank:>3}  {hit.score:.3f}  {date:<10}  {output.fitted(name, room)}{output.dim(note)}")

@@ -50,9 +50,8 @@ def _table(status: Status) -> None:
     click.echo(f"          {status.photos:,} photos in {status.files:,} files{unread}")
     for title, root in zip(["Roots"] + [""] * len(status.roots), status.roots, strict=False):
         state = "" if root.online else "  offline; its photos stay searchable"
-        click.echo(
-            f"{title:<10}{output.shown(root.path)}  {root.files:,} files, seen {root.checked_at[:16].replace('T', ' ')} UTC{state}"
-        )
+        seen = root.checked_at[:16].replace("T", " ")
+        click.echo(f"{title:<10}{output.shown(root.path)}  {root.files:,} files, seen {seen} UTC{state}")
     dimensions = f" · {status.space.dim} dimensions" if status.space else ""
     click.echo(f"Model     {status.model}{dimensions}")
     checkpoint = status.checkpoint
@@ -63,5 +62,6 @@ def _table(status: Status) -> None:
     click.echo(f"Index     {number}{tail} · {checkpoint.state}")
     cache = status.text_cache
     click.echo(
-        f"Queries   {cache.entries:,} texts cached, {cache.hits:,} hits of {cache.hits + cache.misses:,} ({cache.hit_rate:.0%})"
+        f"Queries   {cache.entries:,} texts cached, "
+        f"{cache.hits:,} hits of {cache.hits + cache.misses:,} ({cache.hit_rate:.0%})"
     )

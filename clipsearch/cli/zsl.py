@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.options import backend_option, json_options, library_option, opened
+from clipsearch.cli.options import backend_option, json_options, library_option, opened, utf8
 from clipsearch.errors import Exit, UsageError
 from clipsearch.types import FailedFile, Labelled
 
@@ -44,7 +44,8 @@ def command(
     library: str | None,
 ) -> int:
     """Label photos with words of your own."""
-    names = _labels(labels, labels_file)
+    names = [utf8(name, "A label") for name in _labels(labels, labels_file)]
+    templates = tuple(utf8(template, "A template") for template in templates)
     with opened(context, library, backend) as opened_library:
         labelled = opened_library.classify(targets, names, templates=templates)
         found: list[Labelled] = []
@@ -63,6 +64,8 @@ def command(
                 found.append(result)
     if as_json:
         output.write_json([_fields(result) for result in found])
+    if failed and not found:
+        output.narrate("hint: Name photos, or a folder of them.")
     if not found:
         return Exit.SYSTEM if failed else Exit.NOTHING_FOUND
     return Exit.DONE

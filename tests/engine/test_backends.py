@@ -134,7 +134,7 @@ def test_what_the_runtime_refuses_is_a_model_error(
 
 
 def test_a_run_that_fails_halfway_is_a_model_error(backend: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """As above, where a node finds out. No second run here: OpenVINO 2026.4 then fails on good input of these shapes."""
+    """As above, where a node finds out. No second run: OpenVINO 2026.4 then fails on good input of these shapes."""
     session = open_session(STARTER_FOLDER / "text.onnx", backend)
     with pytest.raises(ModelError, match="failed: "):
         session.run({**feeds(), "attention_mask": np.ones((1, 3), np.int64)}, "text_embeds")

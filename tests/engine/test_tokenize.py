@@ -75,6 +75,16 @@ def test_a_typed_special_token_is_text(clip: TextTokenizer, typed: str) -> None:
     assert (ids[0] == START).sum() == (ids[0] == END).sum() == 1
 
 
+@pytest.mark.parametrize(("name", "typed", "end"), [("siglip2", "<eos>", 1), ("starter", "[SEP]", SEP)])
+def test_a_typed_special_token_is_text_to_tokenizers_from_files(
+    name: str, typed: str, end: int, wordpiece: TextTokenizer
+) -> None:
+    """As above: their files list the special tokens, and the library looks for them in the text."""
+    tokenizer = wordpiece if name == "starter" else tiny(name, cleaning="none", padding="longest")
+    ids = tokenizer.encode([f"a dog {typed} on a beach"]).ids[0]
+    assert (ids == end).sum() == 1 and ids[-1] == end
+
+
 # -- SigLIP, Gemma --------------------------------------------------------------------------------
 
 

@@ -1,0 +1,146 @@
+"""`clipsearch zsl`: labels of one's own, with probabilities that mean something."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clipsearch.config import Paths
+from clipsearch.library import Library
+from clipsearch.query import literal
+from tests.cli.program import Program, copied, said_once
+
+LABELS = "jellyfish,a cup of coffee,a city at night"
+
+
+def test_json_names_every_label_of_every_photo(indexed: Program, photos: Path) -> None:
+    """A script that sorts photos by label needs all of them, in one known form."""
+    outcome = indexed("zsl", photos / "animals", photos / "food/coffee-cup.jpg", "--labels", LABELS, "--json")
+    assert outcome.code == 0 and outcome.stderr == ""
+    rows = outcome.json
+    assert [row["path"] for row in rows] == [
+        *sorted(str(path) for path in (photos / "animals").iterdir()), str(photos / "food/coffee-cup.jpg"),
+    ]  # fmt: skip
+    for row in rows:
+        assert set(row) == {"path", "labels"}
+        assert {one["label"] for one in row["labels"]} == set(LABELS.split(","))
+        assert all(set(one) == {"label", "probability", "score"} for one in row["labels"])
+        probabilities = [one["probability"] for one in row["labels"]]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert probabilities == sorted(probabilities, reverse=True) and probabilities[-1] > 0
+        scores = [one["score"] for one in row["labels"]]
+        assert scores == sorted(scores, reverse=True) and all(-1 <= score <= 1 for score in scores)
+    best = {os.path.basename(row["path"]): row["labels"][0]["label"] for row in rows}
+    assert best["jellyfish.jpg"] == "jellyfish" and best["coffee-cup.jpg"] == "a cup of coffee"
+
+
+def test_probabilities_follow_the_scale_of_the_model(indexed: Program, photos: Path) -> None:
+    """Under another scale 99 % would mean nothing."""
+    (row,) = indexed("zsl", photos / "food/coffee-cup.jpg", "--labels", LABELS, "--json").json
+    logits = 40.0 * np.array([one["score"] for one in row["labels"]])  # starter/card.toml
+    wanted = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    assert [one["probability"] for one in row["labels"]] == pytest.approx(wanted.tolist(), abs=1e-4)
+
+
+def test_ndjson_and_a_pipe_give_a_line_a_photo(indexed: Program, photos: Path) -> None:
+    """A long folder could not be followed while it is labelled."""
+    wanted = indexed("zsl", photos / "food", "--labels", LABELS, "--json").json
+    lines = indexed("zsl", photos / "food", "--labels", LABELS, "--ndjson").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == wanted and len(wanted) == 3
+    plain = indexed("zsl", photos / "food", "--labels", LABELS).stdout.decode().splitlines()
+    for line, row in zip(plain, wanted, strict=True):
+        assert line.startswith(row["path"]) and row["labels"][0]["label"] in line and "%" in line
+
+
+def test_a_terminal_shows_names_labels_and_percent(indexed: Program, photos: Path) -> None:
+    """The one form that people read."""
+    shown = indexed.on_terminal("zsl", photos / "food/coffee-cup.jpg", "--labels", LABELS, columns=120)
+    assert shown.code == 0 and "coffee-cup.jpg" in shown.text and "a cup of coffee" in shown.text
+    assert max(map(len, shown.text.splitlines())) <= 120
+
+
+def test_labels_come_from_a_file_or_from_stdin(indexed: Program, photos: Path, tmp_path: Path) -> None:
+    """A hundred labels do not fit a command line, and a label may hold a comma."""
+    lines = "# mine\n\njellyfish\na cup of coffee\r\n  a city at night  \n"
+    labels = tmp_path / "labels.txt"
+    labels.write_bytes(lines.encode())
+    wanted = indexed("zsl", photos / "food", "--labels", LABELS, "--json").json
+    assert indexed("zsl", photos / "food", "--labels-file", labels, "--json").json == wanted
+    assert indexed("zsl", photos / "food", "--labels-file", "-", "--json", stdin=lines.encode()).json == wanted
+    labels.write_text("a cup, of coffee\nother\n")
+    rows = indexed("zsl", photos / "food/coffee-cup.jpg", "--labels-file", labels, "--json").json
+    assert {one["label"] for one in rows[0]["labels"]} == {"a cup, of coffee", "other"}
+
+
+def test_templates_are_averaged_as_unit_vectors(indexed: Program, photos: Path) -> None:
+    """Taking the last template, or the mean of the scores, gives other numbers than the papers' ensembles."""
+    image, templates = photos / "food/coffee-cup.jpg", ("a photo of a {}.", "a drawing of a {}.")
+    options = [word for template in templates for word in ("--template", template)]
+    (row,) = indexed("zsl", image, "--labels", "cup,dog", *options, "--json").json
+    with Library(Paths(indexed.library, indexed.cache, indexed.folder / "models")) as library:
+        photo = library.asked(None, [image]).vector
+        for one in row["labels"]:
+            prompts = [library.asked(literal(template.replace("{}", one["label"]))).vector for template in templates]
+            mean = np.mean(prompts, axis=0)
+            assert one["score"] == pytest.approx(float(mean @ photo / np.linalg.norm(mean)), abs=1e-4)
+    (single,) = indexed("zsl", image, "--labels", "cup,dog", *options[:2], "--json").json
+    assert single["labels"][0]["score"] != row["labels"][0]["score"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--labels", "dog"], "shares 100 %"),
+        (["--labels", "dog,cat, dog"], "twice"),
+        (["--labels", " , "], "no labels"),
+        ([], "no labels"),
+        (["--labels", "a,b", "--template", "a photo"], "0 places"),
+        (["--labels", "a,b", "--template", "{} and {}"], "2 places"),
+        (["--labels-file", "/no/such/file"], "cannot be read"),
+        (["--labels", os.fsdecode(b"caf\xe9,b")], "not UTF-8"),
+    ],
+)
+def test_labels_that_cannot_work_are_refused_with_the_reason(
+    indexed: Program, photos: Path, options: list[str], said: str
+) -> None:
+    """One label under softmax always gets 100 %: an answer that says nothing and looks certain."""
+    outcome = indexed("zsl", photos / "food", *options)
+    assert said in said_once(outcome, 2) and outcome.stdout == b""
+
+
+def test_it_works_without_any_library(program: Program, photos: Path) -> None:
+    """Who only wants labels would have to index first."""
+    outcome = program("zsl", photos / "food", "--labels", LABELS, "--json")
+    assert outcome.code == 0 and len(outcome.json) == 3
+    assert not program.library.exists()
+
+
+def test_stored_vectors_answer_without_decoding(indexed: Program, program: Program, photos: Path) -> None:
+    """Labelling a library again would take as long as indexing it."""
+    arguments = ("zsl", photos / "food", "--labels", LABELS, "--json")
+    first = indexed(*arguments)
+    again, loaded = indexed.modules(*arguments)
+    assert again.json == first.json
+    assert not {"PIL", "onnxruntime", "openvino", "tokenizers", "usearch"} & loaded
+    decoded = program(*arguments).json
+    for stored, fresh in zip(again.json, decoded, strict=True):
+        for one, other in zip(stored["labels"], fresh["labels"], strict=True):
+            assert one["label"] == other["label"] and one["score"] == pytest.approx(other["score"], abs=1e-3)
+
+
+def test_a_broken_file_is_told_and_the_others_keep_their_labels(program: Program, photos: Path) -> None:
+    """One broken file would stop the run, or shift the labels of all after it."""
+    folder = program.folder / "in"
+    copied(photos, folder, "animals/jellyfish.jpg", "broken/half-copied.jpg", "food/coffee-cup.jpg")
+    outcome = program("zsl", folder, "--labels", LABELS, "--json")
+    assert outcome.code == 0
+    assert [(os.path.basename(row["path"]), row["labels"][0]["label"]) for row in outcome.json] == [
+        ("coffee-cup.jpg", "a cup of coffee"), ("jellyfish.jpg", "jellyfish"),
+    ]  # fmt: skip
+    assert "half-copied.jpg was left out: " in outcome.stderr and "truncated" in outcome.stderr
+    alone = program("zsl", folder / "half-copied.jpg", "--labels", LABELS, "--json")
+    assert "left out" in said_once(alone, 5) and alone.json == []

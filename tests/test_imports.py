@@ -1,0 +1,94 @@
+"""What loads what: seen in fresh interpreters through sys.modules, for a linter does not see run time."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from clipsearch.cli import VERBS
+from tests.conftest import REPOSITORY
+
+RUNTIMES = {"onnxruntime", "openvino"}
+HEAVY = {"numpy", "PIL", "usearch", "tokenizers", "ftfy", "textual", "rich", "huggingface_hub", "watchdog"} | RUNTIMES
+
+
+def loaded_by(code: str) -> set[str]:
+    """Modules that a fresh interpreter has loaded after `code`."""
+    code += "\nimport json, sys; sys.stderr.write(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    """A program that only wants the version would wait for numpy and SQLite."""
+    loaded = loaded_by("import clipsearch; assert clipsearch.__version__")
+    assert not (HEAVY | {"sqlite3", "click"}) & loaded
+    assert not {name for name in loaded if name.startswith("clipsearch.")}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-h"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    """`--help` that takes half a second teaches people not to ask."""
+    loaded = loaded_by(f"from clipsearch.cli import run; assert run({arguments!r}) == 0")
+    assert "click" in loaded  # this check can see something
+    assert not (HEAVY | {"sqlite3"}) & loaded
+
+
+def test_the_help_names_every_verb_with_its_own_words() -> None:
+    """The list is written down twice, for speed; two lists drift apart."""
+    for verb, what in VERBS.items():
+        command = importlib.import_module(f"clipsearch.cli.{verb}").command
+        assert command.name == verb
+        assert command.help.split("\n")[0] == what
+
+
+@pytest.mark.parametrize("verb", ["index", "search", "similar", "zsl", "status", "errors", "model"])
+def test_help_of_a_verb_loads_no_model_and_no_pixels(verb: str) -> None:
+    """As above, for the help that people ask for most."""
+    loaded = loaded_by(f"from clipsearch.cli import run; assert run([{verb!r}, '--help']) == 0")
+    assert not (HEAVY - {"numpy"}) & loaded
+
+
+def test_index_does_not_load_engine() -> None:
+    """Storage that knows models would have to change with every one of them."""
+    for module in ("update", "catalog", "vectors", "decode", "workers"):
+        loaded = loaded_by(f"import clipsearch.index.{module}")
+        assert f"clipsearch.index.{module}" in loaded
+        assert not {name for name in loaded if name.startswith(("clipsearch.engine", "clipsearch.library"))}
+
+
+def test_engine_does_not_load_index() -> None:
+    """A model that knows the library could not be measured without one."""
+    for module in ("towers", "textcache", "store", "scoring", "preprocess", "tokenize"):
+        loaded = loaded_by(f"import clipsearch.engine.{module}")
+        assert f"clipsearch.engine.{module}" in loaded
+        assert not {name for name in loaded if name.startswith(("clipsearch.index", "clipsearch.library"))}
+
+
+def test_a_decode_worker_loads_no_model_and_no_index() -> None:
+    """Each of them would cost every worker its start and its memory, a core over."""
+    loaded = loaded_by("import clipsearch.index.decode, clipsearch.index.workers, clipsearch.engine.preprocess")
+    assert not (RUNTIMES | {"usearch", "tokenizers", "click", "rich", "textual"}) & loaded
+
+
+def test_the_facade_loads_no_runtime_and_no_pixels() -> None:
+    """A repeated query needs numpy and SQLite, and nothing else that is large."""
+    loaded = loaded_by("import clipsearch.library")
+    assert not (HEAVY - {"numpy"} | {"click"}) & loaded
+
+
+def test_the_dependency_rule_holds() -> None:
+    """Layers that know each other both ways are one layer. `scripts/lint` runs the same contracts."""
+    beside = os.path.dirname(sys.executable)
+    command = shutil.which("lint-imports", path=f"{beside}{os.pathsep}{os.environ['PATH']}")
+    if command is None:
+        pytest.skip("import-linter is not installed here; scripts/lint runs it")
+    done = subprocess.run([command, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
