@@ -19,7 +19,6 @@ from clipsearch.types import Answer, FailedFile, Labelled, Planned, Scanning, Su
 from tests.conftest import SAMPLES
 
 # index.workers leaves the pipes of its children to the collector.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 NAMES = [
     "animals/jellyfish.jpg",

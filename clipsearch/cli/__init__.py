@@ -93,7 +93,7 @@ def run(arguments: list[str]) -> int:
         sys.stderr.write(error.format_message() + "\n")
         return Exit.USAGE
     except click.UsageError as error:
-        _tell(error.format_message().rstrip("."), f"{_command_path(error)} --help")
+        _tell(error.format_message().rstrip("."), _way_out(error))
         return Exit.USAGE
     except click.ClickException as error:
         _tell(error.format_message(), "clipsearch --help")
@@ -115,8 +115,11 @@ def run(arguments: list[str]) -> int:
         return Exit.SYSTEM
 
 
-def _command_path(error: click.UsageError) -> str:
-    return error.ctx.command_path if error.ctx else "clipsearch"
+def _way_out(error: click.UsageError) -> str:
+    command = error.ctx.command_path if error.ctx else "clipsearch"
+    if isinstance(error, click.NoSuchOption) and command.endswith(" search"):
+        return 'quote a query with a minus in it: clipsearch search "beach - people"'
+    return f"{command} --help"
 
 
 def _tell(message: str, hint: str) -> None:

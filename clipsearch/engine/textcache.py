@@ -53,13 +53,11 @@ class TextCache:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._connection = self._opened()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise _unusable(self._path, error) from error
+        except (OSError, sqlite3.OperationalError) as error:
+            raise _unusable(self._path, error) from error
+        except sqlite3.DatabaseError:
             self._path.unlink()
             self._connection = self._opened()
-        except OSError as error:
-            raise _unusable(self._path, error) from error
 
     def _opened(self) -> sqlite3.Connection:
         # No WAL: two processes that switch a new file to it at once get "database is locked" without any waiting.
@@ -81,6 +79,17 @@ class TextCache:
 
     def vectors(self, tower: str, texts: Sequence[str], encode: Callable[[list[str]], CachedVectors]) -> CachedVectors:
         """Vectors of the texts in their order; `encode` is called once, with those not known, if there are any."""
+        try:
+            return self._vectors(tower, texts, encode)
+        except sqlite3.OperationalError as error:
+            raise _unusable(self._path, error) from error
+        except sqlite3.DatabaseError:  # damaged behind its first page
+            self._connection.close()
+            self._path.unlink()
+            self._connection = self._opened()
+            return self._vectors(tower, texts, encode)
+
+    def _vectors(self, tower: str, texts: Sequence[str], encode: Callable[[list[str]], CachedVectors]) -> CachedVectors:
         known = {text: row for text in texts if (row := self._known(tower, text))}
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         fresh = encode(missing) if missing else None
@@ -111,36 +120,29 @@ class TextCache:
         )
 
     def status(self) -> TextCacheStatus:
-        with self._reported():
+        try:
             entries = self._connection.execute("SELECT count(*) FROM text_vector").fetchone()[0]
             counters = dict(self._connection.execute("SELECT name, value FROM counter"))
+        except sqlite3.DatabaseError as error:
+            raise _unusable(self._path, error) from error
         return TextCacheStatus(entries, counters["hits"], counters["misses"])
 
     def _known(self, tower: str, text: str) -> tuple[NDArray[np.float32], bool] | None:
-        with self._reported():
-            row = self._connection.execute(
-                "SELECT vector, truncated FROM text_vector WHERE tower = ? AND text = ?", (tower, text)
-            ).fetchone()
+        row = self._connection.execute(
+            "SELECT vector, truncated FROM text_vector WHERE tower = ? AND text = ?", (tower, text)
+        ).fetchone()
         return (np.frombuffer(row[0], "<f4"), bool(row[1])) if row else None
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[None]:
-        with self._reported():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                if self._connection.in_transaction:  # a full disk has ended it already
-                    self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _reported(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except sqlite3.Error as error:
-            raise _unusable(self._path, error) from error
+        except BaseException:
+            if self._connection.in_transaction:  # a full disk has ended it already
+                self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
 
 
 _CLOCK = "SELECT value FROM counter WHERE name = 'clock'"

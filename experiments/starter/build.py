@@ -21,13 +21,15 @@ from clipsearch.engine.towers import ImageTower, TextTower
 
 STARTER = Path(__file__).parents[2] / "clipsearch" / "starter"
 
-CARD_TEMPLATE = """\
+CARD_TEMPLATE = '''\
 # The starter: a small pair of towers, so that a fresh install answers at once. Written by experiments/starter/build.py.
 name = "starter"
 version = "{version}"
-summary = "A small starter model: English, everyday things and scenes. Weak on rare things, counts, names and text in pictures."
+summary = "A small starter: English, everyday things and scenes. Weak on rare things, counts, names, text in pictures."
 licence = "parts Apache-2.0, MIT and CC0; trained partly on research-only photos"
-caution = "part of its training photos are for research or non-commercial use only (LICENSE-MODEL.md); it will be replaced before any release"
+caution = """\\
+part of its training photos are for research or non-commercial use only (LICENSE-MODEL.md); \\
+it will be replaced before any release"""
 dim = {dim}
 
 [image]
@@ -59,7 +61,7 @@ text = "text.onnx"
 text_sha256 = "{text_sha256}"
 
 [measured]
-"""
+'''
 
 GOLDEN_TEXTS = ("a dog on a beach", "kids in yellow raincoats", "city skyline at night")
 
@@ -106,8 +108,8 @@ def write_licence(source: Path, target: Path) -> None:
     )
     head = (
         "# The starter model: parts and terms\n\n"
-        "**Part of its training photos are for research or non-commercial use only.** The weights are here so that the\n"
-        "program can be tried; the model is to be replaced by one from open data before any release.\n\n"
+        "**Part of its training photos are for research or non-commercial use only.** The weights are here so that\n"
+        "the program can be tried; the model is to be replaced by one from open data before any release.\n\n"
     )
     target.write_text(head + body, "utf-8")
 

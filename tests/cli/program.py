@@ -67,7 +67,7 @@ class Program:
             "CLIPSEARCH_LIBRARY": str(self.library),
             "CLIPSEARCH_CACHE": str(self.cache),
             "CLIPSEARCH_MODELS": str(folder / "models"),
-            "PYTHONWARNINGS": "error,ignore::ResourceWarning",  # index.workers leaves its pipes to the collector
+            "PYTHONWARNINGS": "error",
             "PYTHONDONTWRITEBYTECODE": "1",
             "TERM": "xterm-256color",
             "LC_ALL": "C.UTF-8",

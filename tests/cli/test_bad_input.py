@@ -383,7 +383,6 @@ def test_a_cache_of_garbage_is_thrown_away(small: Program) -> None:
     assert small("status", "--json").json["text_cache"]["entries"] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="engine.textcache throws a damaged cache away only while it opens it")
 def test_a_cache_damaged_in_its_middle_is_thrown_away(small: Program) -> None:
     """As above; damage is rarely in the first page."""
     before = small("search", "a jellyfish", "--json").json

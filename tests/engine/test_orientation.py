@@ -68,10 +68,10 @@ def test_eight_orientations_are_the_same_pixels(orientation: int, tmp_path: Path
 
 @pytest.mark.parametrize(("kind", "size"), [("Landscape", (600, 400)), ("Portrait", (400, 600))])
 def test_eight_photos_of_cameras_are_one_picture(shared: Path, kind: str, size: tuple[int, int]) -> None:
-    """As above, with JPEGs as they are found. Each was compressed anew, which costs up to 0.016; lying down, 0.08."""
+    """As above, with JPEGs as they are found. Each was compressed anew (without softening: 0.984)."""
     paths = [shared / "data" / "formats" / f"{kind}_{number}.jpg" for number in range(1, 9)]
     found = vectors(*paths)
-    assert (found @ found.T).min() >= 0.98
+    assert (found @ found.T).min() >= 0.99
     assert {sides(path) for path in paths} == {size}
 
 

@@ -168,18 +168,19 @@ def test_an_empty_file_is_a_new_cache(tmp_path: Path, encode: CountingEncoder) -
         assert cache.status().entries == 1
 
 
-def test_damage_found_while_reading_names_the_file_to_delete(tmp_path: Path, encode: CountingEncoder) -> None:
-    """The first page may be whole and the rest not; that must not end in a traceback of SQLite."""
+def test_damage_found_while_reading_costs_encoding_and_no_answer(tmp_path: Path, encode: CountingEncoder) -> None:
+    """The first page may be whole and the rest not; a cache must never be what a query fails for."""
     with TextCache(tmp_path) as cache:
         cache.vectors(TOWER, [f"a longer text {number}" for number in range(500)], encode)
     path = tmp_path / CACHE_FILE
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
     with TextCache(tmp_path) as cache:
-        for ask in (lambda: cache.vectors(TOWER, ["a longer text 7"], encode), cache.status):
-            with pytest.raises(SystemFault, match=r"cache\.db") as caught:
-                ask()
-            assert "delete the file" in caught.value.hint
+        with pytest.raises(SystemFault, match=r"cache\.db") as caught:
+            cache.status()
+        assert "delete the file" in caught.value.hint
+        assert cache.vectors(TOWER, ["a longer text 7"], encode).vectors.shape[0] == 1
+        assert cache.status().entries == 1
 
 
 def test_a_folder_that_cannot_be_written_is_a_system_fault(tmp_path: Path) -> None:
