@@ -116,7 +116,7 @@ def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str |
         if len(fields) < 3:
             continue
         # The kernel writes a space in a mount point as \040 (see getmntent(3)).
-        point = Path(fields[1].encode().decode("unicode_escape"))
+        point = Path(fields[1].encode("latin-1", "backslashreplace").decode("unicode_escape"))
         if target.is_relative_to(point) and len(point.parts) >= best:
             best, kind = len(point.parts), fields[2]
     return kind if kind in NETWORK_FILESYSTEMS else None

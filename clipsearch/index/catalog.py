@@ -103,6 +103,10 @@ class Catalog:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # a commit survives power loss
                 connection.execute("PRAGMA foreign_keys = ON")
+                # Or a row that REPLACE pushes out would not count down photo.files.
+                connection.execute("PRAGMA recursive_triggers = ON")
+                # Without it a row that `OR REPLACE` removes fires no trigger, and its photo is never hidden.
+                connection.execute("PRAGMA recursive_triggers = ON")
                 schema.migrate(connection)
             except BaseException:
                 connection.close()
@@ -240,7 +244,7 @@ class Catalog:
             """
             INSERT INTO photo (digest, width, height, format, taken_at, taken_offset, latitude, longitude, camera, lens)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (digest) DO UPDATE SET width = excluded.width
+            ON CONFLICT (digest) DO UPDATE SET width = excluded.width  -- so that RETURNING answers here too
             RETURNING id
             """,
             (
@@ -326,29 +330,40 @@ class Catalog:
 
     def photos_under(self, folder: bytes) -> NDArray[np.int64]:
         """Photos with a file in `folder` (absolute) or below it."""
-        return _ids(
-            self._all(
-                f"SELECT DISTINCT photo_id FROM file JOIN root ON root.id = root_id WHERE photo_id IS NOT NULL AND {_UNDER}",
-                _under(folder),
-            )
+        rows = self._all(
+            f"""
+            SELECT DISTINCT photo_id FROM file JOIN root ON root.id = root_id
+            WHERE photo_id IS NOT NULL AND {_UNDER}
+            """,
+            _under(folder),
         )
+        return _ids(rows)
 
     def photo_at(self, path: bytes) -> tuple[int, Stamp] | None:
         """The photo that `path` (absolute) showed when it was last looked at."""
         folder, name = os.path.split(path)
-        row = self._one(
-            f"""
-            SELECT photo_id, size, mtime_ns, inode FROM file JOIN root ON root.id = root_id
-            WHERE photo_id IS NOT NULL AND name = :name AND {_FOLDER} = :folder
-            """,
-            {"name": name, "folder": _without_slash(folder)},
-        )
-        return (row[0], Stamp(folder, name, *row[1:])) if row else None
+        for root in self.roots():  # not by an expression over all files: a folder to classify asks for each photo
+            base = _without_slash(root.base)
+            if not (folder + SEPARATOR).startswith(base + SEPARATOR):
+                continue
+            row = self._one(
+                """
+                SELECT photo_id, size, mtime_ns, inode FROM file
+                WHERE root_id = ? AND folder = ? AND name = ? AND photo_id IS NOT NULL
+                """,
+                (root.id, folder[len(base) + 1 :], name),
+            )
+            if row:
+                return row[0], Stamp(folder, name, *row[1:])
+        return None
 
     def files_under(self, folder: bytes) -> list[tuple[bytes, int]]:
         """(absolute path, photo id) of every readable file in `folder` or below it, in the order of paths."""
         rows = self._all(
-            f"SELECT {_PATH_PARTS}, photo_id FROM file JOIN root ON root.id = root_id WHERE photo_id IS NOT NULL AND {_UNDER}",
+            f"""
+            SELECT {_PATH_PARTS}, photo_id FROM file JOIN root ON root.id = root_id
+            WHERE photo_id IS NOT NULL AND {_UNDER}
+            """,
             _under(folder),
         )
         return sorted((_joined(*parts), photo_id) for *parts, photo_id in rows)
@@ -404,7 +419,8 @@ class Catalog:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
         """(photo ids, f16 (n, dim)) of the vectors with after_seq < seq <= up_to_seq, in the order of seq."""
         cursor = self._run(
-            "SELECT photo_id, vector FROM embedding WHERE space_id = ? AND seq > ? AND seq <= ? ORDER BY seq",
+            # `+` keeps SQLite from the index of spaces, which would sort all vectors before the first row.
+            "SELECT photo_id, vector FROM embedding WHERE +space_id = ? AND seq > ? AND seq <= ? ORDER BY seq",
             (space.id, after_seq, _LARGEST if up_to_seq is None else up_to_seq),
         )
         with storage_errors(self._path):
@@ -433,7 +449,7 @@ class Catalog:
         return int(row[0])
 
     def photos_after(self, space: Space, seq: int) -> NDArray[np.int64]:
-        return _ids(self._all("SELECT photo_id FROM embedding WHERE space_id = ? AND seq > ?", (space.id, seq)))
+        return _ids(self._all("SELECT photo_id FROM embedding WHERE +space_id = ? AND seq > ?", (space.id, seq)))
 
     # -- checkpoints and events -------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Neither opens a file. Excluded by default: hidden names, AppleDouble (`._IMG`), 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -80,7 +81,7 @@ def walk(root: Root, *, progress: Callable[[int], None] = lambda files: None) ->
         return Unlisted(root.path, error.strerror or str(error))
     stamps: list[Stamp] = []
     unlisted: list[Unlisted] = []
-    rules = [_Rules(b"", pathspec.GitIgnoreSpec.from_lines(root.exclude))] if root.exclude else []
+    rules = [_Rules(b"", pathspec.GitIgnoreSpec.from_lines(root.exclude))]
     for found in _walk_folder(root.path, b"", rules, {(status.st_dev, status.st_ino)}):
         if isinstance(found, Unlisted):
             unlisted.append(found)
@@ -107,16 +108,28 @@ class _Rules:
     folder: bytes
     spec: pathspec.GitIgnoreSpec
 
-    def exclude(self, path: bytes, *, is_folder: bool) -> bool:
+    def verdict(self, path: bytes, *, is_folder: bool) -> bool | None:
+        """True excludes, False takes back what a higher ignore file excludes, None says nothing."""
+        if not self.spec.patterns:
+            return None
         relative = path[len(self.folder) :].lstrip(os.sep.encode())
         text = os.fsdecode(relative) + ("/" if is_folder else "")
-        return self.spec.match_file(text)
+        return self.spec.check_file(text).include
+
+
+def _is_excluded(rules: Sequence[_Rules], path: bytes, *, is_folder: bool) -> bool:
+    """The first of `rules` that says anything decides."""
+    verdicts = (rule.verdict(path, is_folder=is_folder) for rule in rules)
+    return next((verdict for verdict in verdicts if verdict is not None), False)
 
 
 def _walk_folder(
     base: bytes, folder: bytes, rules: list[_Rules], visited: set[tuple[int, int]]
 ) -> Iterator[Stamp | Unlisted]:
-    """Depth first, sorted, so that a run is repeatable. `visited` holds real folders, so that links cannot loop."""
+    """Depth first, sorted, so that a run is repeatable. `visited` holds real folders, so that links cannot loop.
+
+    `rules` are the root's own, then those of ignore files from the nearest to the highest.
+    """
     path = os.path.join(base, folder) if folder else base
     try:
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
@@ -124,8 +137,9 @@ def _walk_folder(
         yield Unlisted(folder, error.strerror or str(error))
         return
     if any(entry.name == IGNORE_FILE for entry in entries):
-        rules = [*rules, *_rules_in(path, folder)]
+        rules = [rules[0], *_rules_in(path, folder), *rules[1:]]
     folders: list[bytes] = []
+    unseen: OSError | None = None
     for entry in entries:
         name = entry.name
         if is_skipped(name):
@@ -133,7 +147,7 @@ def _walk_folder(
         below = os.path.join(folder, name) if folder else name
         try:
             if entry.is_dir():
-                if not any(rule.exclude(below, is_folder=True) for rule in rules):
+                if not _is_excluded(rules, below, is_folder=True):
                     status = entry.stat()
                     if (status.st_dev, status.st_ino) not in visited:
                         visited.add((status.st_dev, status.st_ino))
@@ -142,11 +156,16 @@ def _walk_folder(
             if not is_listed(name):
                 continue
             status = entry.stat()
-        except OSError:  # it vanished since it was listed, or is a link to nowhere: there is no file
+        except OSError as error:
+            # It vanished since it was listed, or is a link to nowhere: there is no file. Anything else proves nothing.
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                unseen = error
             continue
         # A FIFO named photo.jpg would block its reader for ever.
-        if stat.S_ISREG(status.st_mode) and not any(rule.exclude(below, is_folder=False) for rule in rules):
+        if stat.S_ISREG(status.st_mode) and not _is_excluded(rules, below, is_folder=False):
             yield Stamp(folder, name, status.st_size, status.st_mtime_ns, status.st_ino)
+    if unseen is not None:
+        yield Unlisted(folder, unseen.strerror or str(unseen))
     for below in folders:
         yield from _walk_folder(base, below, rules, visited)
 

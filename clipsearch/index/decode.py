@@ -55,6 +55,7 @@ MAX_SIDE = 65_535  # px; one pixel wide costs up to 28 bytes a row besides the p
 MAX_PIXELS = 200_000_000  # of the header; beyond it a picture takes more than 2.4 GB to turn and convert
 DRAFT_FACTOR = 2  # decode JPEGs to at least this many times the model's side; below 2 the vector moves
 
+_ORIENTATION = 0x0112  # Exif 2.32, table 4
 _DECODER = 1  # raise it when this file learns to read what it could not
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
 
@@ -99,14 +100,22 @@ def _decoded(path: bytes, prepare: Prepare) -> Decoded:
         if image.format in ("JPEG", "MPO"):
             image.draft(None, (DRAFT_FACTOR * prepare.size, DRAFT_FACTOR * prepare.size))
         image.load()
-        exif = image.getexif()
+        exif = _exif(image)
         # HEIF and AVIF are turned by their decoder, which then reports 1 here.
-        orientation = exif.get(0x0112, 1)
+        orientation = exif.get(_ORIENTATION, 1) if exif else 1
         turned = ImageOps.exif_transpose(image) if orientation != 1 else image
         width, height = full_size if orientation not in (5, 6, 7, 8) else full_size[::-1]
         metadata = metadata_of(exif, width=width, height=height, format_name=format_name)
         profile = image.info.get("icc_profile")
         return Decoded(prepare(upright_rgb(turned, profile)), metadata)
+
+
+def _exif(image: Image.Image) -> Image.Exif | None:
+    """Read after the pixels: for a PNG, reading EXIF decodes the picture, and would fail with its errors."""
+    try:
+        return image.getexif()
+    except Exception:  # struct.error, SyntaxError and others: broken metadata in a good picture
+        return None
 
 
 def picture_format(path: bytes) -> str | None:
@@ -164,7 +173,8 @@ def _check_size(image: ImageFile.ImageFile) -> None:
         raise Unreadable(f"it is {width:,} x {height:,} px; a side of {MAX_SIDE:,} is the limit")
     if width * height > MAX_PIXELS:
         raise Unreadable(
-            f"it has {width * height / 1e6:,.0f} megapixels ({width:,} x {height:,}); {MAX_PIXELS / 1e6:.0f} are the limit"
+            f"it has {width * height / 1e6:,.0f} megapixels ({width:,} x {height:,}); "
+            f"{MAX_PIXELS / 1e6:.0f} are the limit"
         )
 
 
@@ -177,5 +187,10 @@ def _unidentified(path: bytes) -> str:
 
 
 def _sentence(error: Exception) -> str:
+    """What the decoder said; the commonest of Pillow's words in a person's own."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if "truncated" in text.lower() or "EOF" in text:
+        return f"the file is cut short ({text})"
+    if "decoder error" in text or "data stream" in text:
+        return f"its picture data are broken ({text})"
     return text[:200]

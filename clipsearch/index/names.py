@@ -7,7 +7,8 @@ import os
 # By name only: to sniff every file of a home directory would read all of it. A file named by itself is
 # tried whatever it is called. HEIC is listed so that it becomes a row with its reason, not a silence.
 PHOTO_SUFFIXES = frozenset(
-    b".jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .bmp .avif .jp2 .j2k .jpx .ppm .pgm .pbm .pnm .mpo .heic .heif".split()
+    b".jpg .jpeg .jpe .jfif .mpo .png .webp .gif .tif .tiff .bmp .avif .heic .heif "
+    b".jp2 .j2k .jpx .ppm .pgm .pbm .pnm".split()
 )
 SKIPPED_FOLDERS = frozenset(
     name.encode()

@@ -36,6 +36,7 @@ from clipsearch.types import (
 
 _HASH_THREADS = 4  # reading is waiting; hashing releases the interpreter lock
 _HASH_AHEAD = 16  # files
+_LINKS = 200  # files linked to known contents in one commit
 _CHANGED = "it changed while it was being read"
 
 
@@ -130,6 +131,7 @@ class _Ingest:
         self._in_flight: dict[bytes, list[_Fresh]] = {}
         self._order: deque[bytes] = deque()  # digests in the order in which the decoder answers
         self._batch: list[tuple[bytes, Decoded]] = []
+        self._links: list[tuple[_Fresh, int]] = []
         self._done = 0
 
     def run(self, fresh: Sequence[_Fresh], stop: Callable[[], bool]) -> Iterator[Event]:
@@ -150,6 +152,7 @@ class _Ingest:
             waiting = self._in_flight[self._order[0]][0].path if self._order else None
             yield Advanced(self._done, total, self.summary.failed, waiting)
         self._commit_batch()
+        self._commit_links()
         yield Advanced(self._done, total, self.summary.failed, None)
 
     def _to_decode(self, fresh: Sequence[_Fresh], stop: Callable[[], bool]) -> Iterator[bytes]:
@@ -162,9 +165,9 @@ class _Ingest:
             elif digest in self._in_flight:
                 self._in_flight[digest].append(file)
             elif (photo_id := self._catalog.photo_with_vector(digest, self._space.id)) is not None:
-                with self._catalog.transaction():
-                    self._catalog.put_file(file.root.id, file.stamp, photo_id)
-                self._count_link(photo_id)
+                self._links.append((file, photo_id))
+                if len(self._links) >= _LINKS:
+                    self._commit_links()
             else:
                 self._in_flight[digest] = [file]
                 self._order.append(digest)
@@ -195,13 +198,19 @@ class _Ingest:
             self._count(indexed=1, duplicates=copies)
         self._batch.clear()
 
-    def _count_link(self, photo_id: int) -> None:
-        if photo_id in self._orphaned:
-            self._orphaned.discard(photo_id)
-            self._count(moved=1)
-            self.summary = replace(self.summary, removed=self.summary.removed - 1)
-        else:
-            self._count(duplicates=1)
+    def _commit_links(self) -> None:
+        """Files whose content is known: a copy, or one that was moved to another disk or rewritten elsewhere."""
+        with self._catalog.transaction():
+            for file, photo_id in self._links:
+                self._catalog.put_file(file.root.id, file.stamp, photo_id)
+        for _, photo_id in self._links:
+            if photo_id in self._orphaned:
+                self._orphaned.discard(photo_id)
+                self._count(moved=1)
+                self.summary = replace(self.summary, removed=self.summary.removed - 1)
+            else:
+                self._count(duplicates=1)
+        self._links.clear()
 
     def _count(self, *, indexed: int = 0, duplicates: int = 0, failed: int = 0, moved: int = 0) -> None:
         self._done += indexed + duplicates + failed + moved

@@ -16,10 +16,11 @@ dtype is passed, the file is made aside, keys and vectors are never read back ou
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ import onnxruntime  # noqa: F401
 from numpy.typing import NDArray
 from usearch.index import Index
 
+from clipsearch.errors import SystemFault
 from clipsearch.files import publish
 from clipsearch.index.catalog import Catalog, Checkpoint, Space
 
@@ -123,25 +125,40 @@ def make_checkpoint(
     generation = catalog.next_generation()
     final = folder / f"generation-{generation:06d}.usearch"
     temporary = final.with_suffix(".tmp")
-    index.save(str(temporary))
-    reached("built")
-    _compare(temporary, space.identity.dim, rows, np.concatenate(sample_ids), np.concatenate(sample))
-    reached("compared")
-    checkpoint = Checkpoint(
-        generation=generation,
-        file=final.name,
-        rows=rows,
-        max_seq=max_seq,
-        bytes=temporary.stat().st_size,
-        sha256=_sha256(temporary),
-        parameters=json.dumps({"connectivity": connectivity, "expansion_add": expansion}),
-    )
-    publish(temporary, final)
-    reached("renamed")
+    with _disk_errors(temporary):
+        index.save(str(temporary))
+        reached("built")
+        _compare(temporary, space.identity.dim, rows, np.concatenate(sample_ids), np.concatenate(sample))
+        reached("compared")
+        checkpoint = Checkpoint(
+            generation=generation,
+            file=final.name,
+            rows=rows,
+            max_seq=max_seq,
+            bytes=temporary.stat().st_size,
+            sha256=_sha256(temporary),
+            parameters=json.dumps({"connectivity": connectivity, "expansion_add": expansion}),
+        )
+        publish(temporary, final)
+        reached("renamed")
     catalog.record_checkpoint(space, checkpoint)
     reached("recorded")
     sweep(folder, keep=catalog.checkpoint_files())
     reached("swept")
+
+
+@contextlib.contextmanager
+def _disk_errors(temporary: Path) -> Iterator[None]:
+    """A file that cannot be written, or comes back otherwise, is removed: on a full disk it takes what is left."""
+    try:
+        yield
+    except (RuntimeError, OSError, DamagedGeneration) as error:  # USearch raises RuntimeError for all that fails
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise SystemFault(
+            f"The checkpoint {temporary} cannot be written ({error}).",
+            "Free some space and run the same command again; all photos are kept and can be searched.",
+        ) from error
 
 
 def sweep(folder: Path, *, keep: set[str]) -> None:

@@ -40,14 +40,19 @@ class DecodeWorkers:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._local = threading.local()
         self._children: list[_Child] = []
+        self._leaving = False
 
     def __enter__(self) -> DecodeWorkers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._leaving = True
+        self._threads.shutdown(wait=False, cancel_futures=True)  # first, or a thread begins the next file
+        for child in list(self._children):
+            child.kill()  # a thread may be waiting for its answer
+        self._threads.shutdown(wait=True)
         for child in self._children:
-            child.kill()  # first: a thread may be waiting for its answer
-        self._threads.shutdown(wait=True, cancel_futures=True)
+            child.close()
 
     @property
     def identity(self) -> str:
@@ -70,6 +75,8 @@ class DecodeWorkers:
         if child is None or not child.alive:
             child = self._local.child = _Child(self._prepare)
             self._children.append(child)
+        if self._leaving:  # it was being started while the others were killed
+            child.kill()
         return child.decode(path, self._time_limit_s)
 
 
@@ -87,17 +94,20 @@ class _Child:
         )
         self._timed_out = False
         if not self._exchange(prepare, _START_LIMIT_S):
+            self.kill()
+            self.close()
             raise SystemFault("The decode worker did not start.", "Run: python -m clipsearch.index.workers < /dev/null")
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        # A child whose time ran out just as it answered is being killed.
+        return not self._timed_out and self._process.poll() is None
 
     def decode(self, path: bytes, time_limit_s: float) -> Decoded | Failure:
         answer = self._exchange(path, time_limit_s)
         if isinstance(answer, (Decoded, Failure)):
             return answer
-        self.kill()
+        self.close()
         if self._timed_out:
             return Failure(f"it took longer than {time_limit_s:g} s to read")
         return Failure("it crashed the decoder")
@@ -110,6 +120,14 @@ class _Child:
                 os.killpg(self._process.pid, signal.SIGKILL)  # its session: and what it may have started
         self._process.wait()
 
+    def close(self) -> None:
+        """Kills it and closes its pipes. Only where no thread waits for its answer."""
+        self.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe
+            with contextlib.suppress(OSError):  # what it did not read any more cannot be flushed
+                pipe.close()
+
     def _exchange(self, message: object, time_limit_s: float) -> object:
         """The child's answer, or None when it died or was killed for its silence."""
         assert self._process.stdin and self._process.stdout
@@ -118,10 +136,11 @@ class _Child:
         try:
             _send(self._process.stdin, message)
             return _receive(self._process.stdout)
-        except (OSError, EOFError):
+        except (OSError, EOFError, ValueError):  # ValueError: its pipes are closed already
             return None
         finally:
             timer.cancel()
+            timer.join()  # if it fired just now, this child is dead before the next file is given to it
 
     def _expire(self) -> None:
         self._timed_out = True

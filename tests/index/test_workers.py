@@ -1,0 +1,168 @@
+"""Decode workers: one bad file costs that file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from clipsearch.index.workers import DecodeWorkers
+from clipsearch.types import Decoded, Failure
+from tests.index.filled import photo
+from tests.index.prepares import Hang, KillItself, Print, ProcessFacts
+from tests.support.encoder import HashEncoder
+
+PREPARE = HashEncoder().prepare
+BAD = 3  # the place of the photo, 40 px wide, that the prepares below choke on
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[bytes]:
+    return [os.fsencode(photo(tmp_path / f"{n}.jpg", n, width=40 if n == BAD else 32)) for n in range(12)]
+
+
+def exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_outcomes_come_in_the_order_of_paths(photos: list[bytes], tmp_path: Path) -> None:
+    """Out of order, each photo would get its neighbour's vector."""
+    (tmp_path / "text.jpg").write_text("no picture")
+    paths = [*photos[:5], os.fsencode(tmp_path / "text.jpg"), os.fsencode(tmp_path / "absent.jpg"), *photos[5:]]
+    with DecodeWorkers(PREPARE, 2) as workers:
+        outcomes = list(workers.decode_all(paths))
+    with DecodeWorkers(PREPARE, 1) as alone:
+        assert outcomes == [next(alone.decode_all([path])) for path in paths]
+    assert [isinstance(outcome, Failure) for outcome in outcomes] == [n in (5, 6) for n in range(len(paths))]
+    assert len({outcome.pixels for outcome in outcomes if isinstance(outcome, Decoded)}) == 12
+    assert outcomes[6] == Failure("no such file or directory")
+
+
+def test_paths_are_pulled_only_a_little_ahead(photos: list[bytes]) -> None:
+    """A million paths must not wait decoded in memory."""
+    pulled: list[bytes] = []
+
+    def paths() -> object:
+        for path in photos * 10:
+            pulled.append(path)
+            yield path
+
+    with DecodeWorkers(PREPARE, 1) as workers:
+        outcomes = workers.decode_all(paths())  # type: ignore[arg-type]
+        next(outcomes)
+        assert len(pulled) <= 8
+        outcomes.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_worker_costs_its_file_only(photos: list[bytes], workers: int) -> None:
+    """The kernel kills what eats too much memory; the other 99,999 photos must be indexed."""
+    with DecodeWorkers(KillItself(PREPARE, 40), workers) as decoder:
+        outcomes = list(decoder.decode_all(photos))
+    with DecodeWorkers(PREPARE, 1) as decoder:
+        expected = list(decoder.decode_all(photos))
+    expected[BAD] = Failure("it crashed the decoder")
+    assert outcomes == expected
+
+
+def test_a_worker_that_hangs_is_killed_and_costs_its_file_only(photos: list[bytes]) -> None:
+    """A picture with 5,000 scans takes for ever, inside C where no signal helps."""
+    started = time.monotonic()
+    with DecodeWorkers(Hang(PREPARE, 40), 2, time_limit_s=0.5) as decoder:
+        outcomes = list(decoder.decode_all(photos))
+    assert time.monotonic() - started < 20
+    assert [isinstance(outcome, Decoded) for outcome in outcomes] == [n != BAD for n in range(12)]
+    assert outcomes[BAD] == Failure("it took longer than 0.5 s to read")
+
+
+def test_a_library_that_prints_does_not_garble_the_answers(photos: list[bytes]) -> None:
+    """Codecs in C write warnings to stdout, which is the pipe of the answers."""
+    with DecodeWorkers(Print(PREPARE), 1) as decoder:
+        assert all(isinstance(outcome, Decoded) for outcome in decoder.decode_all(photos))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sessions")
+def test_a_worker_lives_in_a_session_of_its_own_with_limited_memory(photos: list[bytes]) -> None:
+    """Ctrl-C goes to the whole group of the terminal; it must reach us alone, who finish the batch."""
+    with DecodeWorkers(ProcessFacts(PREPARE), 1) as decoder:
+        (outcome,) = decoder.decode_all(photos[:1])
+    assert isinstance(outcome, Decoded)
+    pid, group, session, memory = ProcessFacts.read(outcome.pixels)
+    assert pid == group == session
+    assert group != os.getpgid(0)
+    assert memory == 4 << 30
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sessions")
+def test_no_worker_outlives_its_pool(photos: list[bytes]) -> None:
+    """Each index run would leave processes behind."""
+    with DecodeWorkers(ProcessFacts(PREPARE), 2) as decoder:
+        outcomes = list(decoder.decode_all(photos))
+    pids = {ProcessFacts.read(outcome.pixels)[0] for outcome in outcomes if isinstance(outcome, Decoded)}
+    assert pids and not [pid for pid in pids if exists(pid)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sessions")
+def test_leaving_in_the_middle_starts_no_new_worker_and_waits_for_no_file(photos: list[bytes]) -> None:
+    """An interrupted run must end at once: neither the queue nor a hanging file may hold it."""
+    children = _children()
+    started = time.monotonic()
+    for _ in range(5):
+        with DecodeWorkers(Hang(PREPARE, 40), 2, time_limit_s=60) as decoder:
+            outcomes = decoder.decode_all(photos * 3)
+            next(outcomes)
+            outcomes.close()  # type: ignore[attr-defined]
+        assert _children() == children
+    assert time.monotonic() - started < 40
+
+
+def _children() -> set[str]:
+    path = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    tasks = path.parents[1].glob("*/children") if path.exists() else []
+    return {pid for task in tasks for pid in task.read_text().split()}
+
+
+_PARENT = """
+import os, sys
+from clipsearch.index.workers import DecodeWorkers
+from clipsearch.types import Decoded
+from tests.support.encoder import HashEncoder
+from tests.index.prepares import ProcessFacts
+with DecodeWorkers(ProcessFacts(HashEncoder().prepare), 1) as decoder:
+    (outcome,) = decoder.decode_all([os.fsencode(sys.argv[1])])
+    print(ProcessFacts.read(outcome.pixels)[0], flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_workers_end_when_their_parent_is_killed(photos: list[bytes]) -> None:
+    """A killed run must not leave processes that hold memory for ever."""
+    command = [sys.executable, "-c", _PARENT, os.fsdecode(photos[0])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        assert exists(worker)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait(timeout=30)
+    deadline = time.monotonic() + 30
+    while _runs(worker) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert not _runs(worker)
+
+
+def _runs(pid: int) -> bool:
+    """False for a zombie too: here nobody may be there to bury it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
