@@ -87,7 +87,7 @@ class Library:
         that is locked, newer or damaged, ModelError for a model that is unknown or fails its check.
         """
         from clipsearch.engine.backends import usable_cores
-        from clipsearch.engine.towers import ImageTower
+        from clipsearch.engine.towers import PendingImageTower
         from clipsearch.index.update import update
         from clipsearch.index.workers import DecodeWorkers
 
@@ -99,7 +99,7 @@ class Library:
         ):
             active = catalog.active_space()
             card = find_model(model or (active.identity.model if active else DEFAULT_MODEL), self._paths.models)
-            tower = ImageTower(card, self._backend)
+            tower = PendingImageTower(card, self._backend)
             space = catalog.space_for(replace(tower.space, model=model_handle(card, self._paths.models)))
             roots = [root_for(catalog, target) for target in targets]
             if exclude:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.engine.backends import AUTO, Port, Session, open_session
+from clipsearch.engine.backends import AUTO, Port, Session, check_backend, open_session
 from clipsearch.engine.cards import ModelCard, TowerFile
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.tokenize import TextTokenizer
@@ -44,7 +45,7 @@ class ImageTower:
 
     @property
     def space(self) -> SpaceIdentity:
-        return SpaceIdentity(self._card.image_fingerprint, self._card.name, self._card.dim)
+        return image_space(self._card)
 
     @property
     def variant(self) -> str:
@@ -66,6 +67,38 @@ class ImageTower:
             for batch, count in _batches(tensor, self.batch_size, fixed=self._input.shape[0] is not None)
         ]
         return unit_vectors(np.concatenate(parts), self._card)
+
+
+class PendingImageTower:
+    """An ImageTower that opens when its first batch comes, so that a run which finds nothing new loads no model."""
+
+    def __init__(self, card: ModelCard, backend: str = AUTO) -> None:
+        check_backend(backend)
+        self._card = card
+        self._backend = backend
+
+    @property
+    def space(self) -> SpaceIdentity:
+        return image_space(self._card)
+
+    @property
+    def prepare(self) -> Preprocess:
+        return Preprocess(self._card.image)
+
+    @property
+    def variant(self) -> str:
+        return self._tower.variant
+
+    @property
+    def batch_size(self) -> int:
+        return self._tower.batch_size
+
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._tower.encode_pixels(pixels)
+
+    @cached_property
+    def _tower(self) -> ImageTower:
+        return ImageTower(self._card, self._backend)
 
 
 class TextTower:
@@ -97,6 +130,10 @@ class TextTower:
             vectors.append(self._session.run(feeds, self._output)[:count])
             truncated.append(tokens.truncated)
         return TextVectors(unit_vectors(np.concatenate(vectors), self._card), np.concatenate(truncated))
+
+
+def image_space(card: ModelCard) -> SpaceIdentity:
+    return SpaceIdentity(card.image_fingerprint, card.name, card.dim)
 
 
 def unit_vectors(raw: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:

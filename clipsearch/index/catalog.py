@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +43,8 @@ class Root:
         return base_of(self.path, is_file=self.is_file)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownFile:
-    """A file row as `plan` needs it."""
+class KnownFile(NamedTuple):
+    """A file row as `plan` needs it; a tuple for the same reason as Stamp."""
 
     id: int
     stamp: Stamp

@@ -110,8 +110,6 @@ class _Rules:
 
     def verdict(self, path: bytes, *, is_folder: bool) -> bool | None:
         """True excludes, False takes back what a higher ignore file excludes, None says nothing."""
-        if not self.spec.patterns:
-            return None
         relative = path[len(self.folder) :].lstrip(os.sep.encode())
         text = os.fsdecode(relative) + ("/" if is_folder else "")
         return self.spec.check_file(text).include
@@ -131,6 +129,7 @@ def _walk_folder(
     `rules` are the root's own, then those of ignore files from the nearest to the highest.
     """
     path = os.path.join(base, folder) if folder else base
+    separator = os.sep.encode()
     try:
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
     except OSError as error:
@@ -138,16 +137,17 @@ def _walk_folder(
         return
     if any(entry.name == IGNORE_FILE for entry in entries):
         rules = [rules[0], *_rules_in(path, folder), *rules[1:]]
+    deciding = [rule for rule in rules if rule.spec.patterns]
     folders: list[bytes] = []
     unseen: OSError | None = None
     for entry in entries:
         name = entry.name
         if is_skipped(name):
             continue
-        below = os.path.join(folder, name) if folder else name
+        below = folder + separator + name if folder else name
         try:
             if entry.is_dir():
-                if not _is_excluded(rules, below, is_folder=True):
+                if not _is_excluded(deciding, below, is_folder=True):
                     status = entry.stat()
                     if (status.st_dev, status.st_ino) not in visited:
                         visited.add((status.st_dev, status.st_ino))
@@ -162,7 +162,7 @@ def _walk_folder(
                 unseen = error
             continue
         # A FIFO named photo.jpg would block its reader for ever.
-        if stat.S_ISREG(status.st_mode) and not _is_excluded(rules, below, is_folder=False):
+        if stat.S_ISREG(status.st_mode) and not (deciding and _is_excluded(deciding, below, is_folder=False)):
             yield Stamp(folder, name, status.st_size, status.st_mtime_ns, status.st_ino)
     if unseen is not None:
         yield Unlisted(folder, unseen.strerror or str(unseen))

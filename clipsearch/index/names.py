@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 # By name only: to sniff every file of a home directory would read all of it. A file named by itself is
 # tried whatever it is called. HEIC is listed so that it becomes a row with its reason, not a silence.
 PHOTO_SUFFIXES = frozenset(
@@ -18,7 +16,9 @@ SKIPPED_FOLDERS = frozenset(
 
 def is_listed(name: bytes) -> bool:
     """Whether a walk takes a file of this name for a photo."""
-    return os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
+    # Not os.path.splitext, which takes a quarter of a re-scan; hidden names were skipped before.
+    _, dot, suffix = name.rpartition(b".")
+    return dot + suffix.lower() in PHOTO_SUFFIXES
 
 
 def is_skipped(name: bytes) -> bool:

@@ -61,16 +61,25 @@ def open_session(path: Path, backend: str = AUTO, *, threads: int | None = None)
 
     Raises ModelError for an unknown backend, for one that is not installed, and for a broken graph.
     """
+    check_backend(backend)
     if backend == AUTO:
-        backend = next((name for name in TABLE if is_installed(name)), "onnxruntime")
+        backend = next(name for name in TABLE if is_installed(name))
+    module: Backend = importlib.import_module(f"{__name__}.{TABLE[backend][0]}")
+    return module.open_session(path, threads=threads or usable_cores())
+
+
+def check_backend(backend: str) -> None:
+    """Raises ModelError for an unknown backend and for one that is not installed; loads nothing."""
+    if backend == AUTO:
+        if not any(map(is_installed, TABLE)):
+            raise ModelError("No runtime is installed.", f"pip install {next(iter(TABLE))}")
+        return
     if backend not in TABLE:
         raise ModelError(f'There is no backend "{backend}".', f"Choose one of: {AUTO}, {', '.join(TABLE)}")
     if not is_installed(backend):
         raise ModelError(
             f"The backend {backend} is not installed.", f"pip install {TABLE[backend][1]}, or use --backend auto"
         )
-    module: Backend = importlib.import_module(f"{__name__}.{TABLE[backend][0]}")
-    return module.open_session(path, threads=threads or usable_cores())
 
 
 def is_installed(backend: str) -> bool:
