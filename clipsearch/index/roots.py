@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from clipsearch.errors import SystemFault
 from clipsearch.index.catalog import Catalog, Root
-from clipsearch.index.names import is_listed
+from clipsearch.index.names import is_listed, is_skipped
 
 
 def root_for(catalog: Catalog, path: bytes) -> Root:
@@ -43,8 +43,10 @@ def _inside(catalog: Catalog, outer: Root) -> Iterator[Root]:
 
 
 def _would_list(path: bytes, root: Root, *, is_file: bool) -> bool:
-    """Whether a walk of the root reaches the path; a file without a photo's suffix stays a root of its own."""
-    return lies_in(path, root.path) and (not is_file or is_listed(os.path.basename(path)))
+    """Whether a walk of the root reaches the path; what it skips by name stays a root of its own when named."""
+    if not lies_in(path, root.path) or (is_file and not is_listed(os.path.basename(path))):
+        return False
+    return not any(map(is_skipped, os.path.relpath(path, root.path).split(os.sep.encode())))
 
 
 def _check_picture(path: bytes) -> None:

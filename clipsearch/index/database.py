@@ -1,0 +1,161 @@
+"""One connection to catalog.db: opening for writing and reading, transactions, SQLite's errors in our words.
+
+Holds no statement about photos; those are in catalog.py, which builds on this class.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from clipsearch.errors import LibraryError, SystemFault
+from clipsearch.index import schema
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class Database:
+    """One connection to catalog.db; use it as a context manager, from one thread."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, begin: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._begin = begin
+
+    @classmethod
+    def open_writer(cls, path: Path) -> Self:
+        """Opens for writing, creates and migrates as needed. The caller holds the writer's lock.
+
+        Raises LibraryError for a newer or damaged library, SystemFault when the disk refuses.
+        """
+        with storage_errors(path):
+            connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+            database = cls(connection, path, "BEGIN IMMEDIATE")
+            try:
+                database._check_version()
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")  # a commit survives power loss
+                connection.execute("PRAGMA foreign_keys = ON")
+                # Without it a row that `OR REPLACE` removes fires no trigger, and its photo is never hidden.
+                connection.execute("PRAGMA recursive_triggers = ON")
+                schema.migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return database
+
+    @classmethod
+    def open_reader(cls, path: Path) -> Self:
+        """Opens for reading; never blocks a writer and never writes, not even on a read-only disk."""
+        with storage_errors(path):
+            if not path.exists():
+                raise LibraryError(
+                    f"There is no library in {path.parent} yet.",
+                    "Index a folder first: clipsearch index ~/Photos",
+                )
+            uri = path.absolute().as_uri() + "?mode=ro"
+            wal = path.with_name(path.name + "-wal")
+            if not os.access(path.parent, os.W_OK) and not wal.exists():
+                # WAL needs its side files; on a read-only disk nobody can be writing, so none are needed.
+                uri += "&immutable=1"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
+            database = cls(connection, path, "BEGIN")
+            try:
+                version = database._check_version()
+                if version < schema.VERSION:
+                    raise LibraryError(
+                        f"The library {path.parent} was made by an older clipsearch.",
+                        "Bring it up to date: clipsearch index",
+                    )
+            except BaseException:
+                connection.close()
+                raise
+            return database
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing; also holds one snapshot for several reads of a reader."""
+        with storage_errors(self._path):
+            self._connection.execute(self._begin)
+            try:
+                yield
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _check_version(self) -> int:
+        row = self._one("PRAGMA user_version")
+        assert row is not None
+        version = int(row[0])
+        if version > schema.VERSION:
+            raise LibraryError(
+                f"The library {self._path.parent} was made by a newer clipsearch "
+                f"(its version is {version}, this program knows {schema.VERSION}).",
+                "Update clipsearch, or choose another library with --library DIR.",
+            )
+        return version
+
+    def _run(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+        with storage_errors(self._path):
+            return self._connection.execute(sql, parameters)
+
+    def _all(self, sql: str, parameters: Parameters = ()) -> list[tuple]:  # type: ignore[type-arg]  # rows differ
+        with storage_errors(self._path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def _one(self, sql: str, parameters: Parameters = ()) -> tuple | None:  # type: ignore[type-arg]
+        with storage_errors(self._path):
+            row: tuple | None = self._connection.execute(sql, parameters).fetchone()  # type: ignore[type-arg]
+            return row
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Translates what SQLite raises into our errors, once, with the library's name and a way out."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            raise SystemFault(
+                f"The disk of the library {path.parent} is full or failing ({text}).",
+                "Free some space and run the same command again; what was committed is kept.",
+            ) from error
+        if "locked" in text:
+            raise LibraryError(
+                f"The library {path.parent} is locked by another program.", "Close it and try again."
+            ) from error
+        if "readonly" in text or "unable to open" in text:
+            raise SystemFault(
+                f"The library {path.parent} cannot be opened or written ({text}).",
+                "Check the folder's permissions, or choose another library with --library DIR.",
+            ) from error
+        if "malformed" in text:
+            raise _damaged(path, text) from error
+        raise
+    except sqlite3.IntegrityError:
+        raise  # our own mistake: (I1) stands in the schema
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, text: str) -> LibraryError:
+    return LibraryError(
+        f"{path} is damaged ({text}).",
+        "Restore it from a backup, or move it away and index again; photos are never touched.",
+    )

@@ -1,0 +1,64 @@
+"""Which root covers a path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from clipsearch.errors import SystemFault
+from clipsearch.index.catalog import Catalog
+from clipsearch.index.roots import root_for
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog.open_writer(tmp_path / "catalog.db")
+
+
+def photo(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8)).save(path, format="PNG")
+    return path
+
+
+def paths_of_roots(catalog: Catalog) -> list[bytes]:
+    return [root.path for root in catalog.roots()]
+
+
+def test_folders_named_in_any_order_leave_one_root(catalog: Catalog, tmp_path: Path) -> None:
+    """A path listed under two roots would be counted twice and vanish only once."""
+    inner, outer = photo(tmp_path / "photos" / "2019" / "a.png").parent, tmp_path / "photos"
+    for order in ((inner, outer), (outer, inner)):
+        for folder in order:
+            root_for(catalog, os.fsencode(folder))
+        assert paths_of_roots(catalog) == [os.fsencode(outer)]
+
+
+def test_a_neighbour_whose_name_begins_alike_is_another_root(catalog: Catalog, tmp_path: Path) -> None:
+    """photos-old does not lie in photos."""
+    for name in ("photos", "photos-old"):
+        root_for(catalog, os.fsencode(photo(tmp_path / name / "a.png").parent))
+    assert len(catalog.roots()) == 2
+
+
+@pytest.mark.parametrize("below", ["noextension", ".hidden.png", ".hidden/a.png", "@eaDir/a.png"])
+def test_what_a_walk_skips_is_indexed_when_it_is_named(catalog: Catalog, tmp_path: Path, below: str) -> None:
+    """Naming a photo must index it, wherever it lies."""
+    folder = photo(tmp_path / "photos" / "a.png").parent
+    named = photo(folder / below)
+    root_for(catalog, os.fsencode(folder))
+    assert root_for(catalog, os.fsencode(named)).path == os.fsencode(named)
+    root_for(catalog, os.fsencode(folder))
+    assert len(catalog.roots()) == 2
+
+
+def test_a_text_file_is_a_slip_and_not_a_photo_that_failed(catalog: Catalog, tmp_path: Path) -> None:
+    """`index notes.txt` must say so, and leave nothing behind."""
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no picture")
+    with pytest.raises(SystemFault, match=r"notes\.txt is not a picture"):
+        root_for(catalog, os.fsencode(notes))
+    assert not catalog.roots()
