@@ -103,6 +103,6 @@ def common_folder(paths: Sequence[bytes]) -> bytes:
 
 def dim(text: str) -> str:
     """Unimportant text, on terminals that show it (https://no-color.org)."""
-    if "NO_COLOR" in os.environ or not is_terminal():
+    if not text or "NO_COLOR" in os.environ or not is_terminal():
         return text
     return f"\x1b[2m{text}\x1b[0m"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,29 +48,30 @@ def command(
     """Label photos with words of your own."""
     names = [utf8(name, "A label") for name in _labels(labels, labels_file)]
     templates = tuple(utf8(template, "A template") for template in templates)
+    folder = _common_folder(targets)
+    found: list[Labelled] = []
+    failed = 0
     with opened(context, library, backend) as opened_library:
-        labelled = opened_library.classify(targets, names, templates=templates)
-        found: list[Labelled] = []
-        failed = 0
-        for result in labelled:
+        for result in opened_library.classify(targets, names, templates=templates):
             if isinstance(result, FailedFile):
                 failed += 1
                 output.narrate(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
-            elif as_json:
-                found.append(result)
-            elif ndjson:
+                continue
+            found.append(result)
+            if ndjson:
                 output.write_ndjson([_fields(result)])
-                found.append(result)
-            else:
-                _line(result)
-                found.append(result)
+            elif not as_json and not output.is_terminal():
+                _row(result)
+            elif not as_json:
+                if len(found) == 1:
+                    click.echo(output.dim(output.shown(folder)))
+                _line(result, folder)
     if as_json:
         output.write_json([_fields(result) for result in found])
     if failed and not found:
         output.narrate("hint: Name photos, or a folder of them.")
-    if not found:
-        return Exit.SYSTEM if failed else Exit.NOTHING_FOUND
-    return Exit.DONE
+        return Exit.SYSTEM
+    return Exit.DONE if found else Exit.NOTHING_FOUND
 
 
 def _labels(labels: str | None, labels_file: Path | None) -> list[str]:
@@ -92,11 +95,26 @@ def _fields(result: Labelled) -> dict[str, Any]:
     }
 
 
-def _line(result: Labelled) -> None:
-    parts = [f"{output.printable(one.label)} {one.probability:.0%}" for one in result.labels[:3]]
-    room = max(20, output.width() - 60)
-    name = (
-        output.shown(result.path) if output.is_terminal() else output.printable(output.path_fields(result.path)["path"])
+def _row(result: Labelled) -> None:
+    """For programs: path, label and probability of the best label, tab-separated; the path in the disk's own bytes."""
+    best = result.labels[0]
+    sys.stdout.buffer.write(result.path + f"\t{best.label}\t{best.probability:.4f}\n".encode())
+
+
+def _line(result: Labelled, folder: bytes) -> None:
+    """For a person: the name, the best label in its column, the next two dimmed."""
+    best, others = result.labels[0], result.labels[1:3]
+    name = output.shown(result.path[len(folder) :].lstrip(b"/"))
+    room = max(20, output.width() - 62)
+    rest = "  ".join(f"{output.printable(one.label)} {one.probability:.0%}" for one in others)
+    label = output.padded(output.fitted(output.printable(best.label), 20), 20)
+    click.echo(
+        f"{output.padded(output.fitted(name, room), room)}  {label} {best.probability:>4.0%}  {output.dim(rest)}"
     )
-    name = output.fitted(name, room) if output.is_terminal() else name
-    click.echo(f"{output.padded(name, room)}  {parts[0]:<24}{output.dim('  '.join(parts[1:]))}")
+
+
+def _common_folder(targets: tuple[Path, ...]) -> bytes:
+    """What all targets share, named once above the lines."""
+    return os.fsencode(
+        os.path.commonpath([path if path.is_dir() else path.parent for path in map(Path.absolute, targets)])
+    )

@@ -53,7 +53,8 @@ def test_ndjson_and_a_pipe_give_a_line_a_photo(indexed: Program, photos: Path) -
     assert [json.loads(line) for line in lines] == wanted and len(wanted) == 3
     plain = indexed("zsl", photos / "food", "--labels", LABELS).stdout.decode().splitlines()
     for line, row in zip(plain, wanted, strict=True):
-        assert line.startswith(row["path"]) and row["labels"][0]["label"] in line and "%" in line
+        best = row["labels"][0]
+        assert line.split("\t") == [row["path"], best["label"], f"{best['probability']:.4f}"]
 
 
 def test_a_terminal_shows_names_labels_and_percent(indexed: Program, photos: Path) -> None:
