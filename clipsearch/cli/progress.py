@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from clipsearch.cli.output import narrate, path_fields, shown
@@ -69,12 +71,12 @@ def _report_end(event: Event) -> None:
         _report_line(event)
 
 
-def _report_line(event: Event) -> None:
+def _report_line(event: Event, write: Callable[[str], None] = narrate) -> None:
     """What is worth a line of its own."""
     match event:
         case Planned():
             if not event.files and not event.gone:
-                narrate(
+                write(
                     f"clipsearch: {shown(event.root)} holds no photos that clipsearch knows by name "
                     "(.jpg, .png, .webp, …).\n"
                     "hint: Name a folder with photos; a photo named by itself is tried whatever it is called."
@@ -87,14 +89,14 @@ def _report_line(event: Event) -> None:
                 (event.gone, "gone"),
             ]
             told = " · ".join(f"{number:,} {word}" for number, word in counts if number)
-            narrate(f"{_short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
+            write(f"{_short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
         case Unlisted():
-            narrate(
+            write(
                 f"clipsearch: {shown(event.path)} cannot be listed ({event.reason}); "
                 "what is known of it stays searchable"
             )
         case Summary():
-            narrate(_summary(event))
+            write(_summary(event))
         case _:
             pass
 
@@ -106,7 +108,11 @@ def _summary(summary: Summary) -> str:
     parts += [f"{summary.unchanged:,} unchanged"] if summary.unchanged else []
     parts += [f"{summary.moved:,} moved"] if summary.moved else []
     parts += [f"{summary.removed:,} removed"] if summary.removed else []
-    parts += [f"{summary.duplicates:,} duplicates linked"] if summary.duplicates else []
+    parts += (
+        [f"{summary.duplicates:,} duplicate{'' if summary.duplicates == 1 else 's'} linked"]
+        if summary.duplicates
+        else []
+    )
     parts += [f"{summary.failed:,} not readable (clipsearch errors)"] if summary.failed else []
     return f"Done in {_duration(summary.seconds)}: {', '.join(parts)}."
 
@@ -132,11 +138,14 @@ def _live() -> Iterator[Report]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = Console(stderr=True)
+    # Wide lines go above the live one whole; rich would wrap what it intercepts.
+    above = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    room = max(0, console.width - 68)  # what bar, counts and rate leave for the name of the file
     columns = (
-        TextColumn(" encoding"), BarColumn(bar_width=24), MofNCompleteColumn(),
+        TextColumn(" encoding"), BarColumn(bar_width=16), MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[waiting]}", style="dim", markup=False),
     )  # fmt: skip
-    with Progress(*columns, console=console, transient=True, refresh_per_second=8) as progress:
+    with Progress(*columns, console=console, transient=True, refresh_per_second=8, redirect_stderr=False) as progress:
         task = progress.add_task("encode", total=None, visible=False, rate="", waiting="")
         started = time.monotonic()
 
@@ -145,23 +154,20 @@ def _live() -> Iterator[Report]:
             if not isinstance(event, Advanced):
                 if isinstance(event, Planned):
                     started = time.monotonic()
-                _report_line_above(progress, event)
+                _report_line(event, above)
                 return
             elapsed = time.monotonic() - started
             rate = event.done / elapsed if elapsed else 0.0
             left = f" · {_duration((event.total - event.done) / rate)} left" if rate else ""
-            waiting = shown(event.waiting_for)[-40:] if event.waiting_for else ""
+            waiting = (
+                shown(os.sep.encode().join(event.waiting_for.split(os.sep.encode())[-2:])) if event.waiting_for else ""
+            )
             progress.update(
-                task, completed=event.done, total=event.total, visible=True, waiting=waiting,
+                task, completed=event.done, total=event.total, visible=True, waiting=waiting[-room:] if room else "",
                 rate=f"{rate:.0f} photos/s{left}" if rate else "",
             )  # fmt: skip
 
         yield report
-
-
-def _report_line_above(progress: object, event: Event) -> None:
-    # rich redirects stderr while its line is up, so that other lines go above it.
-    _report_line(event)
 
 
 def _short(path: bytes) -> str:
