@@ -201,7 +201,6 @@ class Scanning:
     """A root is being listed."""
 
     root: bytes
-    files: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.index.database import Database, storage_errors
+from clipsearch.index.database import Database, Row, storage_errors
 from clipsearch.types import FailedFile, Metadata, RootStatus, SpaceIdentity, Stamp
 
 SEPARATOR = os.sep.encode()
@@ -434,11 +434,11 @@ def _joined(folder: bytes, name: bytes) -> bytes:
     return folder + SEPARATOR + name
 
 
-def _ids(rows: list[tuple]) -> NDArray[np.int64]:  # type: ignore[type-arg]
+def _ids(rows: list[Row]) -> NDArray[np.int64]:
     return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
 
-def _chunk(rows: list[tuple], dim: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:  # type: ignore[type-arg]
+def _chunk(rows: list[Row], dim: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
     vectors = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f2").reshape(len(rows), dim)
     return _ids(rows), vectors
 

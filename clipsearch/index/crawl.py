@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pathspec
@@ -70,7 +70,7 @@ def plan(known: Iterable[KnownFile], seen: Iterable[Stamp], *, unlisted: Sequenc
     return Changes(tuple(still_fresh), tuple(moved), gone, unchanged)
 
 
-def walk(root: Root, *, progress: Callable[[int], None] = lambda files: None) -> Listing | Unlisted:
+def walk(root: Root) -> Listing | Unlisted:
     """Lists the photos of a root, or says why it cannot be listed (it is offline, never empty: I5)."""
     try:
         os.listdir(root.base)
@@ -87,8 +87,6 @@ def walk(root: Root, *, progress: Callable[[int], None] = lambda files: None) ->
             unlisted.append(found)
         else:
             stamps.append(found)
-            if len(stamps) % 1000 == 0:
-                progress(len(stamps))
     return Listing(tuple(stamps), tuple(unlisted), str(status.st_dev))
 
 

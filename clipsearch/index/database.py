@@ -16,6 +16,7 @@ from clipsearch.errors import LibraryError, SystemFault
 from clipsearch.index import schema
 
 Parameters = Sequence[Any] | Mapping[str, Any]
+Row = tuple[Any, ...]
 
 
 class Database:
@@ -114,13 +115,13 @@ class Database:
         with storage_errors(self._path):
             return self._connection.execute(sql, parameters)
 
-    def _all(self, sql: str, parameters: Parameters = ()) -> list[tuple]:  # type: ignore[type-arg]  # rows differ
+    def _all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         with storage_errors(self._path):
             return self._connection.execute(sql, parameters).fetchall()
 
-    def _one(self, sql: str, parameters: Parameters = ()) -> tuple | None:  # type: ignore[type-arg]
+    def _one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         with storage_errors(self._path):
-            row: tuple | None = self._connection.execute(sql, parameters).fetchone()  # type: ignore[type-arg]
+            row: Row | None = self._connection.execute(sql, parameters).fetchone()
             return row
 
 

@@ -74,7 +74,7 @@ def update(
     for root in roots:
         if stop():
             break
-        yield Scanning(root.path, 0)
+        yield Scanning(root.path)
         listing = crawl.walk(root)
         known = list(catalog.known_files(root.id, space.id))
         if isinstance(listing, Unlisted) or _is_other_disk(root, listing, len(known)):
