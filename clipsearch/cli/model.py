@@ -22,7 +22,9 @@ def command() -> None:
 def model_list(context: click.Context, as_json: bool) -> int:
     """List the models on this machine."""
     paths = chosen_paths(context, None)
-    cards = available_models(paths.models)
+    cards, broken = available_models(paths.models)
+    for error in broken:
+        output.narrate(f"clipsearch: {output.printable(error.message)}\nhint: {error.hint}")
     if as_json:
         output.write_json([_fields(card) for card in cards])
         return Exit.DONE

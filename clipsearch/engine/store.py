@@ -12,10 +12,15 @@ STARTER_FOLDER = Path(__file__).parent.parent / "starter"
 DEFAULT_MODEL = "starter"
 
 
-def available_models(models: Path) -> list[ModelCard]:
-    """The starter first, then what lies in the models folder, by name."""
-    folders = sorted(path.parent for path in models.glob(f"*/{CARD}"))
-    return [read_card(STARTER_FOLDER), *(read_card(folder) for folder in folders)]
+def available_models(models: Path) -> tuple[list[ModelCard], list[ModelError]]:
+    """The starter first, then what lies in the models folder, by name; and what is wrong with the others."""
+    cards, broken = [read_card(STARTER_FOLDER)], []
+    for path in sorted(models.glob(f"*/{CARD}")):
+        try:
+            cards.append(read_card(path.parent))
+        except ModelError as error:
+            broken.append(error)
+    return cards, broken
 
 
 def find_model(name: str, models: Path) -> ModelCard:
@@ -25,7 +30,7 @@ def find_model(name: str, models: Path) -> ModelCard:
     for folder in (models / name, Path(name).expanduser()):
         if (folder / CARD).is_file():
             return read_card(folder)
-    names = [model_handle(card, models) for card in available_models(models)]
+    names = [model_handle(card, models) for card in available_models(models)[0]]
     near = difflib.get_close_matches(name, names, n=1)
     suggestion = f' Did you mean "{near[0]}"?' if near else ""
     raise ModelError(

@@ -28,14 +28,14 @@ def models(tmp_path: Path) -> Path:
 def test_the_starter_is_found_without_any_models_folder(tmp_path: Path) -> None:
     """A fresh install has no models folder and must answer."""
     assert find_model("starter", tmp_path / "absent").folder == STARTER_FOLDER
-    assert [card.name for card in available_models(tmp_path / "absent")] == ["starter"]
+    assert [card.name for card in available_models(tmp_path / "absent")[0]] == ["starter"]
 
 
 def test_models_are_listed_by_name_after_the_starter(models: Path) -> None:
     """The list must not change its order from one disk to the next; a folder without a card is no model."""
     models.joinpath("notes").mkdir()
     models.joinpath("README.md").write_text("mine")
-    assert [card.name for card in available_models(models)] == ["starter", "clip-vit-b32", "siglip-base"]
+    assert [card.name for card in available_models(models)[0]] == ["starter", "clip-vit-b32", "siglip-base"]
 
 
 def test_an_unknown_model_suggests_the_nearest(models: Path) -> None:
@@ -93,3 +93,13 @@ def test_a_folder_called_starter_is_not_taken_for_the_starter(models: Path) -> N
     card = find_model(str(folder), models)
     assert card.name == "impostor"
     assert find_model(model_handle(card, models), models).name == "impostor"
+
+
+def test_one_broken_card_hides_no_other_model(tmp_path: Path) -> None:
+    """A half-made folder would take every model away, and hide which folder it is."""
+    for name, text in (("broken", "name = 1"), ("good", (STARTER_FOLDER / "card.toml").read_text("utf-8"))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "card.toml").write_text(text, "utf-8")
+    cards, broken = available_models(tmp_path)
+    assert [card.folder.name for card in cards] == ["starter", "good"]
+    assert len(broken) == 1 and "broken" in broken[0].message
