@@ -40,7 +40,12 @@ def resolved_paths(library: str | None, environment: Mapping[str, str] | None = 
     cache = variables.get(CACHE_VARIABLE)
     models = variables.get(MODELS_VARIABLE)
     return Paths(
-        library=Path(library).expanduser().absolute() if library else platform_folder("data") / "default",
-        cache=Path(cache).expanduser().absolute() if cache else platform_folder("cache"),
-        models=Path(models).expanduser().absolute() if models else platform_folder("data") / "models",
+        library=_absolute(library) if library else platform_folder("data") / "default",
+        cache=_absolute(cache) if cache else platform_folder("cache"),
+        models=_absolute(models) if models else platform_folder("data") / "models",
     )
+
+
+def _absolute(text: str) -> Path:
+    # Not Path.expanduser, which raises RuntimeError for ~nobody-of-this-name.
+    return Path(os.path.expanduser(text)).absolute()

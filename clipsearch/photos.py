@@ -69,7 +69,10 @@ def _stored(catalog: Catalog | None, card: ModelCard, path: bytes) -> Vector | N
     if known is None:
         return None
     photo_id, stamp = known
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except OSError:  # it vanished since it was listed; decoding will say so
+        return None
     if (status.st_size, status.st_mtime_ns) != (stamp.size, stamp.mtime_ns):
         return None
     for _, vectors in catalog.vectors_of(space, [photo_id]):

@@ -22,6 +22,8 @@ from clipsearch.errors import UsageError
 
 MAX_CHARACTERS = 2000  # a text tower reads 64 to 77 tokens, about 300 characters; far more is a mistake
 
+MIN_WEIGHT, MAX_WEIGHT = 0.001, 1000
+
 _WEIGHT = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(?=[^\s\d])")
 _SPECIAL = re.compile(r'(?:^|\s)(?:[+"-]|(?:\d+(?:\.\d*)?|\.\d+):[^\s\d])')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -83,8 +85,8 @@ def parse(text: str) -> Query:
             elif weight != 1.0:
                 raise _error(text, opened, match.end(), "a term has one weight")
             weight = float(match.group(1))
-            if weight == 0:
-                raise _error(text, match.start(), match.end(), "a weight of 0 would look for nothing")
+            if not MIN_WEIGHT <= weight <= MAX_WEIGHT:
+                raise _error(text, match.start(), match.end(), f"a weight lies between {MIN_WEIGHT} and {MAX_WEIGHT}")
             demanded, position = True, match.end()
             continue
         if word_start and character == '"':

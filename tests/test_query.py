@@ -84,7 +84,8 @@ def test_operators_weights_and_quotes(text: str, expected: list[Term]) -> None:
         ('dog "on a beach', "this quote is not closed", "    ^^^^^^^^^^^"),
         ("dog + - cat", "there is nothing to look for", "    ^^"),
         ("dog +", "there is nothing to look for", "    ^"),
-        ("0:dog", "a weight of 0", "^^"),
+        ("0:dog", "a weight lies between", "^^"),
+        ("99999:dog", "a weight lies between", "^^^^^^"),
         ('""', "there is nothing to look for", "^^"),
     ],
 )

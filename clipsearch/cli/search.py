@@ -78,6 +78,8 @@ def command(
         answer = opened_library.search(asked, k=count, under=under)
     tell_truncated(asked)
     render(answer, as_json=as_json, ndjson=ndjson, null=null)
+    if under is not None and not answer.searched:
+        output.narrate(f"Nothing under {output.printable(str(under))} is indexed; clipsearch status lists the folders.")
     if verbose:
         output.narrate(
             f"{answer.plan} search of {answer.searched:,} photos · {(time.perf_counter() - started) * 1000:.0f} ms"

@@ -78,7 +78,7 @@ def _labels(labels: str | None, labels_file: Path | None) -> list[str]:
     names = labels.split(",") if labels is not None else []
     if labels_file is not None:
         try:
-            with click.open_file(str(labels_file), encoding="utf-8") as lines:
+            with click.open_file(str(labels_file), encoding="utf-8-sig") as lines:
                 names += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{labels_file} cannot be read: {error}", "Write one label a line, in UTF-8.") from error

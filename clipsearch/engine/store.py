@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 
 from clipsearch.engine.cards import CARD, ModelCard, read_card
@@ -27,7 +28,7 @@ def find_model(name: str, models: Path) -> ModelCard:
     """The model of this name, or in this folder. Raises ModelError that suggests the nearest name."""
     if name == DEFAULT_MODEL:
         return read_card(STARTER_FOLDER)
-    for folder in (models / name, Path(name).expanduser()):
+    for folder in (models / name, Path(os.path.expanduser(name))):
         if (folder / CARD).is_file():
             return read_card(folder)
     names = [model_handle(card, models) for card in available_models(models)[0]]

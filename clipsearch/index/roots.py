@@ -38,7 +38,13 @@ def lies_in(path: bytes, folder: bytes) -> bool:
 
 def _inside(catalog: Catalog, outer: Root) -> Iterator[Root]:
     for root in catalog.roots():
-        if not outer.is_file and root.id != outer.id and _would_list(root.path, outer, is_file=root.is_file):
+        # One that is offline stays a root of its own, or its photos would be gone and not offline (I5).
+        if (
+            not outer.is_file
+            and root.id != outer.id
+            and os.path.exists(root.path)
+            and _would_list(root.path, outer, is_file=root.is_file)
+        ):
             yield root
 
 
@@ -50,6 +56,10 @@ def _would_list(path: bytes, root: Root, *, is_file: bool) -> bool:
 
 
 def _check_picture(path: bytes) -> None:
+    if not os.path.isfile(path):  # a FIFO would block its reader for ever
+        raise SystemFault(
+            f"{os.fsdecode(path)} is neither a folder nor a file.", "Name a folder of photos, or a photo."
+        )
     if is_listed(os.path.basename(path)):
         return
     from clipsearch.index.decode import picture_format

@@ -144,7 +144,7 @@ class _Ingest:
             if isinstance(outcome, Failure):
                 self._commit_failure(digest, outcome.reason)
             elif not all(_is_unchanged(file) for file in self._in_flight[digest]):
-                self._commit_failure(digest, _CHANGED)
+                self._commit_failure(digest, _CHANGED, lasting=False)
             else:
                 self._batch.append((digest, outcome))
                 if len(self._batch) >= self._encoder.batch_size:
@@ -160,7 +160,7 @@ class _Ingest:
         for file, digest in _hashed(fresh, stop):
             if isinstance(digest, Failure):
                 with self._catalog.transaction():
-                    self._catalog.put_failure(file.root.id, file.stamp, digest.reason, self._decoder.identity)
+                    self._catalog.put_failure(file.root.id, file.stamp, digest.reason, "")  # a disk's mood: tried again
                 self._count(failed=1)
             elif digest in self._in_flight:
                 self._in_flight[digest].append(file)
@@ -173,11 +173,13 @@ class _Ingest:
                 self._order.append(digest)
                 yield file.path
 
-    def _commit_failure(self, digest: bytes, reason: str) -> None:
+    def _commit_failure(self, digest: bytes, reason: str, *, lasting: bool = True) -> None:
+        """All copies of a content fail together; `lasting=False` has the next run try them all again."""
         files = self._in_flight.pop(digest)
+        decoder = self._decoder.identity if lasting else ""
         with self._catalog.transaction():
             for file in files:
-                self._catalog.put_failure(file.root.id, file.stamp, reason, self._decoder.identity)
+                self._catalog.put_failure(file.root.id, file.stamp, reason, decoder)
         self._count(failed=len(files))
 
     def _commit_batch(self) -> None:

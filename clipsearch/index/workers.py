@@ -85,7 +85,8 @@ class _Child:
         # One thread a child: numeric libraries would reserve memory for one a core.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "clipsearch.index.workers"],
+            # -P: or a pickle.py in the folder of photos one stands in would be run.
+            [sys.executable, "-P", "-m", "clipsearch.index.workers"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libtiff and libpng write to it; their words are in the reason

@@ -62,3 +62,19 @@ def test_a_text_file_is_a_slip_and_not_a_photo_that_failed(catalog: Catalog, tmp
     with pytest.raises(SystemFault, match=r"notes\.txt is not a picture"):
         root_for(catalog, os.fsencode(notes))
     assert not catalog.roots()
+
+
+def test_an_offline_root_is_not_absorbed_by_its_parent(catalog: Catalog, tmp_path: Path) -> None:
+    """Indexing the folder of mounts while a disk is away would take its photos for deleted (I5)."""
+    disk = photo(tmp_path / "media" / "usb" / "a.png").parent
+    root_for(catalog, os.fsencode(disk))
+    disk.rename(tmp_path / "unplugged")
+    root_for(catalog, os.fsencode(tmp_path / "media"))
+    assert os.fsencode(disk) in paths_of_roots(catalog) and len(catalog.roots()) == 2
+
+
+def test_a_fifo_is_refused_and_not_waited_for(catalog: Catalog, tmp_path: Path) -> None:
+    """Reading it would block for ever."""
+    os.mkfifo(tmp_path / "f.jpg")
+    with pytest.raises(SystemFault, match="neither a folder nor a file"):
+        root_for(catalog, os.fsencode(tmp_path / "f.jpg"))
