@@ -39,6 +39,7 @@ from clipsearch.types import (
     Status,
     Summary,
     TextCacheStatus,
+    Unlisted,
 )
 
 Vector = NDArray[np.float32]
@@ -112,10 +113,13 @@ class Library:
             roots = [root for root in catalog.roots() if everything or root.id in chosen]
             if not roots:
                 raise UsageError("The library has no folders yet.", "Name one: clipsearch index ~/Photos")
+            unlisted = False
             with DecodeWorkers(tower.prepare, workers or usable_cores()) as decoder:
                 for event in update(catalog, space, self._vectors_folder, roots, tower, decoder, stop=stop):
+                    unlisted = unlisted or isinstance(event, Unlisted)
                     if isinstance(event, Summary):
-                        if switching and not event.interrupted:
+                        # What could not be listed has no vectors in the new space and would leave the results.
+                        if switching and not event.interrupted and not unlisted:
                             catalog.activate(space)
                         catalog.record_event(
                             "index", {"indexed": event.indexed, "failed": event.failed, "seconds": event.seconds}

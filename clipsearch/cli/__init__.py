@@ -118,7 +118,7 @@ def run(arguments: list[str]) -> int:
 def _way_out(error: click.UsageError) -> str:
     command = error.ctx.command_path if error.ctx else "clipsearch"
     if isinstance(error, click.NoSuchOption) and command.endswith(" search"):
-        return 'quote a query with a minus in it: clipsearch search "beach - people"'
+        return 'write a query with a minus in it after --: clipsearch search -- "beach - people"'
     return f"{command} --help"
 
 
