@@ -11,6 +11,8 @@ import os
 import re
 import signal
 import sys
+import tempfile
+import traceback
 
 import click
 
@@ -108,11 +110,25 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + getattr(signal, "SIGPIPE", 13)
     except OSError as error:
+        # An error of the disk that no part has put into words of its own.
         _tell(
             f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}",
             "Check the disk and its permissions.",
         )
         return Exit.SYSTEM
+    except Exception as error:
+        _tell(
+            f"{type(error).__name__}: {error}. This is a mistake of clipsearch; what was committed is kept.",
+            f"Report it with {_written_traceback()}",
+        )
+        return Exit.SYSTEM
+
+
+def _written_traceback() -> str:
+    """The file that now holds the traceback."""
+    with tempfile.NamedTemporaryFile("w", prefix="clipsearch-", suffix=".log", delete=False) as log:
+        traceback.print_exc(file=log)
+    return log.name
 
 
 def _way_out(error: click.UsageError) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from clipsearch.cli import output
@@ -23,6 +25,9 @@ def command(context: click.Context, as_json: bool, library: str | None) -> int:
         output.write_json(
             [{**output.path_fields(one.path), "reason": one.reason, "attempts": one.attempts} for one in failures]
         )
+    elif not output.is_terminal():
+        for one in failures:
+            sys.stdout.buffer.write(one.path + f": {output.printable(one.reason)}\n".encode())
     else:
         for one in failures:
             click.echo(f"{output.shown(one.path)}: {output.printable(one.reason)}")

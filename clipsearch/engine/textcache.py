@@ -131,7 +131,12 @@ class TextCache:
         row = self._connection.execute(
             "SELECT vector, truncated FROM text_vector WHERE tower = ? AND text = ?", (tower, text)
         ).fetchone()
-        return (np.frombuffer(row[0], "<f4"), bool(row[1])) if row else None
+        if row is None or len(row[0]) % 4:
+            return None
+        vector = np.frombuffer(row[0], "<f4")
+        # A page damaged in a way that SQLite does not notice; NaN fails the comparison too.
+        is_unit = abs(float(np.linalg.norm(vector.astype(np.float64))) - 1) < 1e-3
+        return (vector, bool(row[1])) if is_unit else None
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[None]:

@@ -82,11 +82,15 @@ def walk(root: Root) -> Listing | Unlisted:
     stamps: list[Stamp] = []
     unlisted: list[Unlisted] = []
     rules = [_Rules(b"", pathspec.GitIgnoreSpec.from_lines(root.exclude))]
-    for found in _walk_folder(root.path, b"", rules, {(status.st_dev, status.st_ino)}):
-        if isinstance(found, Unlisted):
-            unlisted.append(found)
-        else:
-            stamps.append(found)
+    pending = [(b"", rules)]  # a stack, for folders may be nested deeper than Python calls
+    visited = {(status.st_dev, status.st_ino)}
+    while pending:
+        folder, rules = pending.pop()
+        for found in _walk_folder(root.path, folder, rules, visited, pending):
+            if isinstance(found, Unlisted):
+                unlisted.append(found)
+            else:
+                stamps.append(found)
     return Listing(tuple(stamps), tuple(unlisted), str(status.st_dev))
 
 
@@ -120,11 +124,16 @@ def _is_excluded(rules: Sequence[_Rules], path: bytes, *, is_folder: bool) -> bo
 
 
 def _walk_folder(
-    base: bytes, folder: bytes, rules: list[_Rules], visited: set[tuple[int, int]]
+    base: bytes,
+    folder: bytes,
+    rules: list[_Rules],
+    visited: set[tuple[int, int]],
+    pending: list[tuple[bytes, list[_Rules]]],
 ) -> Iterator[Stamp | Unlisted]:
-    """Depth first, sorted, so that a run is repeatable. `visited` holds real folders, so that links cannot loop.
+    """The photos of one folder, sorted, so that a run is repeatable; its folders are put on `pending`.
 
-    `rules` are the root's own, then those of ignore files from the nearest to the highest.
+    `visited` holds real folders, so that links cannot loop. `rules` are the root's own, then those of ignore
+    files from the nearest to the highest.
     """
     path = os.path.join(base, folder) if folder else base
     separator = os.sep.encode()
@@ -164,8 +173,7 @@ def _walk_folder(
             yield Stamp(folder, name, status.st_size, status.st_mtime_ns, status.st_ino)
     if unseen is not None:
         yield Unlisted(folder, unseen.strerror or str(unseen))
-    for below in folders:
-        yield from _walk_folder(base, below, rules, visited)
+    pending.extend((below, rules) for below in reversed(folders))
 
 
 def _rules_in(path: bytes, folder: bytes) -> Iterator[_Rules]:

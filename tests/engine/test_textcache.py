@@ -183,6 +183,18 @@ def test_damage_found_while_reading_costs_encoding_and_no_answer(tmp_path: Path,
         assert cache.status().entries == 1
 
 
+def test_a_vector_that_is_no_unit_vector_any_more_is_made_again(tmp_path: Path, encode: CountingEncoder) -> None:
+    """SQLite keeps no checksums: garbled numbers would be believed, and NaN shown as a score."""
+    with TextCache(tmp_path) as cache:
+        good = cache.vectors(TOWER, ["a dog"], encode).vectors
+    for damaged in (b"\xff" * 2048, b"\x00" * 2048, b"odd"):
+        with sqlite3.connect(tmp_path / CACHE_FILE) as connection:
+            connection.execute("UPDATE text_vector SET vector = ?", (damaged,))
+        connection.close()
+        with TextCache(tmp_path) as cache:
+            assert (cache.vectors(TOWER, ["a dog"], encode).vectors == good).all()
+
+
 def test_a_folder_that_cannot_be_written_is_a_system_fault(tmp_path: Path) -> None:
     """The user learns which folder and how to choose another."""
     (tmp_path / "file").write_text("")

@@ -348,3 +348,17 @@ def test_a_folder_whose_listing_fails_midway_is_unlisted(monkeypatch: pytest.Mon
     assert isinstance(listing, Listing)
     assert [stamp.name for stamp in listing.stamps] == [b"b.jpg"]
     assert listing.unlisted == (Unlisted(b"bad", "Input/output error"),)
+
+
+def test_folders_may_be_nested_deeper_than_python_calls(tmp_path: Path) -> None:
+    """One odd tree would end the run of a whole library."""
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1_100):  # by descriptors: the whole path may be longer than a call takes
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("a.jpg", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    listing = walk(Root(1, os.fsencode(tmp_path), False, (), None))
+    assert isinstance(listing, Listing) and [stamp.name for stamp in listing.stamps] == [b"a.jpg"]
