@@ -6,52 +6,56 @@ The way of a query, top to bottom: Query -> cached text vectors -> one mixture -
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch import labels as zero_shot
-from clipsearch.config import Paths
+from clipsearch.answers import Question, Stopwatch, answered
+from clipsearch.config import Paths, resolved_paths
 from clipsearch.engine.backends import AUTO
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.textcache import CachedVectors, TextCache
 from clipsearch.errors import LibraryError, ModelError, SystemFault, UsageError
 from clipsearch.files import network_filesystem, writer_lock
+from clipsearch.index.annotations import Annotations
 from clipsearch.index.catalog import Catalog, Space
-from clipsearch.index.nearest import Found, Nearest
-from clipsearch.index.roots import lies_in, root_for
+from clipsearch.index.nearest import Nearest
+from clipsearch.index.roots import root_for
 from clipsearch.photos import existing, photo_vectors, photos_below
-from clipsearch.query import Query
-from clipsearch.search import mixture
+from clipsearch.query import Filter, Query, formatted, parse
+from clipsearch.relevance import Background, background
 from clipsearch.types import (
     Answer,
+    AnyPath,
     Event,
     FailedFile,
     Failure,
-    Hit,
     Labelled,
+    PhotoDetails,
+    SavedSearch,
+    Sort,
     Status,
     Summary,
     TextCacheStatus,
     Unlisted,
 )
 
+if TYPE_CHECKING:
+    from clipsearch.engine.towers import TextTower
+
 Vector = NDArray[np.float32]
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A query as a vector. `is_image` says that only images were asked with, so the graph may answer."""
-
-    vector: Vector
-    is_image: bool
-    truncated: tuple[str, ...]  # texts of which the model read only the beginning
+SAMPLE = 2_000  # photos that stand for the whole library when a relevance is calibrated
 
 
 class Library:
@@ -62,6 +66,13 @@ class Library:
         self._backend = backend
         self._reader: Catalog | None = None
         self._nearest = Nearest(self._vectors_folder)
+        self._text_tower: TextTower | None = None
+        self._background: tuple[Space, Background] | None = None
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str] | None = None, *, backend: str = AUTO) -> Library:
+        """The library in `folder`, or the user's own one. Nothing is created before something is indexed."""
+        return cls(resolved_paths(None if folder is None else os.fspath(folder)), backend=backend)
 
     def __enter__(self) -> Library:
         return self
@@ -73,7 +84,7 @@ class Library:
 
     # -- indexing ---------------------------------------------------------------------------------
 
-    def update(
+    def index(
         self,
         folders: Sequence[Path] = (),
         *,
@@ -132,44 +143,134 @@ class Library:
 
     # -- asking -----------------------------------------------------------------------------------
 
-    def asked(self, query: Query | None, images: Sequence[Path] = ()) -> Asked:
-        """The vector of a query, of pictures, or of their sum.
+    def search(
+        self,
+        query: str = "",
+        *,
+        images: Sequence[AnyPath] = (),
+        k: int = 20,
+        under: AnyPath | None = None,
+        sort: Sort | None = None,
+        min_relevance: float | None = None,
+        diverse: bool = False,
+        exact: bool = False,
+    ) -> Answer:
+        """The photos that fit `query` (in the query language, package `query`) and look like `images`.
 
-        Texts come from the cache where they were asked before; then no model is loaded at all.
-        Raises UsageError when nothing is asked or all cancels out, SystemFault for an unreadable picture.
+        At most `k` hits, one a content, 0 for all of them; `under` keeps those with a file in that folder,
+        `min_relevance` those at least as relevant, `diverse` prefers photos unlike each other, `exact` rules
+        the graph out. Sorted by score, or by date (the newest first) where only filters are asked.
+        Raises UsageError for a query that cannot be read or cancels out, LibraryError where there is no
+        library, SystemFault for a picture that cannot be read.
         """
-        self._space()  # before a model is loaded in vain
-        parts: list[Vector] = []
-        weights: list[float] = []
-        truncated: tuple[str, ...] = ()
-        if query is not None:
-            texts = [term.text for term in query.terms]
-            found = self._text_vectors(texts)
-            parts += list(found.vectors)
-            weights += [term.weight for term in query.terms]
-            truncated = tuple(text for text, cut in zip(texts, found.truncated, strict=True) if cut)
-        if images:
-            parts += list(self._image_vectors(images))
-            weights += [1.0] * len(images)
-        if not parts:
-            raise UsageError("The query is empty.", 'Type what you remember: clipsearch search "dog on a beach"')
-        return Asked(mixture(parts, weights), is_image=query is None, truncated=truncated)
+        watch = Stopwatch()
+        space = self._space()  # before a model is loaded in vain
+        with watch.step("query"):
+            parsed = parse(self.expanded(query)) if query.strip() else Query()
+            pictures = [term.text for term in parsed.terms if term.is_picture]
+            texts = [term.text for term in parsed.terms if not term.is_picture]
+            if not (parsed.terms or parsed.filters or images):
+                raise UsageError("The query is empty.", 'Type what you remember: clipsearch search "dog on a beach"')
+        with watch.step("text vectors"):
+            found = self._text_vectors([*texts, *parsed.excluded])
+        with watch.step("image vectors"):
+            seen = [*self._image_vectors([*(os.path.expanduser(path) for path in pictures), *images])]
+        by_text, by_picture = iter(found.vectors), iter(seen)
+        parts = [next(by_picture if term.is_picture else by_text) for term in parsed.terms] + list(by_picture)
+        question = Question(
+            parts=np.array(parts, np.float32).reshape(-1, space.identity.dim),
+            weights=(*(term.weight for term in parsed.terms), *(1.0 for _ in images)),
+            is_image=not texts,
+            excluded=found.vectors[len(texts) :],
+            filters=tuple(map(_resolved, parsed.filters)),
+            under=None if under is None else os.path.abspath(os.fsencode(under)),
+            k=k,
+            sort=sort,
+            min_relevance=min_relevance,
+            diverse=diverse,
+            exact=exact,
+        )
+        with self._catalog.transaction():  # one snapshot: no photo appears or vanishes between two statements
+            if self._catalog.active_space() != space:
+                raise LibraryError("The library has just changed its model.", "Ask again.")
+            answer = answered(self._catalog, self._nearest, space, question, self._known_background(space), watch)
+        names = [formatted(Query((replace(term, weight=1.0),))) for term in parsed.terms]
+        truncated = zip([*texts, *parsed.excluded], found.truncated, strict=True)
+        return replace(
+            answer,
+            terms=(*names, *(os.fsdecode(path) for path in images)),
+            truncated=tuple(text for text, cut in truncated if cut),
+            steps=tuple(watch.steps),
+        )
 
-    def search(self, asked: Asked, *, k: int = 20, under: Path | None = None) -> Answer:
-        """The k nearest photos, one hit a content; `under` keeps those with a file in that folder."""
-        catalog, space = self._catalog, self._space()
-        with catalog.transaction():  # one snapshot: no photo appears or vanishes between two statements
-            if under is not None:
-                folder = os.path.abspath(os.fsencode(under))
-                among = catalog.photos_under(folder)
-                found = self._nearest.find_among(catalog, space, asked.vector, k, among)
-                return Answer(_hits(catalog, found, folder), found.plan, len(among))
-            found = self._nearest.find(catalog, space, asked.vector, k, is_image=asked.is_image)
-            return Answer(_hits(catalog, found, None), found.plan, catalog.counts()[0])
-
-    def similar(self, path: Path, *, k: int = 20, under: Path | None = None) -> Answer:
+    def similar(self, path: AnyPath, *, k: int = 20, under: AnyPath | None = None) -> Answer:
         """Photos near to one photo; its stored vector is used when the library has it unchanged."""
-        return self.search(self.asked(None, [path]), k=k, under=under)
+        return self.search(images=[path], k=k, under=under)
+
+    def photo(self, path: AnyPath) -> PhotoDetails | None:
+        """All that the library knows of the photo at `path`; None when it knows none there."""
+        known = self._catalog.photo_at(os.path.abspath(os.fsencode(path)))
+        if known is None:
+            return None
+        row = self._catalog.photo_rows([known[0]])[known[0]]
+        wanted = os.path.abspath(os.fsencode(path))
+        return PhotoDetails(
+            path=wanted,
+            copies=tuple(other for other in row.paths if other != wanted),
+            metadata=row.metadata,
+            size=row.size,
+            labels=self._catalog.labels_of(row.id),
+            offline=row.offline,
+        )
+
+    # -- a person's own words ---------------------------------------------------------------------
+
+    def saved_searches(self) -> list[SavedSearch]:
+        return self._catalog.saved_searches()
+
+    def expanded(self, query: str) -> str:
+        """`query` with the saved search that its first word names (`@beach`) written out. Raises UsageError."""
+        first, _, rest = query.strip().partition(" ")
+        if not first.startswith("@") or len(first) == 1:
+            return query
+        saved = {one.name: one.query for one in self.saved_searches()}
+        if first[1:] not in saved:
+            near = difflib.get_close_matches(first[1:], saved, n=1)
+            known = f"Did you mean @{near[0]}?" if near else "clipsearch saved lists them."
+            raise UsageError(f'There is no saved search "{first[1:]}".', f"{known} To search for the word, quote it.")
+        return f"{saved[first[1:]]} {rest}".strip()
+
+    def save_search(self, name: str, query: str) -> None:
+        """Keeps `query` under `name`, replacing what had it. Raises UsageError for either that cannot be used."""
+        if not re.fullmatch(r"[^\s@\"]{1,64}", name):
+            raise UsageError(f'"{name}" cannot name a search.', "Use a word of at most 64 letters, without blanks.")
+        parse(self.expanded(query))
+        with self._annotations() as annotations:
+            annotations.save_search(name, self.expanded(query))
+
+    def forget_search(self, name: str) -> bool:
+        """Whether there was one of that name."""
+        with self._annotations() as annotations:
+            return annotations.forget_search(name)
+
+    def history(self) -> list[str]:
+        """Queries asked in the interface, the latest first."""
+        return self._catalog.asked()
+
+    def remember(self, query: str) -> None:
+        with self._annotations() as annotations:
+            annotations.remember(query)
+
+    def set_labels(self, labels: Iterable[tuple[AnyPath, str, float]]) -> int:
+        """Gives photos (path, label, probability); how many the library knows and has labelled."""
+        known = [
+            (found[0], label, probability)
+            for path, label, probability in labels
+            if (found := self._catalog.photo_at(os.path.abspath(os.fsencode(path)))) is not None
+        ]
+        with self._annotations() as annotations:
+            annotations.put_labels(known)
+        return len(known)
 
     def classify(
         self, targets: Sequence[Path], labels: Sequence[str], *, templates: Sequence[str] = ()
@@ -213,18 +314,29 @@ class Library:
 
     def _text_vectors(self, texts: Sequence[str]) -> CachedVectors:
         card = self._card()
+        if not texts:
+            return CachedVectors(np.empty((0, card.dim), np.float32), ())
 
         def encode(missing: list[str]) -> CachedVectors:
             from clipsearch.engine.towers import TextTower
 
-            encoded = TextTower(card, self._backend).encode(missing)
+            if self._text_tower is None or self._text_tower.card != card:
+                self._text_tower = TextTower(card, self._backend)
+            encoded = self._text_tower.encode(missing)
             return CachedVectors(encoded.vectors, tuple(encoded.truncated.tolist()))
 
         with TextCache(self._paths.cache) as cache:
             return cache.vectors(card.text_fingerprint, texts, encode)
 
-    def _image_vectors(self, paths: Sequence[Path]) -> Iterator[Vector]:
-        found = [existing(path) for path in paths]
+    def _known_background(self, space: Space) -> Background:
+        """What an ordinary photo and an ordinary text look like in this library; kept until its model changes."""
+        if self._background is None or self._background[0] != space:
+            sample = self._catalog.sample(space, SAMPLE).astype(np.float32)
+            self._background = space, background(sample, np.empty((0, space.identity.dim), np.float32))
+        return self._background[1]
+
+    def _image_vectors(self, paths: Sequence[AnyPath]) -> Iterator[Vector]:
+        found = [existing(Path(os.fsdecode(path))) for path in paths]
         for path, vector in photo_vectors(self._catalog_if_any(), self._card(), found, self._backend):
             if isinstance(vector, Failure):
                 raise SystemFault(f"{os.fsdecode(path)} cannot be read: {vector.reason}.", "Name a photo.")
@@ -245,6 +357,10 @@ class Library:
         if self._reader is None:
             self._reader = Catalog.open_reader(self._catalog_path)
         return self._reader
+
+    def _annotations(self) -> Annotations:
+        self._space()  # a library that is not there has its own words
+        return Annotations.open_writer(self._catalog_path)
 
     def _catalog_if_any(self) -> Catalog | None:
         return self._catalog if self._catalog_path.exists() else None
@@ -290,14 +406,8 @@ class Library:
             ) from error
 
 
-def _hits(catalog: Catalog, found: Found, under: bytes | None) -> tuple[Hit, ...]:
-    rows = catalog.photo_rows(found.ids.tolist())
-    hits: list[Hit] = []
-    for photo_id, score in zip(found.ids.tolist(), found.scores.tolist(), strict=True):
-        row = rows[photo_id]
-        # Shown by the copy that lies where one asked.
-        paths = sorted(row.paths, key=lambda path: under is not None and not lies_in(path, under) and path != under)
-        hits.append(
-            Hit(len(hits) + 1, score, paths[0], tuple(paths[1:]), row.width, row.height, row.taken_at, row.offline)
-        )
-    return tuple(hits)
+def _resolved(one: Filter) -> Filter:
+    """A folder as `in:` compares it: ~ and paths that begin with a dot mean what they mean in a shell."""
+    if one.key != "in" or not one.value.startswith(("~", "./", "../")):
+        return one
+    return replace(one, value=os.path.abspath(os.path.expanduser(one.value)))

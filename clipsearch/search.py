@@ -54,3 +54,28 @@ def best_of_chunks(query: Vectors, chunks: Iterable[tuple[Ids, NDArray[np.float1
             np.concatenate([kept_ids, ids]), np.concatenate([kept_scores, cosines(query, vectors)]), k
         )
     return kept_ids, kept_scores
+
+
+DIVERSITY = 0.3  # how much likeness to what is shown already counts against a photo
+
+
+def diverse_order(scores: Vectors, vectors: Vectors, k: int) -> list[int]:
+    """Rows of the k candidates in the order of maximal marginal relevance.
+
+    Each next one has the highest (1 - DIVERSITY) * score - DIVERSITY * likeness, likeness being its largest
+    cosine to one chosen before (Carbonell and Goldstein, SIGIR 1998). `scores` (n,) and unit `vectors` (n, d);
+    scores are spread over the range of likenesses, for texts score lower than pictures do among themselves.
+    """
+    if not len(scores):
+        return []
+    spread = float(scores.max() - scores.min()) or 1.0
+    wanted = (1 - DIVERSITY) * (scores - scores.min()) / spread
+    likeness = np.zeros(len(scores), np.float32)
+    order: list[int] = []
+    for _ in range(min(k, len(scores))):
+        value = wanted - DIVERSITY * likeness
+        value[order] = -np.inf
+        chosen = int(np.argmax(value))
+        order.append(chosen)
+        likeness = np.maximum(likeness, vectors @ vectors[chosen])
+    return order

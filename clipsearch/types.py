@@ -6,14 +6,22 @@ Paths are bytes where they come from the disk: a name that is not UTF-8 is a nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:  # not ours, and importing them here would cost every `--help`
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+
+
+# The colours a photo may be said to have, as `color:` knows them.
+COLORS = ("black", "white", "gray", "brown", "red", "orange", "yellow", "green", "blue", "purple", "pink")
+
+AnyPath = str | bytes | os.PathLike[str]
+Sort = Literal["score", "date", "name"]
 
 
 class Stamp(NamedTuple):
@@ -42,6 +50,8 @@ class Metadata:
     longitude: float | None = None  # degrees, east positive
     camera: str | None = None
     lens: str | None = None
+    colors: tuple[str, ...] = ()  # the main ones, of COLORS, the largest first
+    phash: int | None = None  # 64 bits, signed; near ones look alike (index/appearance.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,23 +126,88 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One content that answers a query."""
+    """One content that answers a query. `score` and `relevance` are None where nothing but filters was asked."""
 
     rank: int  # from 1
-    score: float  # cosine, -1..1
     path: bytes
+    score: float | None  # cosine, -1..1
+    relevance: float | None  # 0..1; what it means is docs/relevance.md's
     copies: tuple[bytes, ...]  # other paths of the same content
     width: int
     height: int
     taken_at: str | None
     offline: bool  # its root could not be listed when last looked at
+    contributions: tuple[float, ...] = ()  # of each term to the score, in the order of Answer.terms
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a search and what it took."""
+
+    name: str
+    milliseconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    hits: tuple[Hit, ...]
-    plan: str  # "exact", "filtered exact", "graph + tail"
-    searched: int  # photos that took part
+    hits: tuple[Hit, ...]  # at most k; without `min_relevance` not gated
+    plan: str  # "exact", "filtered exact", "graph + tail", "filter only"
+    searched: int  # photos that took part: all, or those that fit the filters
+    library: int  # photos in the library
+    gate: float | None  # relevance from which a hit fits; None where everything does, as for a picture
+    terms: tuple[str, ...] = ()  # what was asked, as formatted text
+    truncated: tuple[str, ...] = ()  # texts of which the model read only the beginning
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def fitting(self) -> tuple[Hit, ...]:
+        """The hits that a person is shown."""
+        gate = self.gate
+        return self.hits if gate is None else tuple(hit for hit in self.hits if (hit.relevance or 0.0) >= gate)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoDetails:
+    """All that the library knows of one photo."""
+
+    path: bytes
+    copies: tuple[bytes, ...]
+    metadata: Metadata
+    size: int  # bytes of the file
+    labels: tuple[str, ...]
+    offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSearch:
+    name: str
+    query: str
+
+
+class LibraryAPI(Protocol):
+    """What a library answers, whether it is opened here or reached through the service."""
+
+    def search(
+        self,
+        query: str = "",
+        *,
+        images: Sequence[AnyPath] = (),
+        k: int = 20,
+        under: AnyPath | None = None,
+        sort: Sort | None = None,
+        min_relevance: float | None = None,
+        diverse: bool = False,
+        exact: bool = False,
+    ) -> Answer: ...
+    def classify(
+        self,
+        targets: Sequence[AnyPath],
+        labels: Sequence[str],
+        *,
+        templates: Sequence[str] = (),
+    ) -> Iterable[Labelled | FailedFile]: ...
+    def photo(self, path: AnyPath) -> PhotoDetails | None: ...
+    def status(self) -> Status: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def command(
         _interruptible() as interrupted,
         reporter(progress) as report,
     ):
-        for event in opened_library.update(
+        for event in opened_library.index(
             folders, model=model, exclude=exclude, workers=workers, stop=lambda: bool(interrupted)
         ):
             report(event)

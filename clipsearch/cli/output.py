@@ -101,8 +101,8 @@ def common_folder(paths: Sequence[bytes]) -> bytes:
     return common if common not in (b"", b"/") else b""
 
 
-def dim(text: str) -> str:
+def dim(text: str, *, to_stderr: bool = False) -> str:
     """Unimportant text, on terminals that show it (https://no-color.org)."""
-    if not text or "NO_COLOR" in os.environ or not is_terminal():
+    if not text or "NO_COLOR" in os.environ or not (sys.stderr if to_stderr else sys.stdout).isatty():
         return text
     return f"\x1b[2m{text}\x1b[0m"

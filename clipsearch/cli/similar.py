@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from clipsearch.cli.answer import render, tell_nothing
 from clipsearch.cli.options import backend_option, json_options, library_option, opened
-from clipsearch.cli.search import render
 from clipsearch.errors import Exit
 
 EPILOG = """\b
@@ -22,7 +22,7 @@ Examples:
 
 @click.command("similar", epilog=EPILOG)
 @click.argument("photo", type=click.Path(path_type=Path))
-@click.option("-k", "count", type=click.IntRange(1), default=20, show_default=True, help="How many photos.")
+@click.option("-k", "count", type=click.IntRange(0), default=20, show_default=True, help="How many photos; 0 for all.")
 @click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
 @click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
 @json_options
@@ -44,4 +44,7 @@ def command(
     with opened(context, library, backend) as opened_library:
         answer = opened_library.similar(photo, k=count, under=under)
     render(answer, as_json=as_json, ndjson=ndjson, null=null)
-    return Exit.DONE if answer.hits else Exit.NOTHING_FOUND
+    if answer.hits:
+        return Exit.DONE
+    tell_nothing(answer)
+    return Exit.NOTHING_FOUND

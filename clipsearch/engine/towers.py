@@ -103,7 +103,7 @@ class PendingImageTower:
 
 class TextTower:
     def __init__(self, card: ModelCard, backend: str = AUTO, *, threads: int | None = None) -> None:
-        self._card = card
+        self.card = self._card = card
         self._session = _verified_session(card.folder, card.reference.text, backend, threads)
         self._ids = _only(self._session.inputs, "token ids", _is_token_ids, card)
         self._mask = next(filter(_is_mask, self._session.inputs), None)

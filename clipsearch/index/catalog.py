@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.index.database import Database, Row, storage_errors
-from clipsearch.types import FailedFile, Metadata, RootStatus, SpaceIdentity, Stamp
+from clipsearch.index.filters import FOLDER, filter_functions, where
+from clipsearch.query import Filter
+from clipsearch.types import FailedFile, Metadata, RootStatus, SavedSearch, SpaceIdentity, Stamp
 
 SEPARATOR = os.sep.encode()
+DESCRIPTION = 1  # raise it when a photo is described by more; older rows are then read again
 CHUNK_ROWS = 4096  # rows of a vector scan held at once: 4 MiB at 512 dimensions
 
 
@@ -42,7 +45,7 @@ class KnownFile(NamedTuple):
     id: int
     stamp: Stamp
     photo_id: int | None
-    embedded: bool  # its photo has a vector in the space asked about
+    complete: bool  # its photo has a vector in the space asked about, and the present description
     failed_by: str | None  # the decoder that could not read it
 
 
@@ -67,9 +70,8 @@ class Checkpoint:
 class PhotoRow:
     id: int
     paths: tuple[bytes, ...]
-    width: int
-    height: int
-    taken_at: str | None
+    metadata: Metadata
+    size: int  # bytes of the first file
     offline: bool
 
 
@@ -132,37 +134,47 @@ class Catalog(Database):
         cursor = self._run(
             """
             SELECT file.id, folder, name, size, mtime_ns, inode, file.photo_id,
-                   embedding.seq IS NOT NULL, decoder
-            FROM file LEFT JOIN embedding ON embedding.photo_id = file.photo_id AND embedding.space_id = ?
+                   embedding.seq IS NOT NULL AND photo.described = ?, decoder
+            FROM file LEFT JOIN photo ON photo.id = file.photo_id
+                      LEFT JOIN embedding ON embedding.photo_id = file.photo_id AND embedding.space_id = ?
             WHERE root_id = ?
             """,
-            (space_id, root_id),
+            (DESCRIPTION, space_id, root_id),
         )
         with storage_errors(self._path):
-            for file_id, folder, name, size, mtime_ns, inode, photo_id, embedded, decoder in cursor:
+            for file_id, folder, name, size, mtime_ns, inode, photo_id, complete, decoder in cursor:
                 stamp = Stamp(folder, name, size, mtime_ns, inode)
-                yield KnownFile(file_id, stamp, photo_id, bool(embedded), decoder)
+                yield KnownFile(file_id, stamp, photo_id, bool(complete), decoder)
 
-    def photo_with_vector(self, digest: bytes, space_id: int) -> int | None:
-        """The photo of these bytes, if it has a vector in the space."""
+    def complete_photo(self, digest: bytes, space_id: int) -> int | None:
+        """The photo of these bytes, if it has a vector in the space and the present description."""
         row = self._one(
-            "SELECT photo.id FROM photo JOIN embedding ON photo_id = photo.id WHERE digest = ? AND space_id = ?",
-            (digest, space_id),
+            """
+            SELECT photo.id FROM photo JOIN embedding ON photo_id = photo.id
+            WHERE digest = ? AND space_id = ? AND described = ?
+            """,
+            (digest, space_id, DESCRIPTION),
         )
         return row[0] if row else None
 
     def put_photo(self, digest: bytes, metadata: Metadata) -> int:
-        """The id of the photo of these bytes, made if new."""
+        """The id of the photo of these bytes, made if new, with what it says of itself."""
         row = self._one(
             """
-            INSERT INTO photo (digest, width, height, format, taken_at, taken_offset, latitude, longitude, camera, lens)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (digest) DO UPDATE SET width = excluded.width  -- so that RETURNING answers here too
+            INSERT INTO photo (digest, width, height, format, taken_at, taken_offset, latitude, longitude, camera,
+                               lens, colors, phash, described)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (digest) DO UPDATE SET
+                width = excluded.width, height = excluded.height, format = excluded.format,
+                taken_at = excluded.taken_at, taken_offset = excluded.taken_offset,
+                latitude = excluded.latitude, longitude = excluded.longitude, camera = excluded.camera,
+                lens = excluded.lens, colors = excluded.colors, phash = excluded.phash, described = excluded.described
             RETURNING id
             """,
             (
                 digest, metadata.width, metadata.height, metadata.format, metadata.taken_at, metadata.taken_offset,
-                metadata.latitude, metadata.longitude, metadata.camera, metadata.lens,
+                metadata.latitude, metadata.longitude, metadata.camera, metadata.lens, " ".join(metadata.colors),
+                metadata.phash, DESCRIPTION,
             ),
         )  # fmt: skip
         assert row is not None  # RETURNING answers for an insert and for an update
@@ -241,17 +253,6 @@ class Catalog(Database):
         """Photos that no file shows any more."""
         return _ids(self._all("SELECT id FROM photo WHERE files = 0"))
 
-    def photos_under(self, folder: bytes) -> NDArray[np.int64]:
-        """Photos with a file in `folder` (absolute) or below it."""
-        rows = self._all(
-            f"""
-            SELECT DISTINCT photo_id FROM file JOIN root ON root.id = root_id
-            WHERE photo_id IS NOT NULL AND {_UNDER}
-            """,
-            _under(folder),
-        )
-        return _ids(rows)
-
     def photo_at(self, path: bytes) -> tuple[int, Stamp] | None:
         """The photo that `path` (absolute) showed when it was last looked at."""
         folder, name = os.path.split(path)
@@ -270,17 +271,6 @@ class Catalog(Database):
                 return row[0], Stamp(folder, name, *row[1:])
         return None
 
-    def files_under(self, folder: bytes) -> list[tuple[bytes, int]]:
-        """(absolute path, photo id) of every readable file in `folder` or below it, in the order of paths."""
-        rows = self._all(
-            f"""
-            SELECT {_PATH_PARTS}, photo_id FROM file JOIN root ON root.id = root_id
-            WHERE photo_id IS NOT NULL AND {_UNDER}
-            """,
-            _under(folder),
-        )
-        return sorted((_joined(*parts), photo_id) for *parts, photo_id in rows)
-
     def photo_rows(self, ids: Sequence[int]) -> dict[int, PhotoRow]:
         """What a hit shows, by photo id; paths in the order of their indexing, files of online roots first."""
         found: dict[int, PhotoRow] = {}
@@ -288,19 +278,43 @@ class Catalog(Database):
             marks = ",".join("?" * len(part))
             rows = self._all(
                 f"""
-                SELECT photo.id, width, height, taken_at, online, {_PATH_PARTS}
+                SELECT photo.id, online, size, {_PATH_PARTS}, {_METADATA}
                 FROM photo JOIN file ON photo_id = photo.id JOIN root ON root.id = root_id
                 WHERE photo.id IN ({marks}) ORDER BY photo.id, online DESC, file.id
                 """,
                 part,
             )
-            for photo_id, width, height, taken_at, online, *parts in rows:
-                path = _joined(*parts)
-                known = found.get(photo_id)
-                paths = known.paths if known and path in known.paths else (*(known.paths if known else ()), path)
-                offline = known.offline if known else not online
-                found[photo_id] = PhotoRow(photo_id, paths, width, height, taken_at, offline)
+            for photo_id, online, size, folder, name, *described in rows:
+                path = _joined(folder, name)
+                if known := found.get(photo_id):
+                    if path not in known.paths:
+                        found[photo_id] = replace(known, paths=(*known.paths, path))
+                    continue
+                found[photo_id] = PhotoRow(photo_id, (path,), _metadata(described), size, offline=not online)
         return found
+
+    def photos_matching(
+        self, filters: Sequence[Filter], today: date, *, under: bytes | None = None
+    ) -> NDArray[np.int64]:
+        """Photos that fit all filters and, if said, have a file in the folder `under`; the newest first."""
+        filter_functions(self._connection)
+        condition, parameters = where(filters, today, under=under)
+        rows = self._all(
+            f"SELECT id FROM photo WHERE files > 0 AND {condition} ORDER BY taken_at DESC NULLS LAST, id", parameters
+        )
+        return _ids(rows)
+
+    def labels_of(self, photo_id: int) -> tuple[str, ...]:
+        return tuple(
+            row[0] for row in self._all("SELECT name FROM label WHERE photo_id = ? ORDER BY name", (photo_id,))
+        )
+
+    def saved_searches(self) -> list[SavedSearch]:
+        return [SavedSearch(*row) for row in self._all("SELECT name, query FROM saved_search ORDER BY name")]
+
+    def asked(self) -> list[str]:
+        """The latest first."""
+        return [row[0] for row in self._all("SELECT query FROM asked ORDER BY id DESC")]
 
     # -- spaces and vectors -----------------------------------------------------------------------
 
@@ -351,6 +365,14 @@ class Catalog(Database):
             if rows:
                 yield _chunk(rows, space.identity.dim)
 
+    def sample(self, space: Space, size: int) -> NDArray[np.float16]:
+        """At most `size` vectors (n, dim), the same ones until the library changes, spread over its whole age."""
+        row = self._one("SELECT coalesce(max(id), 0) FROM photo")
+        assert row is not None
+        ids = range(1, row[0] + 1, max(1, -(-row[0] // size)))
+        parts = [vectors for _, vectors in self.vectors_of(space, ids)]
+        return np.concatenate(parts) if parts else np.empty((0, space.identity.dim), np.float16)
+
     def vector_count(self, space: Space, *, after_seq: int = 0) -> int:
         row = self._one("SELECT count(*) FROM embedding WHERE space_id = ? AND seq > ?", (space.id, after_seq))
         assert row is not None
@@ -399,17 +421,9 @@ class Catalog(Database):
         self._run("INSERT INTO event (at, kind, details) VALUES (?, ?, ?)", (_now(), kind, json.dumps(details)))
 
 
-# The folder of a file, absolute and without a slash at its end (so the top folder is empty). `||` makes text
-# of blobs without looking at their bytes, and the cast makes a blob of it again, so names need not be UTF-8.
-_SEPARATOR_SQL = f"x'{SEPARATOR.hex()}'"
-_FOLDER = f"CASE WHEN folder = x'' THEN base ELSE CAST(base || {_SEPARATOR_SQL} || folder AS BLOB) END"
-_PATH_PARTS = f"{_FOLDER}, name"
-# `=` and `substr` on blobs, never LIKE: % and _ are ordinary characters in the name of a folder.
-_UNDER = f"""
-    ({_FOLDER} = :folder
-     OR substr({_FOLDER}, 1, length(:folder) + 1) = CAST(:folder || {_SEPARATOR_SQL} AS BLOB)
-     OR CAST({_FOLDER} || {_SEPARATOR_SQL} || name AS BLOB) = :folder)
-"""
+_PATH_PARTS = f"{FOLDER}, name"
+_METADATA = """photo.width, photo.height, photo.format, photo.taken_at, photo.taken_offset, photo.latitude,
+    photo.longitude, photo.camera, photo.lens, photo.colors, photo.phash"""
 _CHECKPOINT = "generation, file, rows, max_seq, bytes, sha256, parameters"
 _LARGEST = 2**63 - 1
 
@@ -426,12 +440,14 @@ def _without_slash(folder: bytes) -> bytes:
     return folder.rstrip(SEPARATOR)
 
 
-def _under(folder: bytes) -> dict[str, bytes]:
-    return {"folder": _without_slash(folder)}
-
-
 def _joined(folder: bytes, name: bytes) -> bytes:
     return folder + SEPARATOR + name
+
+
+def _metadata(columns: Sequence[Any]) -> Metadata:
+    """Of _METADATA's columns."""
+    plain = tuple(columns[:-2])
+    return replace(Metadata(*plain), colors=tuple(columns[-2].split()), phash=columns[-1])
 
 
 def _ids(rows: list[Row]) -> NDArray[np.int64]:

@@ -51,13 +51,13 @@ def plan(known: Iterable[KnownFile], seen: Iterable[Stamp], *, unlisted: Sequenc
     for stamp in seen:
         file = before.pop((stamp.folder, stamp.name), None)
         if file is not None and _same_bytes(file.stamp, stamp):
-            done = file.embedded if file.photo_id is not None else file.failed_by == decoder
+            done = file.complete if file.photo_id is not None else file.failed_by == decoder
             if done:
                 unchanged += 1
                 continue
         fresh.append(stamp)
     absent = [file for file in before.values() if not _is_below_any(file.stamp.folder, unlisted)]
-    by_inode = {_identity(file.stamp): file for file in absent if file.embedded}
+    by_inode = {_identity(file.stamp): file for file in absent if file.complete}
     moved: list[tuple[KnownFile, Stamp]] = []
     still_fresh: list[Stamp] = []
     for stamp in fresh:

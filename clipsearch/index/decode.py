@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from dataclasses import replace
 from importlib.metadata import version
 
 # The plugins are named too: `Image.open(formats=...)` fails on a format that nothing has registered yet, and
@@ -31,6 +32,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from clipsearch.index.appearance import main_colors, perceptual_hash
 from clipsearch.index.metadata import metadata_of
 from clipsearch.types import Decoded, Failure, Prepare
 
@@ -106,8 +108,9 @@ def _decoded(path: bytes, prepare: Prepare) -> Decoded:
         turned = ImageOps.exif_transpose(image) if orientation != 1 else image
         width, height = full_size if orientation not in (5, 6, 7, 8) else full_size[::-1]
         metadata = metadata_of(exif, width=width, height=height, format_name=format_name)
-        profile = image.info.get("icc_profile")
-        return Decoded(prepare(upright_rgb(turned, profile)), metadata)
+        upright = upright_rgb(turned, image.info.get("icc_profile"))
+        described = replace(metadata, colors=main_colors(upright), phash=perceptual_hash(upright))
+        return Decoded(prepare(upright), described)
 
 
 def _exif(image: Image.Image) -> Image.Exif | None:

@@ -42,8 +42,10 @@ class Nearest:
         self._folder = folder
         self._opened: Generation | None = None
 
-    def find(self, catalog: Catalog, space: Space, vector: Vectors, k: int, *, is_image: bool) -> Found:
-        """The k nearest photos that a file shows. `is_image` says that the vector is an image's own."""
+    def find(
+        self, catalog: Catalog, space: Space, vector: Vectors, k: int, *, is_image: bool, exact: bool = False
+    ) -> Found:
+        """The k nearest photos that a file shows. `is_image`: the vector is an image's own; `exact`: no graph."""
         if catalog.vector_count(space) <= SCAN_ROWS or (generation := self._generation(catalog, space)) is None:
             return Found(*best_of_chunks(vector, _visible(catalog, space), k), "exact")
         from clipsearch.index.vectors import GRAPH_THRESHOLD
@@ -52,7 +54,7 @@ class Nearest:
         tail = catalog.photos_after(space, generation.checkpoint.max_seq)
         stale = np.union1d(hidden, tail)  # rows of the generation that must not answer (I6)
         # A text lies outside the cloud of images; the graph finds 0.65 of its true neighbours (DESIGN section 8).
-        by_graph = is_image and generation.checkpoint.rows >= GRAPH_THRESHOLD
+        by_graph = is_image and not exact and generation.checkpoint.rows >= GRAPH_THRESHOLD
         keys = generation.nearest(vector, k + len(stale) + _MARGIN, exact=not by_graph)
         candidates = np.union1d(np.setdiff1d(keys, stale), np.setdiff1d(tail, hidden))
         return Found(

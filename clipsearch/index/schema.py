@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
-VERSION = 1  # what PRAGMA user_version is after the last migration below
+VERSION = 2  # what PRAGMA user_version is after the last migration below
 
 _M001 = """
 CREATE TABLE root (
@@ -110,6 +110,33 @@ CREATE TABLE event (
 PRAGMA user_version = 1;
 """
 
+_M002 = """
+ALTER TABLE photo ADD COLUMN colors TEXT NOT NULL DEFAULT '';      -- main colours, by blanks, the largest first
+ALTER TABLE photo ADD COLUMN phash INTEGER;                         -- 64 bits, signed
+ALTER TABLE photo ADD COLUMN described INTEGER NOT NULL DEFAULT 0;  -- the description that filled its columns
+
+CREATE TABLE label (
+    photo_id INTEGER NOT NULL REFERENCES photo (id),
+    name     TEXT NOT NULL,
+    score    REAL NOT NULL,                      -- probability when it was given, 0..1
+    PRIMARY KEY (photo_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX label_name ON label (name);
+
+CREATE TABLE saved_search (
+    name     TEXT PRIMARY KEY,
+    query    TEXT NOT NULL,
+    saved_at TEXT NOT NULL                       -- UTC
+) STRICT;
+
+CREATE TABLE asked (                             -- queries of the interface, the newest ones are kept
+    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    query TEXT NOT NULL UNIQUE
+) STRICT;
+
+PRAGMA user_version = 2;
+"""
+
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Brings an older or empty catalog to VERSION. Called by the writer only, under its lock."""
@@ -122,6 +149,11 @@ def migrate(connection: sqlite3.Connection) -> None:
     @migrations()
     def m001_first_light(db: Database) -> None:
         for statement in _statements(_M001):
+            db.execute(statement)
+
+    @migrations()
+    def m002_looks_and_words(db: Database) -> None:
+        for statement in _statements(_M002):
             db.execute(statement)
 
     migrations.apply(sqlite_utils.Database(connection))

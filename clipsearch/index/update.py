@@ -164,7 +164,7 @@ class _Ingest:
                 self._count(failed=1)
             elif digest in self._in_flight:
                 self._in_flight[digest].append(file)
-            elif (photo_id := self._catalog.photo_with_vector(digest, self._space.id)) is not None:
+            elif (photo_id := self._catalog.complete_photo(digest, self._space.id)) is not None:
                 self._links.append((file, photo_id))
                 if len(self._links) >= _LINKS:
                     self._commit_links()

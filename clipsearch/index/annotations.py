@@ -1,0 +1,50 @@
+"""What a person adds to a library: saved searches, queries asked before, labels. Short transactions, one each.
+
+They need no writer's lock: SQLite puts them between the commits of an index run, so a search can be saved
+while photos are being indexed. Reading them is catalog.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from clipsearch.index.database import Database
+
+HISTORY = 500  # queries that are kept
+
+
+class Annotations(Database):
+    """A second connection that writes. Use as a context manager."""
+
+    def save_search(self, name: str, query: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._run(
+            """
+            INSERT INTO saved_search (name, query, saved_at) VALUES (?, ?, ?)
+            ON CONFLICT (name) DO UPDATE SET query = excluded.query, saved_at = excluded.saved_at
+            """,
+            (name, query, now),
+        )
+
+    def forget_search(self, name: str) -> bool:
+        """Whether there was one of that name."""
+        return self._run("DELETE FROM saved_search WHERE name = ?", (name,)).rowcount > 0
+
+    def remember(self, query: str) -> None:
+        """Puts a query on top of those asked before; the oldest leave."""
+        with self.transaction():
+            self._run("INSERT OR REPLACE INTO asked (query) VALUES (?)", (query,))
+            self._run("DELETE FROM asked WHERE id <= (SELECT max(id) FROM asked) - ?", (HISTORY,))
+
+    def put_labels(self, labels: Iterable[tuple[int, str, float]]) -> None:
+        """(photo, label, probability); a label given again gets the new probability."""
+        with self.transaction():
+            for photo_id, name, score in labels:
+                self._run(
+                    """
+                    INSERT INTO label (photo_id, name, score) VALUES (?, ?, ?)
+                    ON CONFLICT (photo_id, name) DO UPDATE SET score = excluded.score
+                    """,
+                    (photo_id, name, score),
+                )

@@ -1,0 +1,197 @@
+"""Filters of a query -> one SQL condition on a row of `photo`, with its parameters. The only place that turns them.
+
+Names of folders are compared as bytes or as folded text, never by LIKE: %, _ and quotes in them are ordinary
+characters. A photo that does not say (no date, no place) fits no filter about it, and every negated one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Sequence
+from datetime import date
+from itertools import groupby
+
+from clipsearch.query import Filter
+from clipsearch.query.dates import period
+
+Parameters = dict[str, object]
+
+EARTH_KM = 6371.0088  # mean radius (IUGG)
+
+SEPARATOR_SQL = f"x'{os.sep.encode().hex()}'"
+# The folder of a file, absolute and without a slash at its end (so the top folder is empty). `||` makes text
+# of blobs without looking at their bytes, and the cast makes a blob of it again, so names need not be UTF-8.
+FOLDER = f"CASE WHEN folder = x'' THEN base ELSE CAST(base || {SEPARATOR_SQL} || folder AS BLOB) END"
+
+# How systems name them, folded: Android and KDE, macOS and GNOME, Windows, German, French, Spanish, Italian, Dutch.
+_SCREENSHOT_NAMES = (
+    "screenshot", "screen shot", "screen_shot", "bildschirmfoto", "capture d", "captura de", "schermata",
+    "schermafbeelding",
+)  # fmt: skip
+
+_BYTES = {"kb": 1_000, "mb": 1_000_000, "gb": 1_000_000_000}
+
+
+def where(filters: Sequence[Filter], today: date, *, under: bytes | None = None) -> tuple[str, Parameters]:
+    """A condition on `photo` and its parameters. One key twice is OR, different keys are AND, negated ones NOT."""
+    parameters: Parameters = {}
+
+    def bound(value: object) -> str:
+        parameters[f"p{len(parameters)}"] = value
+        return f":p{len(parameters) - 1}"
+
+    def condition(one: Filter) -> str:
+        return f"coalesce(({_CONDITIONS[one.key](one.value, bound, today)}), 0)"
+
+    every = ["1"] if under is None else ["1", _has_file(_under(under, bound))]
+    wanted = sorted((one for one in filters if not one.negated), key=lambda one: one.key)
+    for _, alike in groupby(wanted, key=lambda one: one.key):
+        every.append("(" + " OR ".join(condition(one) for one in alike) + ")")
+    every += [f"NOT {condition(one)}" for one in filters if one.negated]
+    return " AND ".join(every), parameters
+
+
+def filter_functions(connection: sqlite3.Connection) -> None:
+    """The functions that the conditions call and SQLite does not have."""
+    connection.create_function("folded", 1, _folded, deterministic=True)
+    connection.create_function("km_between", 4, _km_between, deterministic=True)
+
+
+Bound = Callable[[object], str]
+
+
+def _before(value: str, bound: Bound, today: date) -> str:
+    return f"substr(taken_at, 1, 10) < {bound(period(value, today).first.isoformat())}"
+
+
+def _after(value: str, bound: Bound, today: date) -> str:
+    return f"substr(taken_at, 1, 10) > {bound(period(value, today).last.isoformat())}"
+
+
+def _taken(value: str, bound: Bound, today: date) -> str:
+    found = period(value, today)
+    return f"substr(taken_at, 1, 10) BETWEEN {bound(found.first.isoformat())} AND {bound(found.last.isoformat())}"
+
+
+def _in(value: str, bound: Bound, today: date) -> str:
+    if os.path.isabs(value):
+        return _has_file(_under(os.fsencode(value), bound))
+    # Folders are few, so the function in Python is asked once for each of them and not for each file.
+    needle = bound(os.sep + _folded(value.strip(os.sep)) + os.sep)
+    separator = bound(os.sep)
+    return _has_file(f"""
+        (root_id, folder) IN (
+            SELECT root_id, folder FROM (SELECT DISTINCT root_id, folder FROM file) JOIN root ON root.id = root_id
+            WHERE instr({separator} || folded({FOLDER}) || {separator}, {needle}))""")
+
+
+def _under(folder: bytes, bound: Bound) -> str:
+    """A file in `folder` or below it, or that very file."""
+    name = bound(folder.rstrip(os.sep.encode()))
+    return f"""
+        ({FOLDER} = {name}
+         OR substr({FOLDER}, 1, length({name}) + 1) = CAST({name} || {SEPARATOR_SQL} AS BLOB)
+         OR CAST({FOLDER} || {SEPARATOR_SQL} || name AS BLOB) = {name})"""
+
+
+def _has_file(condition: str) -> str:
+    return (
+        f"id IN (SELECT photo_id FROM file JOIN root ON root.id = root_id WHERE photo_id IS NOT NULL AND {condition})"
+    )
+
+
+def _contains(column: str) -> Callable[[str, Bound, date], str]:
+    def condition(value: str, bound: Bound, today: date) -> str:
+        return f"instr(folded({column}), {bound(_folded(value))})"
+
+    return condition
+
+
+def _near(value: str, bound: Bound, today: date) -> str:
+    place, km = value.split("/")
+    latitude, longitude = (float(part) for part in place.split(","))
+    degrees = math.degrees(float(km) / EARTH_KM) + 1e-6  # of latitude; the box spares most rows the function
+    box = f"latitude BETWEEN {bound(latitude - degrees)} AND {bound(latitude + degrees)}"
+    return f"{box} AND km_between(latitude, longitude, {bound(latitude)}, {bound(longitude)}) <= {bound(float(km))}"
+
+
+def _is(value: str, bound: Bound, today: date) -> str:
+    if value == "screenshot":
+        names = " OR ".join(f"instr(folded(name), {bound(_folded(name))}) = 1" for name in _SCREENSHOT_NAMES)
+        return f"camera IS NULL AND {_has_file(f'({names})')}"
+    return {"portrait": "width < height", "landscape": "width > height", "square": "width = height"}[value]
+
+
+def _type(value: str, bound: Bound, today: date) -> str:
+    # A camera's MPO is a JPEG with a second picture behind it.
+    return f"lower(CASE format WHEN 'MPO' THEN 'JPEG' ELSE format END) = {bound(value)}"
+
+
+def _ext(value: str, bound: Bound, today: date) -> str:
+    ending = "." + value
+    count = len(os.fsencode(ending))
+    return _has_file(f"lower(CAST(substr(name, -{bound(count)}) AS TEXT)) = {bound(ending)}")
+
+
+def _size(value: str, bound: Bound, today: date) -> str:
+    limits = (
+        [_limit(value)]
+        if value[0] in "<>"
+        else [_limit(">=" + value.split("..")[0]), _limit("<=" + value.split("..")[1])]
+    )
+    megapixels = [f"width * height / 1e6 {sign} {bound(number)}" for sign, number, unit in limits if unit == "mp"]
+    size = [f"size {sign} {bound(number * _BYTES[unit])}" for sign, number, unit in limits if unit != "mp"]
+    return " AND ".join(megapixels + ([_has_file(" AND ".join(size))] if size else []))
+
+
+def _limit(text: str) -> tuple[str, float, str]:
+    match = re.fullmatch(r"([<>]=?)([\d.]+)(\w+)", text)
+    assert match, text  # the query's own canonical form
+    return match[1], float(match[2]), match[3]
+
+
+def _color(value: str, bound: Bound, today: date) -> str:
+    return f"instr(' ' || colors || ' ', {bound(f' {value} ')})"
+
+
+def _label(value: str, bound: Bound, today: date) -> str:
+    return f"id IN (SELECT photo_id FROM label WHERE folded(label.name) = {bound(_folded(value))})"
+
+
+_CONDITIONS: dict[str, Callable[[str, Bound, date], str]] = {
+    "before": _before,
+    "after": _after,
+    "taken": _taken,
+    "year": _taken,
+    "in": _in,
+    "camera": _contains("camera"),
+    "lens": _contains("lens"),
+    "near": _near,
+    "is": _is,
+    "type": _type,
+    "ext": _ext,
+    "size": _size,
+    "color": _color,
+    "label": _label,
+}
+
+
+def _folded(text: str | bytes | None) -> str:
+    """Text as people compare it: without case, composed, for a Mac writes é as two characters."""
+    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text or ""
+    return unicodedata.normalize("NFC", text.casefold())
+
+
+def _km_between(
+    latitude: float | None, longitude: float | None, other_latitude: float, other_longitude: float
+) -> float | None:
+    """Great-circle distance by the haversine formula, in km; degrees in."""
+    if latitude is None or longitude is None:
+        return None
+    a, b, c, d = (math.radians(value) for value in (latitude, longitude, other_latitude, other_longitude))
+    half = math.sin((c - a) / 2) ** 2 + math.cos(a) * math.cos(c) * math.sin((d - b) / 2) ** 2
+    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
