@@ -81,11 +81,7 @@ class _Parser:
             else:
                 self._read_part()
         self._close()
-        if not (self.terms or self.filters):
-            if self.excluded:
-                raise UsageError(
-                    "not: alone looks for nothing.", 'Say what the photos show: clipsearch search "beach not:people"'
-                )
+        if not (self.terms or self.filters or self.excluded):
             raise _empty()
         return Query(tuple(self.terms), tuple(self.filters), tuple(self.excluded))
 
