@@ -15,7 +15,7 @@ MAIN_SHARE = 0.12  # of the pixels, from which a colour is one that people would
 MAIN_COLORS = 4
 
 # Upper ends of hue in degrees on Pillow's circle of 256; above the last it is red again.
-_HUES = ((18, "red"), (42, "orange"), (70, "yellow"), (165, "green"), (260, "blue"), (300, "purple"), (345, "pink"))
+_HUES = ((15, "red"), (42, "orange"), (68, "yellow"), (170, "green"), (250, "blue"), (300, "purple"), (345, "pink"))
 
 
 def main_colors(image: Image.Image) -> tuple[str, ...]:
@@ -25,9 +25,15 @@ def main_colors(image: Image.Image) -> tuple[str, ...]:
     named = np.full(len(small), COLORS.index("red"))
     for end, name in reversed(_HUES):
         named[hue < end] = COLORS.index(name)
-    # Dark orange is what people call brown; what has little colour or light is grey, white or black.
-    named[(hue >= 10) & (hue < 48) & (value < 0.65) & (saturation > 0.25)] = COLORS.index("brown")
-    named[saturation < 0.16] = COLORS.index("gray")
+    # Words depend on light and strength too: orange that is dark or pale is brown (wood, earth, skin), dark
+    # yellow is the green of grass, pale red is pink, dark pink purple.
+    warm = (hue >= 10) & (hue < 48)
+    named[warm & ((value < 0.65) | (saturation < 0.5))] = COLORS.index("brown")
+    named[(hue >= 48) & (hue < 68) & (value < 0.65)] = COLORS.index("green")
+    named[((hue < 10) | (hue >= 345)) & (saturation < 0.5) & (value > 0.7)] = COLORS.index("pink")
+    named[(hue >= 300) & (hue < 345) & (value < 0.45)] = COLORS.index("purple")
+    # What has little colour or light is grey, white or black.
+    named[saturation < 0.18] = COLORS.index("gray")
     named[(saturation < 0.12) & (value > 0.85)] = COLORS.index("white")
     named[value < 0.18] = COLORS.index("black")
     shares = np.bincount(named, minlength=len(COLORS)) / len(named)
