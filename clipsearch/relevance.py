@@ -25,4 +25,4 @@ def relevance(query: Vectors, scores: Vectors, vectors: Vectors, background: Bac
     seen = background.sample @ query
     middle = float(np.median(seen))
     spread = float(np.median(np.abs(seen - middle))) * 1.4826 + 1e-3
-    return np.asarray(1 / (1 + np.exp(-((scores - middle) / spread - 1.5))), np.float64)
+    return np.asarray(1 / (1 + np.exp(np.clip(1.5 - (scores - middle) / spread, -50, 50))), np.float64)
