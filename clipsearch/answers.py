@@ -77,6 +77,7 @@ def answered(
     if not len(question.parts):
         assert among is not None  # nothing but filters was asked
         with watch.step("photos"):
+            among = _among_without_excluded(catalog, nearest, space, question, among, background)
             hits = _sorted(_unscored(catalog, question, among), question.sort or "date")[: question.k or None]
         return Answer(tuple(_ranked(hits)), "filter only", searched, photos, gate=None)
     vector = mixture(list(question.parts), question.weights)
@@ -134,6 +135,16 @@ def _without_excluded(catalog: Catalog, space: Space, excluded: Vectors, found: 
         for text in excluded:
             keep[part] &= relevance(text, vectors @ text, vectors, background) < GATE
     return replace(found, ids=found.ids[keep], scores=found.scores[keep])
+
+
+def _among_without_excluded(
+    catalog: Catalog, nearest: Nearest, space: Space, question: Question, among: Ids, background: Background
+) -> Ids:
+    """Photos that fit the filters and no `not:`, in their order."""
+    if not len(question.excluded):
+        return among
+    found = nearest.find_among(catalog, space, question.excluded[0], len(among), among)
+    return among[np.isin(among, _without_excluded(catalog, space, question.excluded, found, background).ids)]
 
 
 def _scored(

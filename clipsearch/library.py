@@ -170,7 +170,10 @@ class Library:
             pictures = [term.text for term in parsed.terms if term.is_picture]
             texts = [term.text for term in parsed.terms if not term.is_picture]
             if not (parsed.terms or parsed.filters or images):
-                raise UsageError("The query is empty.", 'Type what you remember: clipsearch search "dog on a beach"')
+                raise UsageError(
+                    "not: alone looks for nothing." if parsed.excluded else "The query is empty.",
+                    'Type what you remember: clipsearch search "dog on a beach"',
+                )
         with watch.step("text vectors"):
             found = self._text_vectors([*texts, *parsed.excluded])
         with watch.step("image vectors"):
@@ -408,6 +411,6 @@ class Library:
 
 def _resolved(one: Filter) -> Filter:
     """A folder as `in:` compares it: ~ and paths that begin with a dot mean what they mean in a shell."""
-    if one.key != "in" or not one.value.startswith(("~", "./", "../")):
+    if one.key != "in" or not (one.value.startswith(("~", "./", "../")) or one.value in (".", "..")):
         return one
     return replace(one, value=os.path.abspath(os.path.expanduser(one.value)))
