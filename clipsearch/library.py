@@ -53,7 +53,7 @@ from clipsearch.types import (
 
 Vector = NDArray[np.float32]
 
-SAMPLE = 2_000  # photos that stand for the whole library when a relevance is calibrated
+SAMPLE = 500  # photos that stand for the whole library when relevance is calibrated; 2,000 change it by 0.01 to 0.02
 
 
 class Library:
