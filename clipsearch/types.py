@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # not ours, and importing them here would cost every `--help`
     import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # not ours, and importing them here would cost every `--help`
 COLORS = ("black", "white", "gray", "brown", "red", "orange", "yellow", "green", "blue", "purple", "pink")
 
 AnyPath = str | bytes | os.PathLike[str]
+Picture: TypeAlias = "AnyPath | Image | NDArray[np.uint8]"  # an array is RGB, (height, width, 3)
 Sort = Literal["score", "date", "name"]
 
 

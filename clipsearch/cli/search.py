@@ -119,5 +119,5 @@ def command(
         answers.explain(answer)
     if answers.found_something(answer, as_data=as_json or ndjson, everything=everything):
         return Exit.DONE
-    answers.tell_nothing(answer)
+    answers.tell_nothing(answer, under)
     return Exit.NOTHING_FOUND

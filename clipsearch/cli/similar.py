@@ -46,5 +46,5 @@ def command(
     render(answer, as_json=as_json, ndjson=ndjson, null=null)
     if answer.hits:
         return Exit.DONE
-    tell_nothing(answer)
+    tell_nothing(answer, under)
     return Exit.NOTHING_FOUND

@@ -11,7 +11,6 @@ import pytest
 
 from clipsearch.config import Paths
 from clipsearch.library import Library
-from clipsearch.query import literal
 from tests.cli.program import Program, copied, said_once
 
 LABELS = "jellyfish,a cup of coffee,a city at night"
@@ -83,9 +82,9 @@ def test_templates_are_averaged_as_unit_vectors(indexed: Program, photos: Path) 
     options = [word for template in templates for word in ("--template", template)]
     (row,) = indexed("zsl", image, "--labels", "cup,dog", *options, "--json").json
     with Library(Paths(indexed.library, indexed.cache, indexed.folder / "models")) as library:
-        photo = library.asked(None, [image]).vector
+        (photo,) = library._image_vectors([image])
         for one in row["labels"]:
-            prompts = [library.asked(literal(template.replace("{}", one["label"]))).vector for template in templates]
+            prompts = library._text_vectors([template.replace("{}", one["label"]) for template in templates]).vectors
             mean = np.mean(prompts, axis=0)
             assert one["score"] == pytest.approx(float(mean @ photo / np.linalg.norm(mean)), abs=1e-4)
     (single,) = indexed("zsl", image, "--labels", "cup,dog", *options[:2], "--json").json

@@ -20,13 +20,13 @@ from clipsearch.index import vectors
 from clipsearch.index.catalog import Catalog, Root, Space
 from clipsearch.index.vectors import STEPS, DamagedGeneration, make_checkpoint, needs_checkpoint, open_generation
 from clipsearch.library import Library
-from clipsearch.relevance import background
+from clipsearch.relevance import background_of
 from clipsearch.types import Answer
 from tests.index.filled import DIM, add_photo, fill, identity, new_root, stamp, true_best
 from tests.support.encoder import hashed_vector
 
 ROWS = 300
-QUERIES = [hashed_vector(b"query %d" % n, DIM) for n in range(5)]
+QUERIES = np.stack([hashed_vector(b"query %d" % n, DIM) for n in range(5)])
 
 
 @pytest.fixture(autouse=True)
@@ -64,10 +64,12 @@ def filled(catalog: Catalog, space: Space, root: Root) -> list[int]:
 def asked(library: Library, query: np.ndarray, k: int = 20, *, is_image: bool = False) -> Answer:
     """What the library answers to a vector of which no model knows a text."""
     space, nothing = library._space(), np.empty((0, DIM), np.float32)
-    question = Question(parts=query[None], weights=(1.0,), is_image=is_image, excluded=nothing, k=k)
+    question = Question(
+        parts=query[None], weights=(1.0,), is_image=is_image, has_picture=is_image, excluded=nothing, k=k
+    )
+    background = background_of(query[None], QUERIES, photos=ROWS)
     with library._catalog.transaction():
-        background_ = background(query[None], nothing)
-        return answered(library._catalog, library._nearest, space, question, background_, Stopwatch())
+        return answered(library._catalog, library._nearest, space, question, lambda: background, Stopwatch())
 
 
 def answers(paths: config.Paths, k: int = 20, *, is_image: bool = False) -> list[Answer]:
