@@ -24,6 +24,7 @@ VERBS = {
     "index": "Index photo folders, so that they can be searched.",
     "search": "Find photos by describing them.",
     "similar": "Find photos that look like PHOTO.",
+    "duplicates": "Find photos that you have more than once, and bursts.",
     "zsl": "Label photos with words of your own.",
     "status": "Show what the library holds.",
     "errors": "List files that could not be read, with the reason.",
