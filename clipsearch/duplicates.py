@@ -19,8 +19,8 @@ Rows = NDArray[np.intp]
 Vectors = NDArray[np.float32]
 VectorsOf = Callable[[Rows], Vectors]  # unit vectors (n, dim) of rows; zeros where a photo has none
 
-COARSE_BITS = 8  # of 64 that may differ; of 12.7 million pairs of different photos none differs in fewer than 13
-ALL_BITS = 32  # of 256; copies differ in 27 or fewer (99 % of the smallest previews), different receipts in 49 or more
+COARSE_BITS = 8  # of 64 that may differ; of 10.3 million pairs of different photos none differs in fewer than 13
+ALL_BITS = 26  # of 256; copies differ in 17 or fewer but for the tiniest, different receipts and lists in 32 or more
 SHAPE = 0.03  # by which the ratios of the sides may differ: a preview of 80 px rounds its sides
 COPY_COSINE = 0.75  # previews smaller than the model's input fall to 0.78, pairs whose hashes meet by chance below 0.76
 

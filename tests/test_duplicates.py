@@ -127,7 +127,7 @@ def test_no_chain_leads_from_one_picture_to_another() -> None:
 @pytest.mark.parametrize(
     ("coarse", "fine", "found"),
     [(COARSE_BITS, ALL_BITS - COARSE_BITS, True), (COARSE_BITS, ALL_BITS - COARSE_BITS + 1, False),
-     (COARSE_BITS + 1, 0, False), (0, ALL_BITS, True), (0, 49, False)],
+     (COARSE_BITS + 1, 0, False), (0, ALL_BITS, True), (0, 32, False)],
 )  # fmt: skip
 def test_hashes_decide_by_all_their_bits(coarse: int, fine: int, found: bool) -> None:
     """Two receipts share the coarse bits."""
@@ -148,7 +148,8 @@ def test_a_doubt_is_no_copy() -> None:
 
 def test_a_copy_may_have_lost_its_time() -> None:
     """Messengers take the metadata away."""
-    assert lists(copies(looks_of([[HASH] * 4] * 2, taken=[100, UNDATED]), all_alike)) == [[0, 1]]
+    for taken in ([100, UNDATED], [UNDATED, 100]):
+        assert lists(copies(looks_of([[HASH] * 4] * 2, taken=taken), all_alike)) == [[0, 1]]
 
 
 def test_nothing_is_no_group() -> None:

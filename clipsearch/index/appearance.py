@@ -54,7 +54,7 @@ def perceptual_hashes(image: Image.Image) -> tuple[int, bytes] | None:
     Copies in another size or compression differ in few bits. These are the signs of the lowest frequencies of the
     brightness (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010), without those
     of one direction alone: the sky is brighter than the ground in half of all photos. Coarse ones find, all
-    256 prove: two receipts differ in as few as 2 of the coarse ones and in 49 of all (docs/duplicates.md).
+    256 prove: two receipts differ in as few as 3 of the coarse ones and in 34 of all (docs/duplicates.md).
     """
     small = np.asarray(image.convert("L").resize((_HASHED_SIDE, _HASHED_SIDE), Image.Resampling.BOX), np.float64)
     waves = _cosines()
