@@ -52,6 +52,7 @@ from clipsearch.types import (
 
 if TYPE_CHECKING:
     from clipsearch.engine.towers import TextTower
+    from clipsearch.thumbnails import Thumbnails
 
 Vector = NDArray[np.float32]
 
@@ -68,6 +69,7 @@ class Library:
         self._nearest = Nearest(self._vectors_folder)
         self._text_tower: TextTower | None = None
         self._background: tuple[Space, Background] | None = None
+        self._thumbnails: Thumbnails | None = None
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str] | None = None, *, backend: str = AUTO) -> Library:
@@ -81,6 +83,9 @@ class Library:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+        if self._thumbnails is not None:
+            self._thumbnails.close()
+            self._thumbnails = None
 
     # -- indexing ---------------------------------------------------------------------------------
 
@@ -222,6 +227,24 @@ class Library:
             labels=self._catalog.labels_of(row.id),
             offline=row.offline,
         )
+
+    # -- pictures ---------------------------------------------------------------------------------
+
+    def thumbnail(self, path: AnyPath) -> bytes | Failure:
+        """A small upright WebP of the photo at `path`, or why there is none; see `thumbnails`."""
+        return next(self.thumbnails([path]))[1]
+
+    def thumbnails(self, paths: Sequence[AnyPath]) -> Iterator[tuple[bytes, bytes | Failure]]:
+        """(absolute path, WebP of at most 320 px or why there is none) for each path, the wanted ones first.
+
+        Those kept on disk come before those that must be decoded, both in the order of `paths`; photos of a disk
+        that is away are shown from what was kept. Closing the iterator drops what is not decoded yet.
+        """
+        from clipsearch.thumbnails import Thumbnails
+
+        if self._thumbnails is None:
+            self._thumbnails = Thumbnails(self._paths.library / "thumbs")
+        return self._thumbnails.of(self._catalog_if_any(), [os.path.abspath(os.fsencode(path)) for path in paths])
 
     # -- a person's own words ---------------------------------------------------------------------
 
