@@ -64,7 +64,7 @@ class Thumbnails:
             elif (kept := self._cache.get(source.key)) is not None:
                 yield path, kept
             elif source.seen is None:
-                yield path, Failure("it is not there, and no thumbnail of it was kept")
+                yield path, Failure("it is not there now")
             else:
                 missing.append(source)
         if missing:
