@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from clipsearch.pictures.protocol import is_installed
 from tests.cli.program import Program, copied, said_once
@@ -132,6 +135,27 @@ def test_a_photo_that_is_gone_leaves_its_place_and_its_reason(program: Program, 
     assert shown.code == 0
     assert "it is not there now" in shown.text
     assert "jellyfish.jpg" in shown.text and "dandelions.jpg" in shown.text and "▀" in shown.text
+
+
+def test_every_picture_stands_above_its_own_name(program: Program) -> None:
+    """Pictures come as they are ready, those that were kept first; a wrong name under one is worse than none."""
+    colours = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
+    folder = program.folder / "in"
+    folder.mkdir()
+    for name, rgb in colours.items():
+        Image.new("RGB", (320, 240), rgb).save(folder / f"{name}.png")
+    program("index", folder)
+    ask = ("search", "a red picture", "--all", "--show")
+    program.on_terminal(*ask)
+    first = Path(program(*ask[:-1]).paths[0])
+    (program.library / "thumbs" / f"{hashlib.sha256(first.read_bytes()).hexdigest()}.webp").unlink()
+    shown = program.on_terminal(*ask, env={"COLORTERM": "truecolor"})
+    names = next(line for line in shown.text.splitlines() if ".png" in line).split()
+    line = next(line for line in shown.stdout.decode().splitlines() if "▀" in line)
+    seen = [tuple(map(int, rgb)) for rgb in re.findall(r"38;2;(\d+);(\d+);(\d+)", line)]
+    places = [seen[place * len(seen) // 3 + 2] for place in range(3)]
+    nearest = [min(colours, key=lambda name: math.dist(colours[name], rgb)) for rgb in places]
+    assert [f"{name}.png" for name in nearest] == names
 
 
 def test_a_name_cannot_write_to_the_terminal(program: Program, photos: Path) -> None:
