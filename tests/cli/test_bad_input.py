@@ -235,7 +235,7 @@ def test_a_library_locked_by_another_program_is_told(small: Program, monkeypatch
         Library(Paths(small.library, small.cache, small.folder / "models")) as library,
         pytest.raises(LibraryError, match="locked by another program"),
     ):
-        list(library.update())
+        list(library.index())
     holder.close()
     (small.folder / "in" / "photo-0000.png").unlink()
     check_still_good(small)
@@ -309,7 +309,7 @@ def test_a_library_on_a_network_file_system_is_refused(
     """SQLite's locks cannot be trusted there: two machines would corrupt the library."""
     monkeypatch.setattr("clipsearch.library.network_filesystem", lambda path: "nfs4")
     with Library(paths) as library, pytest.raises(LibraryError, match="network file system") as raised:
-        next(iter(library.update([photos / "food"])))
+        next(iter(library.index([photos / "food"])))
     assert raised.value.hint and raised.value.exit_code == Exit.LIBRARY
     assert not paths.library.exists()
 
