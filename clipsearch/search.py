@@ -65,13 +65,13 @@ def diverse_order(scores: Vectors, vectors: Vectors, k: int) -> list[int]:
     Each next one has the highest (1 - DIVERSITY) * wanted - DIVERSITY * likeness, likeness being the largest to
     one chosen before (Carbonell and Goldstein, SIGIR 1998). `scores` (n,) and unit `vectors` (n, d). Both are
     spread over 0..1, or the weights would mean nothing: cosines of texts differ by hundredths, and those among
-    photos start at 0.5. `wanted` runs from the worst candidate to the best, likeness from what is usual among
-    the candidates to the same photo.
+    photos start at 0.5. `wanted` runs from the worst candidate to the best, likeness from the least like the
+    best one to the same photo.
     """
     if not len(scores):
         return []
     wanted = (scores - scores.min()) / (float(scores.max() - scores.min()) or 1.0)
-    usual = float(np.median(vectors @ vectors[int(np.argmax(scores))]))
+    least = float((vectors @ vectors[int(np.argmax(scores))]).min())
     likeness = np.zeros(len(scores), np.float32)
     order: list[int] = []
     for _ in range(min(k, len(scores))):
@@ -79,5 +79,5 @@ def diverse_order(scores: Vectors, vectors: Vectors, k: int) -> list[int]:
         value[order] = -np.inf
         chosen = int(np.argmax(value))
         order.append(chosen)
-        likeness = np.maximum(likeness, (vectors @ vectors[chosen] - usual) / max(1 - usual, 1e-3))
+        likeness = np.maximum(likeness, (vectors @ vectors[chosen] - least) / max(1 - least, 1e-3))
     return order
