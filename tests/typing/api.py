@@ -22,6 +22,7 @@ from clipsearch.types import (
     Hit,
     Labelled,
     LabelScore,
+    LibraryAPI,
     PhotoDetails,
     Planned,
     SavedSearch,
@@ -61,6 +62,10 @@ def search(library: Library) -> list[Hit]:
     library.search(["beach"])  # type: ignore[arg-type]
     answer.hits = ()  # type: ignore[misc]
     return [*library.similar(b"a.jpg", k=3).hits]
+
+
+def anywhere(library: Library) -> LibraryAPI:
+    return library  # a program written for the service's client takes a library too
 
 
 def words(library: Library) -> None:
