@@ -33,6 +33,13 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not {name for name in loaded if name.startswith("clipsearch.")}
 
 
+def test_the_public_classes_load_no_model_and_no_pixels() -> None:
+    """A program that only opens a library would wait for runtimes that it may never use."""
+    loaded = loaded_by("from clipsearch import Engine, Library; assert Engine and Library")
+    assert "clipsearch.library" in loaded
+    assert not (HEAVY - {"numpy"} | {"click"}) & loaded
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-h"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     """`--help` that takes half a second teaches people not to ask."""
