@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,9 @@ from clipsearch.types import (
     Unlisted,
 )
 
+if TYPE_CHECKING:
+    from clipsearch.thumbnails import Thumbnails
+
 Vector = NDArray[np.float32]
 
 SAMPLE = 500  # photos that stand for the whole library when relevance is calibrated; 2,000 change it by 0.01 to 0.02
@@ -72,6 +76,7 @@ class Library:
         self._nearest = Nearest(self._vectors_folder)
         self._engine: Engine | None = None
         self._background: tuple[Space, Background] | None = None
+        self._thumbnails: Thumbnails | None = None
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str] | None = None, *, backend: str = AUTO) -> Library:
@@ -84,7 +89,9 @@ class Library:
     def __exit__(self, *_: object) -> None:
         if self._reader is not None:
             self._reader.close()
-        self._reader = self._engine = None
+        if self._thumbnails is not None:
+            self._thumbnails.close()
+        self._reader = self._engine = self._thumbnails = None
 
     # -- indexing ---------------------------------------------------------------------------------
 
@@ -252,6 +259,24 @@ class Library:
             labels=labels,
             offline=row.offline,
         )
+
+    # -- pictures ---------------------------------------------------------------------------------
+
+    def thumbnail(self, path: AnyPath) -> bytes | Failure:
+        """A small upright WebP of the photo at `path`, or why there is none; see `thumbnails`."""
+        return next(self.thumbnails([path]))[1]
+
+    def thumbnails(self, paths: Sequence[AnyPath]) -> Iterator[tuple[bytes, bytes | Failure]]:
+        """(absolute path, WebP of at most 320 px or why there is none) for each path, the wanted ones first.
+
+        Those kept on disk come before those that must be decoded, both in the order of `paths`; photos of a disk
+        that is away are shown from what was kept. Closing the iterator drops what is not decoded yet.
+        """
+        from clipsearch.thumbnails import Thumbnails
+
+        if self._thumbnails is None:
+            self._thumbnails = Thumbnails(self._paths.library / "thumbs")
+        return self._thumbnails.of(self._catalog_if_any(), [os.path.abspath(os.fsencode(path)) for path in paths])
 
     # -- a person's own words ---------------------------------------------------------------------
 

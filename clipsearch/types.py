@@ -60,9 +60,9 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A photo ready to be encoded."""
+    """A photo ready to be encoded or shown."""
 
-    pixels: bytes  # uint8 RGB, height x width x 3 as the encoder's `prepare` makes them
+    pixels: bytes  # what the `prepare` made: for an encoder uint8 RGB, for a screen a small WebP
     metadata: Metadata
 
 
@@ -81,14 +81,14 @@ class FailedFile:
 
 
 class Prepare(Protocol):
-    """Upright RGB picture -> pixels at the model's size. Picklable: it runs in decode workers."""
+    """Upright RGB picture -> what is done with it. Picklable: it runs in decode workers."""
 
     @property
     def size(self) -> int:
-        """Side of the square that comes out, in px."""
+        """Side in px of what comes out; the photo is decoded to at least twice that."""
 
     def __call__(self, image: Image, /) -> bytes:
-        """`image` is in mode RGB; returns uint8 RGB bytes, size x size x 3."""
+        """`image` is in mode RGB; an encoder's returns uint8 RGB bytes, size x size x 3."""
 
 
 @dataclass(frozen=True, slots=True)
