@@ -9,11 +9,13 @@ Where the numbers come from: docs/duplicates.md.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from clipsearch.types import Metadata
 
 Rows = NDArray[np.intp]
 Vectors = NDArray[np.float32]
@@ -45,6 +47,26 @@ class Looks:
     shapes: NDArray[np.float64]  # (n,) width / height
     taken: NDArray[np.int64]  # (n,) seconds, or UNDATED
     cameras: NDArray[np.int64]  # (n,) equal where the camera is, or NO_CAMERA
+
+
+def looks_of(photos: Sequence[Metadata]) -> Looks:
+    """What the photos look like, in their order."""
+    bits = b"".join(
+        one.phash.to_bytes(8, "big", signed=True) + one.phash_fine
+        for one in photos
+        if one.phash is not None and one.phash_fine is not None
+    )
+    hashed = np.array([one.phash is not None and one.phash_fine is not None for one in photos], np.bool_)
+    hashes = np.zeros((len(photos), 4), np.uint64)
+    hashes[hashed] = np.frombuffer(bits, ">u8").reshape(-1, 4)
+    cameras = {camera: number for number, camera in enumerate(dict.fromkeys(one.camera for one in photos))}
+    return Looks(
+        hashes=hashes,
+        hashed=hashed,
+        shapes=np.array([one.width / one.height for one in photos], np.float64),
+        taken=np.array([one.taken_at or "NaT" for one in photos], "datetime64[s]").astype(np.int64),  # NaT is UNDATED
+        cameras=np.array([NO_CAMERA if one.camera is None else cameras[one.camera] for one in photos], np.int64),
+    )
 
 
 def copies(looks: Looks, vectors_of: VectorsOf) -> list[Rows]:

@@ -1,4 +1,4 @@
-"""From the catalog to groups of duplicates: reads what photos look like, asks duplicates.py, names the files.
+"""From the catalog to groups of duplicates: reads what photos say of themselves, asks duplicates.py, names the files.
 
 Three kinds, told apart in this order: files of one content; copies of one picture; frames of one moment, in
 which a picture and its copies count once.
@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.duplicates import Rows, Vectors, VectorsOf, bursts, copies
-from clipsearch.index.catalog import Catalog, Space
+from clipsearch.duplicates import Rows, Vectors, VectorsOf, bursts, copies, looks_of
+from clipsearch.index.catalog import Catalog, PhotoRow, Space
 from clipsearch.index.descriptions import DescribedCatalog
 from clipsearch.index.roots import lies_in
 from clipsearch.types import DuplicateFile, DuplicateGroup, DuplicateKind
@@ -33,17 +33,35 @@ def duplicate_groups(
         yield from _in_order("exact", (_inside(one, under) for one in files))
     if not {"perceptual", "burst"} & set(kinds):
         return
-    ids, looks = catalog.looks(under=under)
+    ids, described = catalog.described_photos(under=under)
+    looks = looks_of(described)
     vectors_of = stored_vectors(catalog, space, ids)
     pictures = copies(looks, vectors_of)
     if "perceptual" in kinds:
         yield from _in_order("perceptual", _photos(catalog, ids, pictures, under))
     if "burst" in kinds:
-        among = np.ones(len(ids), np.bool_)
-        for group in pictures:
-            among[group[1:]] = False
-        moments = bursts(looks, vectors_of, among, within_s)
+        moments = bursts(looks, vectors_of, _originals(len(ids), pictures), within_s)
         yield from _in_order("burst", _photos(catalog, ids, moments, under))
+
+
+def better_ones(catalog: Catalog, space: Space, photos: Sequence[PhotoRow]) -> list[int | None]:
+    """For each photo the place of the first one that shows the same picture or moment; None for that one itself."""
+    looks = looks_of([photo.metadata for photo in photos])
+    vectors_of = stored_vectors(catalog, space, np.array([photo.id for photo in photos], np.int64))
+    pictures = copies(looks, vectors_of)
+    better: dict[int, int] = {}
+    for group in [*bursts(looks, vectors_of, _originals(len(photos), pictures)), *pictures]:
+        first, *others = group.tolist()
+        better |= dict.fromkeys(others, better.get(first, first))
+    return [better.get(place) for place in range(len(photos))]
+
+
+def _originals(count: int, pictures: Sequence[Rows]) -> NDArray[np.bool_]:
+    """All rows but copies."""
+    originals = np.ones(count, np.bool_)
+    for group in pictures:
+        originals[group[1:]] = False
+    return originals
 
 
 def stored_vectors(catalog: Catalog, space: Space, ids: NDArray[np.int64]) -> VectorsOf:

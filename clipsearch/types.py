@@ -142,6 +142,7 @@ class Hit:
     taken_at: str | None
     offline: bool  # its root could not be listed when last looked at
     contributions: tuple[float, ...] = ()  # of each term to the score, in the order of Answer.terms
+    same_as: int | None = None  # rank of the first hit that shows the same picture or moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,15 @@ from clipsearch.duplicates import (
     _near_hashes,
     bursts,
     copies,
+    looks_of,
 )
+from clipsearch.types import Metadata
 
 HASH = 0x9E37_79B9_7F4A_7C15
 ALIKE = np.array([1, 0, 0], np.float32)
 
 
-def looks_of(
+def looks_like(
     hashes: Sequence[Sequence[int]],
     *,
     hashed: Sequence[bool] | None = None,
@@ -52,7 +54,7 @@ def looks_of(
 
 def shots(taken: Sequence[int], cameras: Sequence[int] | None = None) -> Looks:
     """Photos whose hashes say nothing."""
-    return looks_of([[n, n * HASH % 2**64, n, n] for n in range(len(taken))], taken=taken, cameras=cameras)
+    return looks_like([[n, n * HASH % 2**64, n, n] for n in range(len(taken))], taken=taken, cameras=cameras)
 
 
 def vectors(rows: Sequence[Sequence[float]] | NDArray[np.float32]) -> VectorsOf:
@@ -113,14 +115,14 @@ def test_a_hundred_thousand_hashes_take_seconds() -> None:
 
 def test_the_best_row_of_a_group_comes_first_and_the_others_are_copies_of_it() -> None:
     """What is listed second may be thrown away, so it must resemble what is kept."""
-    looks = looks_of([[7, 7, 7, 7], [HASH] * 4, [flipped(HASH, 8)] + [HASH] * 3, [HASH] * 4])
+    looks = looks_like([[7, 7, 7, 7], [HASH] * 4, [flipped(HASH, 8)] + [HASH] * 3, [HASH] * 4])
     assert lists(copies(looks, all_alike)) == [[1, 2, 3]]
 
 
 def test_no_chain_leads_from_one_picture_to_another() -> None:
     """In a time lapse each frame is like the next; by a chain, noon would be a copy of midnight."""
     steps = [[flipped(HASH, 6 * n), HASH, HASH, HASH] for n in range(5)]
-    groups = lists(copies(looks_of(steps), all_alike))
+    groups = lists(copies(looks_like(steps), all_alike))
     assert groups == [[0, 1], [2, 3]]
 
 
@@ -131,32 +133,50 @@ def test_no_chain_leads_from_one_picture_to_another() -> None:
 )  # fmt: skip
 def test_hashes_decide_by_all_their_bits(coarse: int, fine: int, found: bool) -> None:
     """Two receipts share the coarse bits."""
-    looks = looks_of([[HASH] * 4, [flipped(HASH, coarse), flipped(HASH, fine), HASH, HASH]])
+    looks = looks_like([[HASH] * 4, [flipped(HASH, coarse), flipped(HASH, fine), HASH, HASH]])
     assert bool(copies(looks, all_alike)) == found
 
 
 def test_a_doubt_is_no_copy() -> None:
     """Another shape, another time, vectors that differ or are missing, a picture too plain: each one saves a photo."""
     same = [[HASH] * 4] * 2
-    assert copies(looks_of(same), all_alike)
-    assert not copies(looks_of(same, shapes=[1.5, 1.5 * (1 + 2 * SHAPE)]), all_alike)
-    assert not copies(looks_of(same, taken=[100, 101]), all_alike)
-    assert not copies(looks_of(same), vectors([[1, 0], [0.7, 0.714]]))
-    assert not copies(looks_of(same), vectors([[1, 0], [0, 0]]))
-    assert not copies(looks_of(same, hashed=[True, False]), all_alike)
+    assert copies(looks_like(same), all_alike)
+    assert not copies(looks_like(same, shapes=[1.5, 1.5 * (1 + 2 * SHAPE)]), all_alike)
+    assert not copies(looks_like(same, taken=[100, 101]), all_alike)
+    assert not copies(looks_like(same), vectors([[1, 0], [0.7, 0.714]]))
+    assert not copies(looks_like(same), vectors([[1, 0], [0, 0]]))
+    assert not copies(looks_like(same, hashed=[True, False]), all_alike)
 
 
 def test_a_copy_may_have_lost_its_time() -> None:
     """Messengers take the metadata away."""
     for taken in ([100, UNDATED], [UNDATED, 100]):
-        assert lists(copies(looks_of([[HASH] * 4] * 2, taken=taken), all_alike)) == [[0, 1]]
+        assert lists(copies(looks_like([[HASH] * 4] * 2, taken=taken), all_alike)) == [[0, 1]]
 
 
 def test_nothing_is_no_group() -> None:
     """An empty library, one photo, and photos without hashes."""
-    for looks in (looks_of([]), looks_of([[1, 2, 3, 4]]), looks_of([[0] * 4] * 3, hashed=[False] * 3)):
+    for looks in (looks_like([]), looks_like([[1, 2, 3, 4]]), looks_like([[0] * 4] * 3, hashed=[False] * 3)):
         assert copies(looks, all_alike) == []
         assert bursts(looks, all_alike, looks.hashed) == []
+
+
+def test_what_photos_say_becomes_what_they_look_like() -> None:
+    """A date that is read as another second, or None as a camera of its own, makes and breaks bursts."""
+    looks = looks_of(
+        [
+            Metadata(300, 200, "JPEG", taken_at="2015-07-14T10:00:05", camera="A", phash=-1, phash_fine=bytes(24)),
+            Metadata(200, 300, "JPEG", taken_at="2015-07-14T10:00:00", camera="B"),
+            Metadata(1, 1, "PNG", camera="A", phash=2, phash_fine=bytes(23) + b"\x01"),
+            Metadata(1, 1, "PNG"),
+        ]
+    )
+    assert looks.hashed.tolist() == [True, False, True, False]
+    assert looks.hashes.tolist() == [[2**64 - 1, 0, 0, 0], [0] * 4, [2, 0, 0, 1], [0] * 4]
+    assert looks.shapes.tolist() == [1.5, 2 / 3, 1, 1]
+    assert looks.taken[0] - looks.taken[1] == 5 and looks.taken[2:].tolist() == [UNDATED] * 2
+    assert looks.cameras[0] == looks.cameras[2] != looks.cameras[1]
+    assert looks.cameras[3] == NO_CAMERA != looks.cameras[1]
 
 
 # -- bursts -----------------------------------------------------------------------------------------

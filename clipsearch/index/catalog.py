@@ -284,7 +284,7 @@ class Catalog(Database):
             marks = ",".join("?" * len(part))
             rows = self._all(
                 f"""
-                SELECT photo.id, online, size, {PATH_PARTS}, {_METADATA}
+                SELECT photo.id, online, size, {PATH_PARTS}, {METADATA}
                 FROM photo JOIN file ON photo_id = photo.id JOIN root ON root.id = root_id
                 WHERE photo.id IN ({marks}) ORDER BY photo.id, online DESC, file.id
                 """,
@@ -296,7 +296,7 @@ class Catalog(Database):
                     if path not in known.paths:
                         found[photo_id] = replace(known, paths=(*known.paths, path))
                     continue
-                found[photo_id] = PhotoRow(photo_id, (path,), _metadata(described), size, offline=not online)
+                found[photo_id] = PhotoRow(photo_id, (path,), metadata_of(described), size, offline=not online)
         return found
 
     def photos_matching(
@@ -428,7 +428,7 @@ class Catalog(Database):
 
 
 PATH_PARTS = f"{FOLDER}, name"
-_METADATA = """photo.width, photo.height, photo.format, photo.taken_at, photo.taken_offset, photo.latitude,
+METADATA = """photo.width, photo.height, photo.format, photo.taken_at, photo.taken_offset, photo.latitude,
     photo.longitude, photo.camera, photo.lens, photo.phash, photo.phash_fine, photo.colors"""
 _CHECKPOINT = "generation, file, rows, max_seq, bytes, sha256, parameters"
 _LARGEST = 2**63 - 1
@@ -450,8 +450,8 @@ def joined(folder: bytes, name: bytes) -> bytes:
     return folder + SEPARATOR + name
 
 
-def _metadata(columns: Sequence[Any]) -> Metadata:
-    """Of _METADATA's columns."""
+def metadata_of(columns: Sequence[Any]) -> Metadata:
+    """Of METADATA's columns."""
     *plain, coarse, fine, colors = columns
     return replace(Metadata(*plain), phash=coarse, phash_fine=fine, colors=tuple(colors.split()))
 

@@ -12,42 +12,30 @@ from datetime import date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.duplicates import NO_CAMERA, UNDATED, Looks
-from clipsearch.index.catalog import PATH_PARTS, Catalog, joined, parts_of
-from clipsearch.types import DuplicateFile
+from clipsearch.index.catalog import METADATA, PATH_PARTS, Catalog, joined, metadata_of, parts_of
+from clipsearch.types import DuplicateFile, Metadata
 
 
 class DescribedCatalog(Catalog):
     """Use as a context manager."""
 
-    def looks(self, *, under: bytes | None = None) -> tuple[NDArray[np.int64], Looks]:
-        """(photo ids, what each looks like) of all photos, or of those with a file in the folder `under`.
+    def described_photos(self, *, under: bytes | None = None) -> tuple[NDArray[np.int64], list[Metadata]]:
+        """(photo ids, what each says of itself) of all photos, or of those with a file in the folder `under`.
 
         The best photo comes first: it has the most pixels, then the largest file, then the earliest date.
         """
         rows = self._all(
-            """
-            SELECT photo.id, width, height, phash, phash_fine,
-                   CAST(strftime('%s', taken_at) AS INTEGER) AS taken, camera
+            f"""
+            SELECT photo.id, {METADATA}
             FROM photo JOIN file ON photo_id = photo.id GROUP BY photo.id
-            ORDER BY width * height DESC, max(size) DESC, coalesce(taken, min(mtime_ns) / 1000000000), photo.id
+            ORDER BY width * height DESC, max(size) DESC,
+                     coalesce(CAST(strftime('%s', taken_at) AS INTEGER), min(mtime_ns) / 1000000000), photo.id
             """
         )
         if under is not None:
             inside = set(self.photos_matching([], date.min, under=under).tolist())
             rows = [row for row in rows if row[0] in inside]
-        hashed = np.array([row[3] is not None for row in rows], np.bool_)
-        bits = b"".join(row[3].to_bytes(8, "big", signed=True) + row[4] for row in rows if row[3] is not None)
-        hashes = np.zeros((len(rows), 4), np.uint64)
-        hashes[hashed] = np.frombuffer(bits, ">u8").reshape(-1, 4)
-        cameras = {camera: number for number, camera in enumerate(dict.fromkeys(row[6] for row in rows))}
-        return np.array([row[0] for row in rows], np.int64), Looks(
-            hashes=hashes,
-            hashed=hashed,
-            shapes=np.array([row[1] / row[2] for row in rows], np.float64),
-            taken=np.array([UNDATED if row[5] is None else row[5] for row in rows], np.int64),
-            cameras=np.array([NO_CAMERA if row[6] is None else cameras[row[6]] for row in rows], np.int64),
-        )
+        return np.array([row[0] for row in rows], np.int64), [metadata_of(row[1:]) for row in rows]
 
     def copied_photos(self) -> list[int]:
         """Contents that several files show."""

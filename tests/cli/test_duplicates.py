@@ -153,3 +153,16 @@ def test_an_unknown_kind_names_the_known_ones(program: Program) -> None:
     """`--kind similar` is a good guess."""
     said = program("duplicates", "--kind", "similar")
     assert said.code == 2 and "perceptual" in said.stderr
+
+
+def test_a_search_shows_a_moment_once_and_its_data_keep_all(known: Program) -> None:
+    """Twenty frames of one goal would be the whole first page; a script still gets each of them."""
+    hits = known("search", "dandelions", "-k", "0", "--json").json
+    moment = [hit for hit in hits if os.path.basename(hit["path"]).startswith("frame-")]
+    assert [hit["same_as"] for hit in moment] == [None, *[moment[0]["rank"]] * 3]
+    table = known.on_terminal("search", "dandelions", "-k", "0", "--all").text
+    assert table.count("frame-") == 1
+    (line,) = [line for line in table.splitlines() if "frame-" in line]
+    assert line.rstrip().endswith("+ 3 of the same moment")
+    assert known.on_terminal("search", "dandelions", "-k", "0", "--all", "--verbose").text.count("frame-") == 4
+    assert len(known("search", "dandelions", "-k", "0", "--all", "-0").stdout.split(b"\0")) == len(hits) + 1
