@@ -34,7 +34,7 @@ from clipsearch.index.catalog import Catalog, Space
 from clipsearch.index.nearest import Nearest
 from clipsearch.index.roots import root_for
 from clipsearch.photos import existing, photo_vectors, photos_below
-from clipsearch.query import Filter, Query, formatted, parse
+from clipsearch.query import Filter, Query, parse
 from clipsearch.relevance import Background, background_of
 from clipsearch.types import (
     Answer,
@@ -206,7 +206,7 @@ class Library:
                 raise LibraryError("The library has just changed its model.", "Ask again.")
             background = partial(self._known_background, space)
             answer = answered(self._catalog, self._nearest, space, question, background, watch)
-        names = [formatted(Query((replace(term, weight=1.0),))) for term in parsed.terms]
+        names = [f"like:{term.text}" if term.is_picture else term.text for term in parsed.terms]
         truncated = zip([*texts, *parsed.excluded], found.truncated, strict=True)
         return replace(
             answer,
