@@ -1,17 +1,19 @@
 """How well hashes and vectors tell copies and frames of one moment from other photos: the tables of docs/duplicates.md.
 
-    python experiments/duplicates/measure.py FOLDER [FOLDER ...] [--model FOLDER] [--limit N]
+    python experiments/duplicates/measure.py FOLDER [FOLDER ...] [--model FOLDER] [--limit N] [--cifar TAR]
 
 Each photo of the folders is scaled to at most 1,600 px and saved again in the ways of `COPIES`, `EDITS` and `FRAMES`
 (the same ones each time); 60 drawn pages, receipts, chats and lists of settings each, with other words in them, are
 what looks alike and is not the same. All go through the program's own decoder and image tower. For comparison with the
-difference hash that the first version kept (N. Krawetz, 2013), its 64 bits are counted too.
+difference hash that the first version kept (N. Krawetz, 2013), its 64 bits are counted too. TAR holds small pictures;
+those that the hashes alone take for copies are named, for the eye to judge.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
-from clipsearch.duplicates import ALL_BITS, BURST_COSINE, COARSE_BITS, COPY_COSINE, SHAPE
+from clipsearch.duplicates import ALL_BITS, BURST_COSINE, COARSE_BITS, COPY_COSINE, SHAPE, copies, looks_of
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
+from clipsearch.index.appearance import perceptual_hashes
 from clipsearch.index.decode import FORMATS, decode, upright_rgb
-from clipsearch.types import Decoded
+from clipsearch.types import Decoded, Metadata
 
 Picture = Image.Image
 LARGEST = 1600  # px
@@ -280,11 +283,28 @@ def distances(bits: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.asarray(np.rint(counts[:, None] + counts[None] - 2 * ones @ ones.T), np.intp)
 
 
+def name_copies(archive: Path) -> None:
+    """Pairs of pictures of a tar archive that the hashes take for copies."""
+    names, looks = [], []
+    with tarfile.open(archive) as pictures:
+        for member in pictures:
+            if file := pictures.extractfile(member):
+                with Image.open(file, formats=FORMATS) as image:
+                    coarse, fine = perceptual_hashes(image.convert("RGB")) or (None, None)
+                names.append(member.name)
+                looks.append(Metadata(1, 1, "JPEG", phash=coarse, phash_fine=fine))
+    unit = np.ones((1, 1), np.float32)  # the vectors have no say
+    print(f"\n{len(names):,} pictures of {archive.name}:")
+    for group in copies(looks_of(looks), lambda rows: np.repeat(unit, len(rows), axis=0)):
+        print("-", " = ".join(names[row] for row in group))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--model", type=Path, default=STARTER_FOLDER)
     parser.add_argument("--limit", type=int, default=10_000, help="photos at most")
+    parser.add_argument("--cifar", type=Path, metavar="TAR")
     arguments = parser.parse_args()
     random.seed(10)
     card = read_card(arguments.model)
@@ -303,6 +323,8 @@ def main() -> None:
     row_of_others("photos, in all ways but mirrored", everything.rows(used), used // len(ways))
     for name, draw in ALIKE.items():
         row_of_others(name, seen(((draw(), ORIGINAL) for _ in range(DOCUMENTS)), tower), np.arange(DOCUMENTS))
+    if arguments.cifar:
+        name_copies(arguments.cifar)
 
 
 if __name__ == "__main__":
