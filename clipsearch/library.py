@@ -78,9 +78,12 @@ class Library:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        self._close()
+
+    def warm_up(self) -> None:
+        """Loads the text model now, so that the first new text does not wait for it. Raises what `search` does."""
+        self._space()
+        self._opened_text_tower(self._card())
 
     # -- indexing ---------------------------------------------------------------------------------
 
@@ -273,7 +276,7 @@ class Library:
         return len(known)
 
     def classify(
-        self, targets: Sequence[Path], labels: Sequence[str], *, templates: Sequence[str] = ()
+        self, targets: Sequence[AnyPath], labels: Sequence[str], *, templates: Sequence[str] = ()
     ) -> Iterator[Labelled | FailedFile]:
         """Zero-shot labels of photos and folders, from stored vectors where they exist, in the order of paths.
 
@@ -286,7 +289,8 @@ class Library:
         prompts = [zero_shot.prompts(name, zero_shot.checked_templates(templates)) for name in names]
         vectors = self._text_vectors([prompt for group in prompts for prompt in group]).vectors
         matrix = np.stack([zero_shot.ensembled(group) for group in vectors.reshape(len(names), -1, card.dim)])
-        for path, vector in photo_vectors(self._catalog_if_any(), card, photos_below(targets), self._backend):
+        named = photos_below([Path(os.fsdecode(target)) for target in targets])
+        for path, vector in photo_vectors(self._catalog_if_any(), card, named, self._backend):
             if isinstance(vector, Failure):
                 yield FailedFile(path, vector.reason, 1)
                 continue
@@ -318,18 +322,22 @@ class Library:
             return CachedVectors(np.empty((0, card.dim), np.float32), ())
 
         def encode(missing: list[str]) -> CachedVectors:
-            from clipsearch.engine.towers import TextTower
-
-            if self._text_tower is None or self._text_tower.card != card:
-                self._text_tower = TextTower(card, self._backend)
-            encoded = self._text_tower.encode(missing)
+            encoded = self._opened_text_tower(card).encode(missing)
             return CachedVectors(encoded.vectors, tuple(encoded.truncated.tolist()))
 
         with TextCache(self._paths.cache) as cache:
             return cache.vectors(card.text_fingerprint, texts, encode)
 
+    def _opened_text_tower(self, card: ModelCard) -> TextTower:
+        """The one kept open, unless the library's model has changed."""
+        from clipsearch.engine.towers import TextTower
+
+        if self._text_tower is None or self._text_tower.card != card:
+            self._text_tower = TextTower(card, self._backend)
+        return self._text_tower
+
     def _known_background(self, space: Space) -> Background:
-        """What an ordinary photo and an ordinary text look like in this library; kept until its model changes."""
+        """What an ordinary photo and an ordinary text look like in this library; kept until it changes."""
         if self._background is None or self._background[0] != space:
             sample = self._catalog.sample(space, SAMPLE).astype(np.float32)
             self._background = space, background(sample, np.empty((0, space.identity.dim), np.float32))
@@ -354,9 +362,17 @@ class Library:
 
     @property
     def _catalog(self) -> Catalog:
+        if self._reader is not None and not self._reader.is_current():
+            self._close()  # another process has written or replaced it, perhaps with another schema
         if self._reader is None:
             self._reader = Catalog.open_reader(self._catalog_path)
         return self._reader
+
+    def _close(self) -> None:
+        """Closes the catalog and forgets what was drawn from it."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = self._background = None
 
     def _annotations(self) -> Annotations:
         self._space()  # a library that is not there has its own words

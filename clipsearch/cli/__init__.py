@@ -26,6 +26,7 @@ VERBS = {
     "similar": "Find photos that look like PHOTO.",
     "zsl": "Label photos with words of your own.",
     "status": "Show what the library holds.",
+    "serve": "Keep the library open, so that searches answer at once.",
     "errors": "List files that could not be read, with the reason.",
     "model": "Show the models that turn photos and words into vectors.",
 }

@@ -8,7 +8,7 @@ import click
 
 from clipsearch.cli import answer as answers
 from clipsearch.cli import output
-from clipsearch.cli.options import backend_option, json_options, library_option, opened, utf8
+from clipsearch.cli.options import answering, backend_option, json_options, library_option, opened, utf8
 from clipsearch.errors import Exit, UsageError
 from clipsearch.query import KEYS, formatted, literal
 from clipsearch.types import Sort
@@ -99,8 +99,8 @@ def command(
             "There is nothing to search for.", 'Type what you remember: clipsearch search "dog on a beach"'
         )
     query = formatted(literal(text)) if is_literal else text
-    with opened(context, library, backend) as opened_library:
-        answer = opened_library.search(
+    with answering(context, library, backend) as asked_library:
+        answer = asked_library.search(
             query,
             images=images,
             k=count,
@@ -110,9 +110,10 @@ def command(
             diverse=diverse,
             exact=exact,
         )
-        if save_as is not None:
+    if save_as is not None:
+        with opened(context, library) as opened_library:
             opened_library.save_search(save_as, query)
-            output.narrate(f"Saved. Search for it again: clipsearch search @{save_as}")
+        output.narrate(f"Saved. Search for it again: clipsearch search @{save_as}")
     answers.tell_truncated(answer)
     answers.render(answer, as_json=as_json, ndjson=ndjson, null=null, everything=everything, verbose=verbose)
     if explain:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from clipsearch.cli.answer import render, tell_nothing
-from clipsearch.cli.options import backend_option, json_options, library_option, opened
+from clipsearch.cli.options import answering, backend_option, json_options, library_option
 from clipsearch.errors import Exit
 
 EPILOG = """\b
@@ -41,8 +41,8 @@ def command(
     library: str | None,
 ) -> int:
     """Find photos that look like PHOTO."""
-    with opened(context, library, backend) as opened_library:
-        answer = opened_library.similar(photo, k=count, under=under)
+    with answering(context, library, backend) as asked_library:
+        answer = asked_library.similar(photo, k=count, under=under)
     render(answer, as_json=as_json, ndjson=ndjson, null=null)
     if answer.hits:
         return Exit.DONE
