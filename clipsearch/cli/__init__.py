@@ -27,6 +27,7 @@ VERBS = {
     "zsl": "Label photos with words of your own.",
     "status": "Show what the library holds.",
     "serve": "Keep the library open, so that searches answer at once.",
+    "mcp": "Let assistants search, over the Model Context Protocol.",
     "errors": "List files that could not be read, with the reason.",
     "model": "Show the models that turn photos and words into vectors.",
 }
