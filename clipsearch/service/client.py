@@ -115,19 +115,17 @@ class Client:
         """The response to one request. Raises the error of ours that it tells, or what `greet` raises."""
         token = self._record.token
         connection = self._connection(limit_s)
-        connection.request(
-            method,
-            path,
-            None if request is None else wire.dumps(request),
-            {"Authorization": f"Bearer {token}"} if token else {},
-        )
-        response = connection.getresponse()
-        if response.getheader(wire.PROOF) != self._record.proof:
-            response.close()
-            raise http.client.HTTPException("another program listens where the service did")
-        if response.status != http.client.OK:
-            with response:
+        try:
+            body = None if request is None else wire.dumps(request)
+            connection.request(method, path, body, {"Authorization": f"Bearer {token}"} if token else {})
+            response = connection.getresponse()
+            if response.getheader(wire.PROOF) != self._record.proof:
+                raise http.client.HTTPException("another program listens where the service did")
+            if response.status != http.client.OK:
                 raise wire.error_of(response.read()) or http.client.HTTPException(response.reason)
+        except BaseException:
+            connection.close()
+            raise
         return response
 
     def _connection(self, limit_s: float) -> http.client.HTTPConnection:

@@ -248,7 +248,7 @@ def _path(data: Any, name: str) -> bytes:
     try:
         path = data.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise Malformed(f"{name} is not UTF-8; give its bytes in base64 as path_b64.") from error
+        raise Malformed(f"{name} is not UTF-8; docs/service.md shows how its bytes travel.") from error
     return _checked_path(path, name)
 
 
