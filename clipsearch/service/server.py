@@ -46,8 +46,9 @@ def serve(paths: Paths, *, port: int | None, idle_s: float, ready: Callable[[str
     with contextlib.ExitStack() as stack:
         stack.callback(activity.drain, GRACE_S)
         worker = stack.enter_context(Worker(paths))
-        worker.call(Library.warm_up)
+        worker.call(Library.status)  # nothing is created where there is no library
         stack.enter_context(exclusive_lock(paths.library / "service.lock", "clipsearch serve", _served_already(paths)))
+        worker.call(Library.warm_up)
         guard = Guard(token=None if port is None else secrets.token_urlsafe(32), proof=secrets.token_urlsafe(32))
         server = stack.enter_context(_listening(paths.library, port, worker, guard, activity))
         stack.enter_context(_recorded(paths, server))

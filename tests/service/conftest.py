@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,14 +45,26 @@ def indexed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Program:
 
 @pytest.fixture(scope="session")
 def served(indexed: Program) -> Iterator[Served]:
+    """The service of that library, on its socket."""
     with serving(indexed, "--idle", "0") as service:
         yield service
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Program:
-    """A library of its own with one photo, to be changed."""
-    program = Program(tmp_path / "machine")
-    copied(SAMPLES, tmp_path / "own", "food/coffee-cup.jpg")
-    assert program("index", tmp_path / "own").code == 0
+def with_library_of(indexed: Program, program: Program) -> Program:
+    """`program` with a copy of the library; one library has one service."""
+    shutil.copytree(indexed.library, program.library, ignore=shutil.ignore_patterns("service.*"))
     return program
+
+
+@pytest.fixture(scope="session")
+def at_port(indexed: Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """As `served`, at a free port."""
+    program = with_library_of(indexed, Program(tmp_path_factory.mktemp("port")))
+    with serving(program, "--idle", "0", "--port", "0") as service:
+        yield service
+
+
+@pytest.fixture
+def program(indexed: Program, tmp_path: Path) -> Program:
+    """A library of its own, to be changed."""
+    return with_library_of(indexed, Program(tmp_path / "machine"))

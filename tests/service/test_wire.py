@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipsearch.errors import ClipsearchError, LibraryError, ModelError, SystemFault, UsageError
@@ -58,6 +58,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("kind", TRAVEL)
+@settings(max_examples=50)  # of each of nine types
 @given(data=st.data())
 def test_every_value_comes_back_exactly_as_it_went(kind: type, data: st.DataObject) -> None:
     """A name that is not UTF-8 would open another file, and a score would differ from the local one."""
