@@ -11,8 +11,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
-import traceback
 
 import click
 
@@ -128,6 +126,9 @@ def run(arguments: list[str]) -> int:
 
 def _written_traceback() -> str:
     """The file that now holds the traceback."""
+    import tempfile  # 5 ms each of a start, for what should never happen
+    import traceback
+
     with tempfile.NamedTemporaryFile("w", prefix="clipsearch-", suffix=".log", delete=False) as log:
         traceback.print_exc(file=log)
     return log.name

@@ -30,9 +30,7 @@ def with_client(program: Program, photos: Path, talk: Callable[[Any], Awaitable[
     anyio.run(session)
 
 
-def test_an_assistant_finds_compares_and_labels_photos_is_told_its_mistakes_and_changes_nothing(
-    indexed: Program, photos: Path
-) -> None:
+def test_an_assistant_finds_and_labels_photos_and_changes_nothing(indexed: Program, photos: Path) -> None:
     """An assistant without a reason or a date can only guess; one that writes could not be trusted with photos."""
     before = (indexed.library / "catalog.db").read_bytes()
 
