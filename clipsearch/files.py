@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -66,6 +67,21 @@ def publish_private(final: Path, content: bytes) -> None:
     with os.fdopen(descriptor, "wb") as handle:
         handle.write(content)
     publish(temporary, final)
+
+
+def replace_unsynced(final: Path, data: bytes) -> None:
+    """Writes a file of a cache: readers meet the old one or the whole new one.
+
+    Nothing is synced, so a power loss may leave a file that is short or empty; the cache has to see that.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=final.parent, prefix=".new-")
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(data)
+        os.replace(temporary, final)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 @contextlib.contextmanager

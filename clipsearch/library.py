@@ -12,17 +12,19 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch import labels as zero_shot
 from clipsearch.answers import Question, Stopwatch, answered
+from clipsearch.background import background_texts
 from clipsearch.config import Paths, resolved_paths
+from clipsearch.encoding import Engine
 from clipsearch.engine.backends import AUTO
-from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.bank import bank_vectors
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.textcache import CachedVectors, TextCache
 from clipsearch.errors import LibraryError, ModelError, SystemFault, UsageError
@@ -33,7 +35,7 @@ from clipsearch.index.nearest import Nearest
 from clipsearch.index.roots import root_for
 from clipsearch.photos import existing, photo_vectors, photos_below
 from clipsearch.query import Filter, Query, formatted, parse
-from clipsearch.relevance import Background, background
+from clipsearch.relevance import Background, background_of
 from clipsearch.types import (
     Answer,
     AnyPath,
@@ -51,11 +53,11 @@ from clipsearch.types import (
 )
 
 if TYPE_CHECKING:
-    from clipsearch.engine.towers import TextTower
+    from clipsearch.thumbnails import Thumbnails
 
 Vector = NDArray[np.float32]
 
-SAMPLE = 2_000  # photos that stand for the whole library when a relevance is calibrated
+SAMPLE = 500  # photos that stand for the whole library when relevance is calibrated; 2,000 change it by 0.01 to 0.02
 
 
 class Library:
@@ -66,8 +68,9 @@ class Library:
         self._backend = backend
         self._reader: Catalog | None = None
         self._nearest = Nearest(self._vectors_folder)
-        self._text_tower: TextTower | None = None
+        self._engine: Engine | None = None
         self._background: tuple[Space, Background] | None = None
+        self._thumbnails: Thumbnails | None = None
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str] | None = None, *, backend: str = AUTO) -> Library:
@@ -78,18 +81,25 @@ class Library:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        self._close_catalog()
+        if self._thumbnails is not None:
+            self._thumbnails.close()
+        self._engine = self._thumbnails = None
 
     def warm_up(self) -> None:
-        """Loads the text model now, so that the first new text does not wait for it. Raises what `search` does."""
-        self._space()
-        self._opened_text_tower(self._card())
+        """Loads now what the first new text would wait for: the text model, and what relevance is measured against.
+
+        Raises what `search` does.
+        """
+        space = self._space()
+        self._engine_of(space).freshly_encoded(["a photo"])
+        self._known_background(space)
 
     # -- indexing ---------------------------------------------------------------------------------
 
     def index(
         self,
-        folders: Sequence[Path] = (),
+        folders: Sequence[AnyPath] = (),
         *,
         model: str | None = None,
         exclude: Sequence[str] = (),
@@ -166,6 +176,8 @@ class Library:
         Raises UsageError for a query that cannot be read or cancels out, LibraryError where there is no
         library, SystemFault for a picture that cannot be read.
         """
+        if k < 0:
+            raise UsageError(f"There are no {k} photos.", "Ask for 1 or more, or for 0, which means all.")
         watch = Stopwatch()
         space = self._space()  # before a model is loaded in vain
         with watch.step("query"):
@@ -173,17 +185,21 @@ class Library:
             pictures = [term.text for term in parsed.terms if term.is_picture]
             texts = [term.text for term in parsed.terms if not term.is_picture]
             if not (parsed.terms or parsed.filters or images):
-                raise UsageError("The query is empty.", 'Type what you remember: clipsearch search "dog on a beach"')
+                raise UsageError(
+                    "not: alone looks for nothing." if parsed.excluded else "The query is empty.",
+                    'Type what you remember: clipsearch search "dog on a beach"',
+                )
         with watch.step("text vectors"):
-            found = self._text_vectors([*texts, *parsed.excluded])
+            found = self._text_vectors(space, [*texts, *parsed.excluded])
         with watch.step("image vectors"):
-            seen = [*self._image_vectors([*(os.path.expanduser(path) for path in pictures), *images])]
+            seen = [*self._image_vectors(space, [*(os.path.expanduser(path) for path in pictures), *images])]
         by_text, by_picture = iter(found.vectors), iter(seen)
         parts = [next(by_picture if term.is_picture else by_text) for term in parsed.terms] + list(by_picture)
         question = Question(
             parts=np.array(parts, np.float32).reshape(-1, space.identity.dim),
             weights=(*(term.weight for term in parsed.terms), *(1.0 for _ in images)),
             is_image=not texts,
+            has_picture=bool(seen),
             excluded=found.vectors[len(texts) :],
             filters=tuple(map(_resolved, parsed.filters)),
             under=None if under is None else os.path.abspath(os.fsencode(under)),
@@ -196,7 +212,8 @@ class Library:
         with self._catalog.transaction():  # one snapshot: no photo appears or vanishes between two statements
             if self._catalog.active_space() != space:
                 raise LibraryError("The library has just changed its model.", "Ask again.")
-            answer = answered(self._catalog, self._nearest, space, question, self._known_background(space), watch)
+            background = partial(self._known_background, space)
+            answer = answered(self._catalog, self._nearest, space, question, background, watch)
         names = [formatted(Query((replace(term, weight=1.0),))) for term in parsed.terms]
         truncated = zip([*texts, *parsed.excluded], found.truncated, strict=True)
         return replace(
@@ -212,19 +229,39 @@ class Library:
 
     def photo(self, path: AnyPath) -> PhotoDetails | None:
         """All that the library knows of the photo at `path`; None when it knows none there."""
-        known = self._catalog.photo_at(os.path.abspath(os.fsencode(path)))
-        if known is None:
-            return None
-        row = self._catalog.photo_rows([known[0]])[known[0]]
         wanted = os.path.abspath(os.fsencode(path))
+        with self._catalog.transaction():  # an index run may forget the file meanwhile
+            known = self._catalog.photo_at(wanted)
+            if known is None:
+                return None
+            row = self._catalog.photo_rows([known[0]])[known[0]]
+            labels = self._catalog.labels_of(row.id)
         return PhotoDetails(
             path=wanted,
             copies=tuple(other for other in row.paths if other != wanted),
             metadata=row.metadata,
             size=row.size,
-            labels=self._catalog.labels_of(row.id),
+            labels=labels,
             offline=row.offline,
         )
+
+    # -- pictures ---------------------------------------------------------------------------------
+
+    def thumbnail(self, path: AnyPath) -> bytes | Failure:
+        """A small upright WebP of the photo at `path`, or why there is none; see `thumbnails`."""
+        return next(self.thumbnails([path]))[1]
+
+    def thumbnails(self, paths: Sequence[AnyPath]) -> Iterator[tuple[bytes, bytes | Failure]]:
+        """(absolute path, WebP of at most 320 px or why there is none) for each path, the wanted ones first.
+
+        Those kept on disk come before those that must be decoded, both in the order of `paths`; photos of a disk
+        that is away are shown from what was kept. Closing the iterator drops what is not decoded yet.
+        """
+        from clipsearch.thumbnails import Thumbnails
+
+        if self._thumbnails is None:
+            self._thumbnails = Thumbnails(self._paths.library / "thumbs")
+        return self._thumbnails.of(self._catalog_if_any(), [os.path.abspath(os.fsencode(path)) for path in paths])
 
     # -- a person's own words ---------------------------------------------------------------------
 
@@ -282,20 +319,14 @@ class Library:
 
         Raises UsageError for labels or templates that cannot work, SystemFault for a path that is not there.
         """
-        from clipsearch.engine.scoring import probabilities
-
-        card = self._card()
-        names = zero_shot.checked_labels(labels, exclusive=card.scoring.kind == "softmax")
-        prompts = [zero_shot.prompts(name, zero_shot.checked_templates(templates)) for name in names]
-        vectors = self._text_vectors([prompt for group in prompts for prompt in group]).vectors
-        matrix = np.stack([zero_shot.ensembled(group) for group in vectors.reshape(len(names), -1, card.dim)])
-        named = photos_below([Path(os.fsdecode(target)) for target in targets])
-        for path, vector in photo_vectors(self._catalog_if_any(), card, named, self._backend):
+        catalog = self._catalog_if_any()
+        engine = self._engine_of(catalog.active_space() if catalog else None)
+        label = engine.labeller(labels, templates)
+        for path, vector in photo_vectors(catalog, engine, photos_below(targets)):
             if isinstance(vector, Failure):
                 yield FailedFile(path, vector.reason, 1)
-                continue
-            cosines = np.clip(matrix @ vector, -1, 1)
-            yield Labelled(path, zero_shot.ranked(names, cosines, probabilities(cosines, card.scoring)))
+            else:
+                yield Labelled(path, label(vector))
 
     def status(self) -> Status:
         photos, files, failed = self._catalog.counts()
@@ -316,36 +347,40 @@ class Library:
 
     # -- vectors of what is asked -----------------------------------------------------------------
 
-    def _text_vectors(self, texts: Sequence[str]) -> CachedVectors:
-        card = self._card()
-        if not texts:
-            return CachedVectors(np.empty((0, card.dim), np.float32), ())
+    def _engine_of(self, space: Space | None) -> Engine:
+        """The model that made the vectors of `space`; the default one where there is no library yet.
 
-        def encode(missing: list[str]) -> CachedVectors:
-            encoded = self._opened_text_tower(card).encode(missing)
-            return CachedVectors(encoded.vectors, tuple(encoded.truncated.tolist()))
-
-        with TextCache(self._paths.cache) as cache:
-            return cache.vectors(card.text_fingerprint, texts, encode)
-
-    def _opened_text_tower(self, card: ModelCard) -> TextTower:
-        """The one kept open, unless the library's model has changed."""
-        from clipsearch.engine.towers import TextTower
-
-        if self._text_tower is None or self._text_tower.card != card:
-            self._text_tower = TextTower(card, self._backend)
-        return self._text_tower
+        Raises ModelError when that model is gone, or is another one by now.
+        """
+        card = find_model(space.identity.model if space else DEFAULT_MODEL, self._paths.models)
+        if space is not None and card.image_fingerprint != space.identity.fingerprint:
+            raise ModelError(
+                f"The model {card.name} is not the one that indexed this library.",
+                "Encode the photos with it: clipsearch index",
+            )
+        if self._engine is None or self._engine.card != card:
+            self._engine = Engine(card, backend=self._backend, cache_folder=self._paths.cache)
+        return self._engine
 
     def _known_background(self, space: Space) -> Background:
-        """What an ordinary photo and an ordinary text look like in this library; kept until it changes."""
+        """What this library's photos score with everyday texts; kept until the library changes."""
         if self._background is None or self._background[0] != space:
-            sample = self._catalog.sample(space, SAMPLE).astype(np.float32)
-            self._background = space, background(sample, np.empty((0, space.identity.dim), np.float32))
+            engine = self._engine_of(space)
+            bank = bank_vectors(engine.card, background_texts(), self._paths.cache, engine.freshly_encoded)
+            photos = self._catalog.vector_count(space)
+            self._background = space, background_of(self._catalog.sample(space, SAMPLE), bank, photos=photos)
         return self._background[1]
 
-    def _image_vectors(self, paths: Sequence[AnyPath]) -> Iterator[Vector]:
-        found = [existing(Path(os.fsdecode(path))) for path in paths]
-        for path, vector in photo_vectors(self._catalog_if_any(), self._card(), found, self._backend):
+    def _text_vectors(self, space: Space, texts: Sequence[str]) -> CachedVectors:
+        if not texts:  # filters alone need no model
+            return CachedVectors(np.empty((0, space.identity.dim), np.float32), ())
+        return self._engine_of(space).text_vectors(texts)
+
+    def _image_vectors(self, space: Space, paths: Sequence[AnyPath]) -> Iterator[Vector]:
+        if not paths:
+            return
+        found = [existing(path) for path in paths]
+        for path, vector in photo_vectors(self._catalog, self._engine_of(space), found):
             if isinstance(vector, Failure):
                 raise SystemFault(f"{os.fsdecode(path)} cannot be read: {vector.reason}.", "Name a photo.")
             yield vector
@@ -363,13 +398,13 @@ class Library:
     @property
     def _catalog(self) -> Catalog:
         if self._reader is not None and not self._reader.is_current():
-            self._close()  # another process has written or replaced it, perhaps with another schema
+            self._close_catalog()  # another process has written or replaced it, perhaps with another schema
         if self._reader is None:
             self._reader = Catalog.open_reader(self._catalog_path)
         return self._reader
 
-    def _close(self) -> None:
-        """Closes the catalog and forgets what was drawn from it."""
+    def _close_catalog(self) -> None:
+        """And forgets what was drawn from it."""
         if self._reader is not None:
             self._reader.close()
         self._reader = self._background = None
@@ -389,20 +424,6 @@ class Library:
                 "Index a folder first: clipsearch index ~/Photos",
             )
         return space
-
-    def _card(self) -> ModelCard:
-        """The card of the model that made the library's vectors; the default one where there is no library yet."""
-        catalog = self._catalog_if_any()
-        space = catalog.active_space() if catalog else None
-        if space is None:
-            return find_model(DEFAULT_MODEL, self._paths.models)
-        card = find_model(space.identity.model, self._paths.models)
-        if card.image_fingerprint != space.identity.fingerprint:
-            raise ModelError(
-                f"The model {card.name} is not the one that indexed this library.",
-                "Encode the photos with it: clipsearch index",
-            )
-        return card
 
     def _create_folder(self) -> None:
         folder = self._paths.library
@@ -424,6 +445,9 @@ class Library:
 
 def _resolved(one: Filter) -> Filter:
     """A folder as `in:` compares it: ~ and paths that begin with a dot mean what they mean in a shell."""
-    if one.key != "in" or not one.value.startswith(("~", "./", "../")):
+    if one.key != "in":
         return one
-    return replace(one, value=os.path.abspath(os.path.expanduser(one.value)))
+    folder = os.path.expanduser(one.value)
+    if folder == one.value and folder.split(os.sep)[0] not in (".", ".."):
+        return one  # a name, also one that only looks like somebody's home
+    return replace(one, value=os.path.abspath(folder))

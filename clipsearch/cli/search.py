@@ -8,8 +8,10 @@ import click
 
 from clipsearch.cli import answer as answers
 from clipsearch.cli import output
+from clipsearch.cli.forms import chosen_form, form_options, render_form
 from clipsearch.cli.options import answering, backend_option, json_options, library_option, opened, utf8
 from clipsearch.errors import Exit, UsageError
+from clipsearch.pictures.protocol import Wanted
 from clipsearch.query import KEYS, formatted, literal
 from clipsearch.types import Sort
 
@@ -38,6 +40,8 @@ Examples:
   clipsearch search --image party.jpg "+ balloons"
   clipsearch search is:portrait year:2019 --sort name -k 0
   clipsearch search sunset --save evenings && clipsearch search @evenings in:Crete
+  clipsearch search snow --show
+  clipsearch search snow -k 200 --html snow.html
   clipsearch search -0 receipts | xargs -0 cp -t /tmp/receipts
 """
 
@@ -67,6 +71,7 @@ Examples:
 @click.option("--explain", is_flag=True, help="Show the plan, its timings, and what each term gives to each photo.")
 @click.option("-v", "--verbose", is_flag=True, help="Show scores (cosines) too.")
 @click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
+@form_options
 @json_options
 @backend_option
 @library_option
@@ -87,6 +92,9 @@ def command(
     explain: bool,
     verbose: bool,
     null: bool,
+    show: bool,
+    pictures: Wanted,
+    html: str | None,
     as_json: bool,
     ndjson: bool,
     backend: str,
@@ -99,6 +107,7 @@ def command(
             "There is nothing to search for.", 'Type what you remember: clipsearch search "dog on a beach"'
         )
     query = formatted(literal(text)) if is_literal else text
+    form = chosen_form(show, pictures, html, is_data=as_json or ndjson or null)
     with answering(context, library, backend) as asked_library:
         answer = asked_library.search(
             query,
@@ -113,12 +122,18 @@ def command(
     if save_as is not None:
         with opened(context, library) as opened_library:
             opened_library.save_search(save_as, query)
-        output.narrate(f"Saved. Search for it again: clipsearch search @{save_as}")
+            output.narrate(f"Saved. Search for it again: clipsearch search @{save_as}")
+    if form is not None:
+        hits = answers.shown_hits(answer, everything=everything)
+        title = " + ".join([*([query.strip()] if query.strip() else []), *(image.name for image in images)])
+        with opened(context, library, backend) as opened_library:  # whoever answered, pictures are made here
+            render_form(form, opened_library, answer, hits, title=output.printable(title), verbose=verbose)
     answers.tell_truncated(answer)
-    answers.render(answer, as_json=as_json, ndjson=ndjson, null=null, everything=everything, verbose=verbose)
+    if form is None:
+        answers.render(answer, as_json=as_json, ndjson=ndjson, null=null, everything=everything, verbose=verbose)
     if explain:
         answers.explain(answer)
     if answers.found_something(answer, as_data=as_json or ndjson, everything=everything):
         return Exit.DONE
-    answers.tell_nothing(answer)
+    answers.tell_nothing(answer, under)
     return Exit.NOTHING_FOUND

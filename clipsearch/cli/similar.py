@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
+from clipsearch.cli import output
 from clipsearch.cli.answer import render, tell_nothing
-from clipsearch.cli.options import answering, backend_option, json_options, library_option
+from clipsearch.cli.forms import chosen_form, form_options, render_form
+from clipsearch.cli.options import answering, backend_option, json_options, library_option, opened
 from clipsearch.errors import Exit
+from clipsearch.pictures.protocol import Wanted
 
 EPILOG = """\b
 A photo of the library is its own nearest one and comes first.
@@ -17,6 +21,7 @@ A photo of the library is its own nearest one and comes first.
 Examples:
   clipsearch similar ~/Photos/2019/cat.jpg
   clipsearch similar cat.jpg -k 5 --json
+  clipsearch similar cat.jpg --show
 """
 
 
@@ -25,6 +30,7 @@ Examples:
 @click.option("-k", "count", type=click.IntRange(0), default=20, show_default=True, help="How many photos; 0 for all.")
 @click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
 @click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
+@form_options
 @json_options
 @backend_option
 @library_option
@@ -35,16 +41,25 @@ def command(
     count: int,
     under: Path | None,
     null: bool,
+    show: bool,
+    pictures: Wanted,
+    html: str | None,
     as_json: bool,
     ndjson: bool,
     backend: str,
     library: str | None,
 ) -> int:
     """Find photos that look like PHOTO."""
+    form = chosen_form(show, pictures, html, is_data=as_json or ndjson or null)
     with answering(context, library, backend) as asked_library:
         answer = asked_library.similar(photo, k=count, under=under)
-    render(answer, as_json=as_json, ndjson=ndjson, null=null)
+    if form is None:
+        render(answer, as_json=as_json, ndjson=ndjson, null=null)
+    else:
+        title = f"Like {output.shown(os.fsencode(photo.name))}"
+        with opened(context, library, backend) as opened_library:  # whoever answered, pictures are made here
+            render_form(form, opened_library, answer, answer.hits, title=title)
     if answer.hits:
         return Exit.DONE
-    tell_nothing(answer)
+    tell_nothing(answer, under)
     return Exit.NOTHING_FOUND

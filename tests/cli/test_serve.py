@@ -58,10 +58,10 @@ def test_status_is_that_of_the_library(served: Served) -> None:
 
 def test_saving_a_search_opens_the_library_and_the_service_knows_it(served: Served) -> None:
     """The service only reads; a name that it does not know could not be used."""
-    saved, loaded = served.program.modules("search", "fruit", "--save", "bowl", "-k", "1")
+    saved, loaded = served.program.modules("search", "--all", "fruit", "--save", "bowl", "-k", "1")
     assert saved.code == 0 and "Saved. Search for it again: clipsearch search @bowl" in saved.stderr
     assert "clipsearch.library" in loaded
-    again, loaded = served.program.modules("search", "@bowl", "-k", "1")
+    again, loaded = served.program.modules("search", "--all", "@bowl", "-k", "1")
     assert again.stdout == saved.stdout and "clipsearch.library" not in loaded
 
 

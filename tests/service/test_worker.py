@@ -36,6 +36,10 @@ def count(library: Library) -> int:
     return library.search("an animal", k=1).library
 
 
+def text_tower(library: Library) -> object:
+    return library._engine and library._engine._text_tower
+
+
 def test_another_library_in_the_same_place_is_noticed(
     worker: Worker, own: Paths, program: Program, tmp_path: Path
 ) -> None:
@@ -72,11 +76,11 @@ def test_a_saved_search_is_known_at_once(worker: Worker, own: Paths) -> None:
 def test_the_model_is_loaded_once(worker: Worker) -> None:
     """Half a second for each new text is what the service is there to save."""
     worker.call(Library.warm_up)
-    tower = worker.call(lambda library: library._text_tower)
+    tower = worker.call(text_tower)
     assert tower is not None
     worker.call(lambda library: library.search("never asked before", k=1))
     worker.call(Library.warm_up)
-    assert worker.call(lambda library: library._text_tower) is tower
+    assert worker.call(text_tower) is tower
 
 
 def test_others_have_their_turn_between_the_pieces_of_a_long_answer(worker: Worker, own: Paths, photos: Path) -> None:
