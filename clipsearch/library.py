@@ -34,7 +34,7 @@ from clipsearch.index.catalog import Catalog, Space
 from clipsearch.index.nearest import Nearest
 from clipsearch.index.roots import root_for
 from clipsearch.photos import existing, photo_vectors, photos_below
-from clipsearch.query import Filter, Query, formatted, parse
+from clipsearch.query import Filter, Query, parse
 from clipsearch.relevance import Background, background_of
 from clipsearch.types import (
     Answer,
@@ -61,7 +61,12 @@ SAMPLE = 500  # photos that stand for the whole library when relevance is calibr
 
 
 class Library:
-    """One library folder. Readers are unlimited; `update` takes the writer's lock. Use as a context manager."""
+    """One library folder. Use as a context manager, from one thread.
+
+    Readers are unlimited; `index` takes the writer's lock. Whatever reads raises LibraryError where there is no
+    library yet, or where it is newer than this program or damaged; all errors are ClipsearchError. Paths may be
+    str, bytes or path objects, and come back as absolute bytes, for a name need not be UTF-8.
+    """
 
     def __init__(self, paths: Paths, *, backend: str = AUTO) -> None:
         self._paths = paths
@@ -74,13 +79,20 @@ class Library:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str] | None = None, *, backend: str = AUTO) -> Library:
-        """The library in `folder`, or the user's own one. Nothing is created before something is indexed."""
+        """The library in `folder`, or the user's own one. Nothing is created before something is indexed.
+
+        `backend` is "auto", "onnxruntime" or "openvino"; a named one never falls back.
+        """
         return cls(resolved_paths(None if folder is None else os.fspath(folder)), backend=backend)
 
     def __enter__(self) -> Library:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the database and of the model; a later call would open them again."""
         self._close_catalog()
         if self._thumbnails is not None:
             self._thumbnails.close()
@@ -106,10 +118,16 @@ class Library:
         workers: int | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
-        """Indexes the folders, or all roots when none is given; yields events, a Summary last.
+        """Indexes the folders (or single photos), or all roots when none is given; yields events, a Summary last.
+
+        It works only as it is iterated: `for event in library.index(["~/Photos"])`, or `*_, done = library.index()`.
+        `model` is a name or a folder; a new one encodes every photo, and answers once all are encoded. `exclude`
+        are patterns as in .gitignore, `workers` decode (one a core if None), and once `stop()` is true the batch
+        in flight is finished. Closing the iterator ends the run; what was committed stays.
 
         Raises SystemFault for a folder that is not there or cannot be written, LibraryError for a library
-        that is locked, newer or damaged, ModelError for a model that is unknown or fails its check.
+        that is locked, newer or damaged, ModelError for a model that is unknown or fails its check, UsageError
+        where there is no folder to index.
         """
         from clipsearch.engine.backends import usable_cores
         from clipsearch.engine.towers import PendingImageTower
@@ -171,10 +189,11 @@ class Library:
         """The photos that fit `query` (in the query language, package `query`) and look like `images`.
 
         At most `k` hits, one a content, 0 for all of them; `under` keeps those with a file in that folder,
-        `min_relevance` those at least as relevant, `diverse` prefers photos unlike each other, `exact` rules
-        the graph out. Sorted by score, or by date (the newest first) where only filters are asked.
+        `min_relevance` (0..1) those at least as relevant, `diverse` prefers photos unlike each other, `exact`
+        rules the graph out. Sorted by score, or by date (the newest first) where only filters are asked.
+        `answer.hits` are the nearest, far off or not; `answer.fitting` are those that a person is shown.
         Raises UsageError for a query that cannot be read or cancels out, LibraryError where there is no
-        library, SystemFault for a picture that cannot be read.
+        library, ModelError where its model is gone, SystemFault for a picture that cannot be read.
         """
         if k < 0:
             raise UsageError(f"There are no {k} photos.", "Ask for 1 or more, or for 0, which means all.")
@@ -214,7 +233,7 @@ class Library:
                 raise LibraryError("The library has just changed its model.", "Ask again.")
             background = partial(self._known_background, space)
             answer = answered(self._catalog, self._nearest, space, question, background, watch)
-        names = [formatted(Query((replace(term, weight=1.0),))) for term in parsed.terms]
+        names = [f"like:{term.text}" if term.is_picture else term.text for term in parsed.terms]
         truncated = zip([*texts, *parsed.excluded], found.truncated, strict=True)
         return replace(
             answer,
@@ -224,11 +243,14 @@ class Library:
         )
 
     def similar(self, path: AnyPath, *, k: int = 20, under: AnyPath | None = None) -> Answer:
-        """Photos near to one photo; its stored vector is used when the library has it unchanged."""
+        """Photos near to one photo, itself first if the library has it; its stored vector is used then.
+
+        Raises SystemFault for a photo that is not there or cannot be read, LibraryError without a library.
+        """
         return self.search(images=[path], k=k, under=under)
 
     def photo(self, path: AnyPath) -> PhotoDetails | None:
-        """All that the library knows of the photo at `path`; None when it knows none there."""
+        """All that the library knows of the photo at `path`; None when it knows none there. Reads no file."""
         wanted = os.path.abspath(os.fsencode(path))
         with self._catalog.transaction():  # an index run may forget the file meanwhile
             known = self._catalog.photo_at(wanted)
@@ -266,6 +288,7 @@ class Library:
     # -- a person's own words ---------------------------------------------------------------------
 
     def saved_searches(self) -> list[SavedSearch]:
+        """By name; `search("@name")` asks one."""
         return self._catalog.saved_searches()
 
     def expanded(self, query: str) -> str:
@@ -298,11 +321,15 @@ class Library:
         return self._catalog.asked()
 
     def remember(self, query: str) -> None:
+        """Puts a query on top of the history; `search` does not, for programs ask too."""
         with self._annotations() as annotations:
             annotations.remember(query)
 
     def set_labels(self, labels: Iterable[tuple[AnyPath, str, float]]) -> int:
-        """Gives photos (path, label, probability); how many the library knows and has labelled."""
+        """Gives photos labels, each (path, label, probability 0..1), which `label:` finds; how many were given.
+
+        A photo that the library does not know is left out; a label given again gets the new probability.
+        """
         known = [
             (found[0], label, probability)
             for path, label, probability in labels
@@ -317,7 +344,10 @@ class Library:
     ) -> Iterator[Labelled | FailedFile]:
         """Zero-shot labels of photos and folders, from stored vectors where they exist, in the order of paths.
 
-        Raises UsageError for labels or templates that cannot work, SystemFault for a path that is not there.
+        The labels of a photo come the most probable first; where the model shares 100 % among them, each photo's
+        probabilities sum to 1. It works without a library too, and only as it is iterated. Each template holds {}
+        once; their vectors are averaged. Raises UsageError for labels or templates that cannot work, SystemFault
+        for a path that is not there.
         """
         catalog = self._catalog_if_any()
         engine = self._engine_of(catalog.active_space() if catalog else None)
@@ -329,6 +359,7 @@ class Library:
                 yield Labelled(path, label(vector))
 
     def status(self) -> Status:
+        """What the library holds and how it is backed: photos, files, roots, model, checkpoint, text cache."""
         photos, files, failed = self._catalog.counts()
         space = self._catalog.active_space()
         with TextCache(self._paths.cache) as cache:

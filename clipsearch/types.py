@@ -156,7 +156,7 @@ class Answer:
     searched: int  # photos that took part: all, or those that fit the filters
     library: int  # photos in the library
     gate: float | None  # relevance from which a hit fits; None where everything does, as for a picture
-    terms: tuple[str, ...] = ()  # what was asked, as formatted text
+    terms: tuple[str, ...] = ()  # what was asked: texts, like:path, paths
     truncated: tuple[str, ...] = ()  # texts of which the model read only the beginning
     steps: tuple[Step, ...] = ()
 

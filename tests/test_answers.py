@@ -17,12 +17,12 @@ from clipsearch.errors import UsageError
 from clipsearch.index.catalog import Catalog, Space
 from clipsearch.index.nearest import Nearest
 from clipsearch.query import Filter
-from clipsearch.relevance import Background
+from clipsearch.relevance import background_of
 from clipsearch.types import Answer, Metadata, SpaceIdentity, Stamp
 
 DIM = 4
 X, Y, Z, W = np.eye(DIM, dtype=np.float32)
-NOTHING = Background(np.empty((0, DIM), np.float32), np.empty((0, DIM), np.float32))
+NOTHING = background_of(np.eye(DIM, dtype=np.float32), np.eye(DIM, dtype=np.float32), photos=DIM)
 
 
 def unit(*values: float) -> np.ndarray:
@@ -57,19 +57,21 @@ class Gallery:
         question = Question(
             parts=np.array(parts, np.float32).reshape(-1, DIM),
             weights=tuple(weights) or (1.0,) * len(parts),
-            is_image=fields.pop("is_image", False),
+            is_image=fields.get("has_picture", False),
+            has_picture=fields.pop("has_picture", False),
             excluded=np.array(fields.pop("excluded", ()), np.float32).reshape(-1, DIM),
             today=date(2024, 7, 1),
             **fields,
         )
-        return answered(self.catalog, self._nearest, self.space, question, NOTHING, watch or Stopwatch())
+        return answered(self.catalog, self._nearest, self.space, question, lambda: NOTHING, watch or Stopwatch())
 
 
 @pytest.fixture
 def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
     """Relevance is the score itself, and 0.6 fits; what it really is has tests of its own."""
-    monkeypatch.setattr(answers, "GATE", 0.6)
+    monkeypatch.setattr(answers, "DEFAULT_THRESHOLD", 0.6)
     monkeypatch.setattr(answers, "relevance", lambda query, scores, vectors, background: np.float64(scores))
+    monkeypatch.setattr(answers, "likeness", lambda query, vectors, background: np.float64(vectors @ query))
     made = Gallery(tmp_path)
     yield made
     made.catalog.close()
@@ -184,9 +186,9 @@ def test_a_threshold_of_ones_own_drops_hits_and_is_the_gate(fan: Gallery) -> Non
 
 def test_pictures_alone_have_no_gate(fan: Gallery) -> None:
     """What is nearest to a picture is what was asked for, however far it is."""
-    answer = fan.ask(X, k=0, is_image=True)
+    answer = fan.ask(X, k=0, has_picture=True)
     assert answer.gate is None and len(answer.fitting) == 10
-    assert len(fan.ask(X, k=0, is_image=True, min_relevance=0.9).hits) == 3
+    assert len(fan.ask(X, k=0, has_picture=True, min_relevance=0.9).hits) == 3
 
 
 def test_a_photo_is_shown_by_the_copy_that_lies_where_one_asked(gallery: Gallery) -> None:

@@ -98,7 +98,7 @@ def gallery(gallery_paths: Paths, samples: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def plain_relevance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Relevance is the cosine, and 0.18 fits: what it really is has tests of its own."""
-    monkeypatch.setattr(answers, "GATE", 0.18)
+    monkeypatch.setattr(answers, "DEFAULT_THRESHOLD", 0.18)
     monkeypatch.setattr(answers, "relevance", lambda query, scores, vectors, background: np.float64(scores))
 
 
@@ -420,7 +420,7 @@ def test_like_is_a_picture_in_the_query(gallery: Library, samples: Path, monkeyp
         assert [hit.score for hit in answer.hits] == [hit.score for hit in by_image.hits]
     assert names(gallery.similar("garden/red-flower.jpg", k=5)) == names(by_image)
     assert by_image.hits[0].score == pytest.approx(1, abs=1e-3)
-    assert gallery.search("like:garden/red-flower.jpg + blue", k=5).gate is not None
+    assert gallery.search("like:garden/red-flower.jpg + blue", k=5).gate is None  # likeness says how alike, not whether
 
 
 def test_contributions_add_up_to_the_score(gallery: Library) -> None:

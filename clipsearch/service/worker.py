@@ -35,7 +35,7 @@ class Worker(AbstractContextManager["Worker"]):
 
     def __exit__(self, *_: object) -> None:
         self._ending = True
-        self._thread.submit(self._library.__exit__)
+        self._thread.submit(self._library.close)
         self._thread.shutdown()
 
     def call(self, job: Callable[[Library], T], cwd: bytes = _NO_FOLDER) -> T:
