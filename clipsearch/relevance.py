@@ -86,14 +86,6 @@ def relevance(query: Vector, scores: Vector, vectors: Vectors, background: Backg
     return _probability(STEEPNESS * (level - background.chance))
 
 
-def least_score(query: Vector, background: Background, threshold: float = DEFAULT_THRESHOLD) -> float:
-    """The score below which no photo reaches `threshold` (0 < threshold < 1): what lies below needs no `relevance`."""
-    level = background.chance + math.log(threshold / (1 - threshold)) / STEEPNESS
-    easiest = background.least_matched if level > 0 else background.most_matched
-    span = float(_span(np.array([easiest]), background)[0])
-    return level * span + background.unmatched + _floor(query, background)
-
-
 def likeness(query: Vector, vectors: Vectors, background: Background) -> NDArray[np.float64]:
     """0..1 (k,): how alike the bank's texts describe the query and `vectors` (k, d). For queries with a picture.
 
