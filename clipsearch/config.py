@@ -25,11 +25,13 @@ class Paths:
 
 
 def platform_folder(kind: str) -> Path:
-    """The platform's own data or cache folder for clipsearch. `kind` is "data" or "cache"."""
+    """The platform's own folder for clipsearch. `kind` is "data", "cache" or, for sockets, "runtime"."""
     import platformdirs  # here, so that a test which forbids it shows who asked for a home directory
 
     if kind == "cache":
         return Path(platformdirs.user_cache_dir("clipsearch", appauthor=False))
+    if kind == "runtime":
+        return Path(platformdirs.user_runtime_dir("clipsearch", appauthor=False))
     return Path(platformdirs.user_data_dir("clipsearch", appauthor=False))
 
 

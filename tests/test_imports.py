@@ -56,7 +56,7 @@ def test_the_help_names_every_verb_with_its_own_words() -> None:
         assert command.help.split("\n")[0] == what
 
 
-@pytest.mark.parametrize("verb", ["index", "search", "similar", "zsl", "status", "errors", "model"])
+@pytest.mark.parametrize("verb", ["index", "search", "similar", "zsl", "status", "errors", "model", "serve", "mcp"])
 def test_help_of_a_verb_loads_no_model_and_no_pixels(verb: str) -> None:
     """As above, for the help that people ask for most."""
     loaded = loaded_by(f"from clipsearch.cli import run; assert run([{verb!r}, '--help']) == 0")

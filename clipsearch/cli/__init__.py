@@ -11,8 +11,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
-import traceback
 
 import click
 
@@ -27,6 +25,8 @@ VERBS = {
     "duplicates": "Find photos that you have more than once, and bursts.",
     "zsl": "Label photos with words of your own.",
     "status": "Show what the library holds.",
+    "serve": "Keep the library open, so that searches answer at once.",
+    "mcp": "Let assistants search, over the Model Context Protocol.",
     "errors": "List files that could not be read, with the reason.",
     "model": "Show the models that turn photos and words into vectors.",
 }
@@ -127,6 +127,9 @@ def run(arguments: list[str]) -> int:
 
 def _written_traceback() -> str:
     """The file that now holds the traceback."""
+    import tempfile  # 5 ms each of a start, for what should never happen
+    import traceback
+
     with tempfile.NamedTemporaryFile("w", prefix="clipsearch-", suffix=".log", delete=False) as log:
         traceback.print_exc(file=log)
     return log.name

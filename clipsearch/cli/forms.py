@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from clipsearch.cli.options import Function
 from clipsearch.errors import UsageError
-from clipsearch.library import Library
 from clipsearch.pictures.protocol import WANTED, Protocol, Wanted
 from clipsearch.types import Answer, Hit
+
+if TYPE_CHECKING:  # every search imports this module, also those that the service answers
+    from clipsearch.library import Library
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from clipsearch.config import Paths, resolved_paths
 from clipsearch.errors import ModelError, UsageError
-from clipsearch.library import Library
+from clipsearch.service.record import read_record
+from clipsearch.types import LibraryAPI
+
+if TYPE_CHECKING:  # numpy and SQLite come with it, and a command that the service answers needs neither
+    from clipsearch.library import Library
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -58,4 +63,21 @@ def chosen_paths(context: click.Context, library: str | None) -> Paths:
 
 
 def opened(context: click.Context, library: str | None, backend: str = "auto") -> Library:
+    """The library, opened by this process."""
+    from clipsearch.library import Library
+
     return Library(chosen_paths(context, library), backend=backend)
+
+
+def answering(context: click.Context, library: str | None, backend: str = "auto") -> AbstractContextManager[LibraryAPI]:
+    """Whoever answers soonest, and the same: the service of this library if one runs, else the library, opened here.
+
+    A named backend is a demand that the service was not started with.
+    """
+    paths = chosen_paths(context, library)
+    if backend == "auto" and read_record(paths.library) is not None:
+        from clipsearch.service.client import running
+
+        if (service := running(paths)) is not None:
+            return service
+    return opened(context, library, backend)

@@ -9,7 +9,7 @@ import click
 from clipsearch.cli import answer as answers
 from clipsearch.cli import output
 from clipsearch.cli.forms import chosen_form, form_options, render_form
-from clipsearch.cli.options import backend_option, json_options, library_option, opened, utf8
+from clipsearch.cli.options import answering, backend_option, json_options, library_option, opened, utf8
 from clipsearch.errors import Exit, UsageError
 from clipsearch.pictures.protocol import Wanted
 from clipsearch.query import KEYS, formatted, literal
@@ -108,8 +108,8 @@ def command(
         )
     query = formatted(literal(text)) if is_literal else text
     form = chosen_form(show, pictures, html, is_data=as_json or ndjson or null)
-    with opened(context, library, backend) as opened_library:
-        answer = opened_library.search(
+    with answering(context, library, backend) as asked_library:
+        answer = asked_library.search(
             query,
             images=images,
             k=count,
@@ -119,12 +119,14 @@ def command(
             diverse=diverse,
             exact=exact,
         )
-        if save_as is not None:
+    if save_as is not None:
+        with opened(context, library) as opened_library:
             opened_library.save_search(save_as, query)
             output.narrate(f"Saved. Search for it again: clipsearch search @{save_as}")
-        if form is not None:
-            hits = answers.shown_hits(answer, everything=everything)
-            title = " + ".join([*([query.strip()] if query.strip() else []), *(image.name for image in images)])
+    if form is not None:
+        hits = answers.shown_hits(answer, everything=everything)
+        title = " + ".join([*([query.strip()] if query.strip() else []), *(image.name for image in images)])
+        with opened(context, library, backend) as opened_library:  # whoever answered, pictures are made here
             render_form(form, opened_library, answer, hits, title=output.printable(title), verbose=verbose)
     answers.tell_truncated(answer)
     if form is None:

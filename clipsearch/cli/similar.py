@@ -10,7 +10,7 @@ import click
 from clipsearch.cli import output
 from clipsearch.cli.answer import render, tell_nothing
 from clipsearch.cli.forms import chosen_form, form_options, render_form
-from clipsearch.cli.options import backend_option, json_options, library_option, opened
+from clipsearch.cli.options import answering, backend_option, json_options, library_option, opened
 from clipsearch.errors import Exit
 from clipsearch.pictures.protocol import Wanted
 
@@ -51,13 +51,14 @@ def command(
 ) -> int:
     """Find photos that look like PHOTO."""
     form = chosen_form(show, pictures, html, is_data=as_json or ndjson or null)
-    with opened(context, library, backend) as opened_library:
-        answer = opened_library.similar(photo, k=count, under=under)
-        if form is not None:
-            title = f"Like {output.shown(os.fsencode(photo.name))}"
-            render_form(form, opened_library, answer, answer.hits, title=title)
+    with answering(context, library, backend) as asked_library:
+        answer = asked_library.similar(photo, k=count, under=under)
     if form is None:
         render(answer, as_json=as_json, ndjson=ndjson, null=null)
+    else:
+        title = f"Like {output.shown(os.fsencode(photo.name))}"
+        with opened(context, library, backend) as opened_library:  # whoever answered, pictures are made here
+            render_form(form, opened_library, answer, answer.hits, title=title)
     if answer.hits:
         return Exit.DONE
     tell_nothing(answer, under)

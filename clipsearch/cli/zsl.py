@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.options import backend_option, json_options, library_option, opened, utf8
+from clipsearch.cli.options import answering, backend_option, json_options, library_option, utf8
 from clipsearch.errors import Exit, UsageError
 from clipsearch.types import FailedFile, Labelled
 
@@ -51,8 +51,8 @@ def command(
     folder = _common_folder(targets)
     found: list[Labelled] = []
     failed = 0
-    with opened(context, library, backend) as opened_library:
-        for result in opened_library.classify(targets, names, templates=templates):
+    with answering(context, library, backend) as asked_library:
+        for result in asked_library.classify(targets, names, templates=templates):
             if isinstance(result, FailedFile):
                 failed += 1
                 output.narrate(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
