@@ -261,15 +261,18 @@ class Library:
         with self._annotations() as annotations:
             annotations.remember(query)
 
-    def set_labels(self, labels: Iterable[tuple[AnyPath, str, float]]) -> int:
-        """Gives photos (path, label, probability); how many the library knows and has labelled."""
+    def set_labels(self, labels: Iterable[tuple[AnyPath, str, float]], *, instead_of: Sequence[str] = ()) -> int:
+        """Gives photos (path, label, probability); how many the library knows and has labelled.
+
+        They replace those of `instead_of`, so that a photo has one of several labels that exclude each other.
+        """
         known = [
             (found[0], label, probability)
             for path, label, probability in labels
             if (found := self._catalog.photo_at(os.path.abspath(os.fsencode(path)))) is not None
         ]
         with self._annotations() as annotations:
-            annotations.put_labels(known)
+            annotations.put_labels(known, instead_of=instead_of)
         return len(known)
 
     def classify(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from clipsearch.config import Paths, resolved_paths
+from clipsearch.config import BACKENDS, Paths, Settings, resolved_paths
 from clipsearch.errors import ModelError, UsageError
-from clipsearch.library import Library
+
+if TYPE_CHECKING:
+    from clipsearch.library import Library
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-BACKENDS = ("auto", "onnxruntime", "openvino")
 
 
 def library_option(function: Function) -> Function:
@@ -40,6 +42,7 @@ def utf8(text: str, what: str) -> str:
 def backend_option(function: Function) -> Function:
     return click.option(
         "--backend",
+        shell_complete=lambda context, parameter, typed: [one for one in BACKENDS if one.startswith(typed)],
         metavar=f"[{'|'.join(BACKENDS)}]",
         callback=_known_backend,
         default="auto",
@@ -48,14 +51,35 @@ def backend_option(function: Function) -> Function:
     )(function)
 
 
+def files0_option(function: Function) -> Function:
+    return click.option(
+        "--files0-from",
+        "listed",
+        metavar="FILE",
+        type=click.File("rb"),
+        callback=_listed,
+        help="Take paths from FILE, each ended by a NUL byte; - reads stdin.",
+    )(function)
+
+
+def _listed(context: click.Context, parameter: click.Parameter, file: IO[bytes] | None) -> tuple[Path, ...] | None:
+    if file is None:
+        return None
+    return tuple(Path(os.fsdecode(name)) for name in file.read().split(b"\0") if name)
+
+
 def json_options(function: Function) -> Function:
     function = click.option("--ndjson", is_flag=True, help="One JSON object a line.")(function)
     return click.option("--json", "as_json", is_flag=True, help="One JSON array, exact and complete.")(function)
 
 
 def chosen_paths(context: click.Context, library: str | None) -> Paths:
-    return resolved_paths(library or context.obj)
+    """Where things lie; `library` is the flag behind the verb, which wins over all else."""
+    settings: Settings = context.obj
+    return resolved_paths(library) if library else settings.paths
 
 
 def opened(context: click.Context, library: str | None, backend: str = "auto") -> Library:
+    from clipsearch.library import Library  # here: help and completion of a verb need no numpy
+
     return Library(chosen_paths(context, library), backend=backend)
