@@ -109,7 +109,7 @@ def test_an_empty_variable_is_none(file: Path) -> None:
 
 def test_a_file_that_is_no_toml_is_told_with_its_line(file: Path) -> None:
     """A traceback of a parser, or a program that will not start, for one missing quote."""
-    error = refused(file, 'count = 5\ncolor = never\n')
+    error = refused(file, "count = 5\ncolor = never\n")
     assert str(file) in error.message and "line 2" in error.message
 
 
