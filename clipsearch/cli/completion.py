@@ -87,9 +87,10 @@ _ZSH = """\
         fi
     done
 
-    (( $#unfinished )) && _describe -V unsorted unfinished -U -S ''
-    (( $#described )) && _describe -V unsorted described -U
-    (( $#plain )) && compadd -U -V unsorted -a plain
+    # zsh looks elsewhere when this ends with 1, so the last test must not decide that.
+    if (( $#unfinished )); then _describe -V unsorted unfinished -U -S ''; fi
+    if (( $#described )); then _describe -V unsorted described -U; fi
+    if (( $#plain )); then compadd -U -V unsorted -a plain; fi
 }
 
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
