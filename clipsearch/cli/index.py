@@ -45,7 +45,9 @@ Examples:
     shell_complete=model_names,
     help="The model to encode with; changing it encodes the whole library again.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Processes that decode photos; by default one a core.")
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N", help="Processes that decode photos; by default one a core."
+)
 @click.option(
     "--progress", type=click.Choice(["auto", "json", "none"]), default="auto", show_default=True, help="How to report."
 )

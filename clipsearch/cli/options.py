@@ -68,6 +68,18 @@ def _listed(context: click.Context, parameter: click.Parameter, file: IO[bytes] 
     return tuple(Path(os.fsdecode(name)) for name in file.read().split(b"\0") if name)
 
 
+def count_option(function: Function) -> Function:
+    return click.option(
+        "-k",
+        "count",
+        type=click.IntRange(0),
+        metavar="N",
+        default=20,
+        show_default=True,
+        help="How many photos; 0 for all.",
+    )(function)
+
+
 def json_options(function: Function) -> Function:
     function = click.option("--ndjson", is_flag=True, help="One JSON object a line.")(function)
     return click.option("--json", "as_json", is_flag=True, help="One JSON array, exact and complete.")(function)

@@ -13,7 +13,7 @@ from clipsearch.cli import answer as answers
 from clipsearch.cli import output
 from clipsearch.cli.actions import Actions, act, action_options
 from clipsearch.cli.batch import answer_lines
-from clipsearch.cli.options import backend_option, json_options, library_option, opened, utf8
+from clipsearch.cli.options import backend_option, count_option, json_options, library_option, opened, utf8
 from clipsearch.cli.suggest import query_words
 from clipsearch.errors import Exit, UsageError
 from clipsearch.query import KEYS, formatted, literal
@@ -62,7 +62,7 @@ Examples:
 @click.option(
     "--image", "images", multiple=True, type=click.Path(path_type=Path), help="Look for what this picture shows."
 )
-@click.option("-k", "count", type=click.IntRange(0), default=20, show_default=True, help="How many photos; 0 for all.")
+@count_option
 @click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
 @click.option(
     "--sort",

@@ -9,7 +9,7 @@ import click
 from clipsearch.cli import actions as acting
 from clipsearch.cli.actions import Actions, act, action_options
 from clipsearch.cli.answer import render, tell_nothing
-from clipsearch.cli.options import backend_option, json_options, library_option, opened
+from clipsearch.cli.options import backend_option, count_option, json_options, library_option, opened
 from clipsearch.errors import Exit, UsageError
 
 EPILOG = f"""\b
@@ -25,7 +25,7 @@ Examples:
 
 @click.command("similar", epilog=EPILOG)
 @click.argument("photo", type=click.Path(path_type=Path))
-@click.option("-k", "count", type=click.IntRange(0), default=20, show_default=True, help="How many photos; 0 for all.")
+@count_option
 @click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
 @click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
 @action_options
