@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -170,12 +171,15 @@ def test_exec_does_not_mix_with_json(indexed: Program) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="opens with xdg-open")
 def test_open_hands_each_photo_to_the_system_and_does_not_wait_for_the_viewer(indexed: Program, tmp_path: Path) -> None:
     """A viewer that holds our output would keep `clipsearch … --open | cat` from ending until it is closed."""
-    script(tmp_path / "bin", "xdg-open", f'echo "$1" >> {tmp_path}/opened; exec sleep 60')
+    script(tmp_path / "bin", "xdg-open", f'echo "$$ $1" >> {tmp_path}/opened; exec sleep 200')
     path = f"{tmp_path}/bin:{indexed.environment['PATH']}"
     outcome = indexed(*FOOD, "--open", env={"PATH": path})  # returns only when all that have its stdout are gone
-    assert outcome.code == 0 and outcome.stderr == ""
     until(lambda: len((tmp_path / "opened").read_text().splitlines()) == 3)
-    assert sorted((tmp_path / "opened").read_text().splitlines()) == sorted(outcome.paths)
+    viewers = dict(line.split(" ", 1) for line in (tmp_path / "opened").read_text().splitlines())
+    for number in viewers:
+        os.kill(int(number), signal.SIGKILL)  # each was still there
+    assert outcome.code == 0 and outcome.stderr == ""
+    assert sorted(viewers.values()) == sorted(outcome.paths)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="opens with xdg-open")
