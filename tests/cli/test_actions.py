@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -102,11 +104,15 @@ def test_names_that_are_not_utf8_are_copied_linked_and_handed_over(program: Prog
 
 def test_only_what_fits_is_acted_on_and_all_widens(indexed: Program, tmp_path: Path) -> None:
     """A question about nothing that is there would copy twenty photos that have nothing to do with it."""
-    nonsense = ("search", "--min-relevance", "1", "a submarine sandwich factory", "-k", "4")
-    outcome = indexed(*nonsense, "--copy-to", tmp_path / "none")
+    every = ("search", "dog", "-k", "45")
+    fitting = indexed(*every).paths
+    assert 0 < len(fitting) < len(indexed(*every, "--json").json) == 45
+    indexed(*every, "--link-to", tmp_path / "some")
+    assert names(tmp_path / "some") == sorted(map(os.path.basename, fitting))
+    indexed(*every, "--all", "--link-to", tmp_path / "all")
+    assert len(names(tmp_path / "all")) == 45
+    outcome = indexed(*every, "--min-relevance", "1", "--link-to", tmp_path / "none")
     assert outcome.code == 1 and not (tmp_path / "none").exists()
-    wide = indexed("search", "a submarine sandwich factory", "-k", "4", "--all", "--copy-to", tmp_path / "all")
-    assert wide.code == 0 and len(names(tmp_path / "all")) == 4
 
 
 def test_a_photo_that_is_gone_is_told_and_the_others_are_copied(program: Program, photos: Path) -> None:
@@ -118,6 +124,14 @@ def test_a_photo_that_is_gone_is_told_and_the_others_are_copied(program: Program
     assert outcome.code == 5 and "Copied 1 photo to" in outcome.stderr
     assert "coffee-cup.jpg was left out: No such file" in outcome.stderr and "hint: " in outcome.stderr
     assert names(program.folder / "out") == ["jellyfish.jpg"]
+
+
+def test_a_disk_that_is_full_leaves_no_half_copy(indexed: Program, tmp_path: Path) -> None:
+    """Half a photo under the right name is taken for the photo when the original is deleted."""
+    full = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (5000, 5000))
+    outcome = indexed(*FOOD, "--copy-to", tmp_path, before=full)
+    assert outcome.code == 5 and outcome.stderr.count("was left out: File too large") == 3
+    assert names(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_made_is_told(indexed: Program, tmp_path: Path) -> None:
