@@ -128,7 +128,7 @@ def test_a_photo_that_is_gone_is_told_and_the_others_are_copied(program: Program
 
 def test_a_disk_that_is_full_leaves_no_half_copy(indexed: Program, tmp_path: Path) -> None:
     """Half a photo under the right name is taken for the photo when the original is deleted."""
-    full = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (5000, 5000))
+    full = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (40_000, 40_000))  # SQLite needs 32 KiB
     outcome = indexed(*FOOD, "--copy-to", tmp_path, before=full)
     assert outcome.code == 5 and outcome.stderr.count("was left out: File too large") == 3
     assert names(tmp_path) == []
