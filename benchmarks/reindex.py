@@ -89,7 +89,7 @@ def alternating(runs: int, photos: Path, work: Callable[[], int]) -> tuple[list[
 def index(paths: Paths, files: int) -> int:
     """`clipsearch index`, without its process."""
     with Library(paths) as library:
-        *_, summary = library.update()
+        *_, summary = library.index()
     assert isinstance(summary, Summary) and summary.unchanged == files, summary
     return summary.unchanged
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -19,7 +19,7 @@ from clipsearch.index.catalog import Catalog, PhotoRow, Space
 from clipsearch.index.nearest import Found, Nearest
 from clipsearch.index.roots import lies_in
 from clipsearch.query import Filter
-from clipsearch.relevance import GATE, Background, relevance
+from clipsearch.relevance import DEFAULT_THRESHOLD, Background, likeness, relevance
 from clipsearch.search import Ids, Vectors, diverse_order, mixture
 from clipsearch.types import Answer, Hit, Sort, Step
 
@@ -33,7 +33,8 @@ class Question:
 
     parts: Vectors  # (terms, dim), unit rows
     weights: tuple[float, ...]
-    is_image: bool  # only pictures were asked with: the graph may answer, and nothing is gated
+    is_image: bool  # only pictures were asked with: the graph may answer
+    has_picture: bool  # then relevance is likeness, and nothing is gated by it
     excluded: Vectors  # (texts of not:, dim)
     filters: tuple[Filter, ...] = ()
     under: bytes | None = None
@@ -65,10 +66,19 @@ class Stopwatch:
 
 
 def answered(
-    catalog: Catalog, nearest: Nearest, space: Space, question: Question, background: Background, watch: Stopwatch
+    catalog: Catalog,
+    nearest: Nearest,
+    space: Space,
+    question: Question,
+    background: Callable[[], Background],
+    watch: Stopwatch,
 ) -> Answer:
-    """The answer, from one snapshot of the catalog. Raises UsageError when the terms cancel each other out."""
+    """The answer, from one snapshot of the catalog; `background` is asked for where a relevance is needed.
+
+    Raises UsageError when the terms cancel each other out.
+    """
     photos = catalog.counts()[0]
+    search = _Search(catalog, nearest, space, question, background)
     among: Ids | None = None
     if question.is_filtered or not len(question.parts):
         with watch.step("filters"):
@@ -77,97 +87,109 @@ def answered(
     if not len(question.parts):
         assert among is not None  # nothing but filters was asked
         with watch.step("photos"):
-            hits = _sorted(_unscored(catalog, question, among), question.sort or "date")[: question.k or None]
+            hits = search.filtered(among)
         return Answer(tuple(_ranked(hits)), "filter only", searched, photos, gate=None)
-    vector = mixture(list(question.parts), question.weights)
     with watch.step("candidates"):
-        found = _found(catalog, nearest, space, question, vector, among, background)
+        vector = mixture(list(question.parts), question.weights)
+        found = search.candidates(vector, among)
     with watch.step("relevance"):
-        hits = _scored(catalog, space, question, vector, found, background)
+        hits = search.scored(vector, found)
+    gate = None if question.has_picture else DEFAULT_THRESHOLD
     if question.min_relevance is not None:
-        hits = [hit for hit in hits if (hit.relevance or 0.0) >= question.min_relevance]
-    gate = None if question.is_image else GATE if question.min_relevance is None else question.min_relevance
-    hits = _ranked(_sorted(hits, question.sort or "score"))
-    return Answer(tuple(hits), found.plan, searched, photos, gate=gate)
+        gate = question.min_relevance
+        hits = [hit for hit in hits if (hit.relevance or 0.0) >= gate]
+    return Answer(tuple(_ranked(_sorted(hits, question.sort or "score"))), found.plan, searched, photos, gate=gate)
 
 
-def _found(
-    catalog: Catalog,
-    nearest: Nearest,
-    space: Space,
-    question: Question,
-    vector: Vectors,
-    among: Ids | None,
-    background: Background,
-) -> Found:
-    """The k best candidates that no `not:` drops, in the order of score or, on demand, diverse."""
-    total = catalog.vector_count(space) if among is None else len(among)
-    wanted = min(question.k or total, total)
-    if question.diverse:
-        wanted = min(total, max(_MIN_POOL, 5 * wanted))
-    reach = wanted
-    while True:
-        found = (
-            nearest.find(catalog, space, vector, reach, is_image=question.is_image, exact=question.exact)
-            if among is None
-            else nearest.find_among(catalog, space, vector, reach, among)
-        )
-        kept = _without_excluded(catalog, space, question.excluded, found, background)
-        # What was dropped is made up for by looking further, until there is nothing left to look at.
-        if len(kept.ids) >= wanted or len(found.ids) < reach or reach >= total:
-            break
-        reach = min(total, 4 * reach)
-    if question.diverse:
-        vectors = _vectors(catalog, space, kept.ids)
-        order = diverse_order(kept.scores, vectors, min(question.k or total, total))
-        return replace(kept, ids=kept.ids[order], scores=kept.scores[order])
-    return replace(kept, ids=kept.ids[:wanted], scores=kept.scores[:wanted])
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One question on its way through one snapshot."""
+
+    catalog: Catalog
+    nearest: Nearest
+    space: Space
+    question: Question
+    background: Callable[[], Background]
+
+    def candidates(self, vector: Vectors, among: Ids | None) -> Found:
+        """The k best that no `not:` drops, in the order of score or, on demand, diverse."""
+        total = self.catalog.vector_count(self.space) if among is None else len(among)
+        asked = min(self.question.k or total, total)
+        wanted = min(total, max(_MIN_POOL, 5 * asked)) if self.question.diverse else asked
+        reach = wanted
+        while True:
+            found = self._nearest_to(vector, reach, among)
+            kept = self._without_excluded(found)
+            # What was dropped is made up for by looking further, until there is nothing left to look at.
+            if len(kept.ids) >= wanted or len(found.ids) < reach or reach >= total:
+                break
+            reach = min(total, 4 * reach)
+        if self.question.diverse:
+            order = diverse_order(kept.scores, self._vectors(kept.ids), asked)
+            return replace(kept, ids=kept.ids[order], scores=kept.scores[order])
+        return replace(kept, ids=kept.ids[:asked], scores=kept.scores[:asked])
+
+    def scored(self, vector: Vectors, found: Found) -> list[Hit]:
+        """Hits with their relevance and what each term gives to their score."""
+        hits: list[Hit] = []
+        weights = np.array(self.question.weights, np.float32)
+        shares = self.question.parts * (weights / np.linalg.norm(weights @ self.question.parts))[:, None]
+        for ids, scores in _chunks(found):
+            vectors = self._vectors(ids)
+            if self.question.has_picture:
+                relevances = likeness(vector, vectors, self.background())
+            else:
+                relevances = relevance(vector, scores, vectors, self.background())
+            rows = self.catalog.photo_rows(ids.tolist())
+            hits += [
+                _hit(rows[photo_id], self.question.under, score, relevant, tuple(share))
+                for photo_id, score, relevant, share in zip(
+                    ids.tolist(), scores.tolist(), relevances.tolist(), (vectors @ shares.T).tolist(), strict=True
+                )
+            ]
+        return hits
+
+    def filtered(self, among: Ids) -> list[Hit]:
+        """Photos that fit the filters and no `not:`; only the rows that are shown are read, if their order allows."""
+        question = self.question
+        if len(question.excluded):
+            found = self.nearest.find_among(self.catalog, self.space, question.excluded[0], len(among), among)
+            among = among[np.isin(among, self._without_excluded(found).ids)]
+        sort = question.sort or "date"
+        shown = among[: question.k or None] if sort == "date" else among
+        rows = self.catalog.photo_rows(shown.tolist())
+        hits = [_hit(rows[photo_id], question.under, None, None, ()) for photo_id in shown.tolist()]
+        return _sorted(hits, sort)[: question.k or None]
+
+    def _nearest_to(self, vector: Vectors, k: int, among: Ids | None) -> Found:
+        if among is not None:
+            return self.nearest.find_among(self.catalog, self.space, vector, k, among)
+        is_image, exact = self.question.is_image, self.question.exact
+        return self.nearest.find(self.catalog, self.space, vector, k, is_image=is_image, exact=exact)
+
+    def _without_excluded(self, found: Found) -> Found:
+        if not len(self.question.excluded):
+            return found
+        keep: list[np.bool_] = []
+        for ids, _ in _chunks(found):
+            vectors = self._vectors(ids)
+            shows = [relevance(text, vectors @ text, vectors, self.background()) for text in self.question.excluded]
+            keep += list(np.max(shows, axis=0) < DEFAULT_THRESHOLD)
+        kept = np.array(keep, np.bool_)
+        return replace(found, ids=found.ids[kept], scores=found.scores[kept])
+
+    def _vectors(self, ids: Ids) -> Vectors:
+        """The unit vectors (n, dim) of photos that have one, in the order of `ids`."""
+        vectors = np.empty((len(ids), self.space.identity.dim), np.float32)
+        place = {photo_id: row for row, photo_id in enumerate(ids.tolist())}
+        for known, stored in self.catalog.vectors_of(self.space, ids.tolist()):
+            vectors[[place[photo_id] for photo_id in known.tolist()]] = stored
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)  # unit again after f16
 
 
-def _without_excluded(catalog: Catalog, space: Space, excluded: Vectors, found: Found, background: Background) -> Found:
-    if not len(excluded):
-        return found
-    keep = np.ones(len(found.ids), np.bool_)
+def _chunks(found: Found) -> Iterator[tuple[Ids, Vectors]]:
     for start in range(0, len(found.ids), _DETAILS):
-        part = slice(start, start + _DETAILS)
-        vectors = _vectors(catalog, space, found.ids[part])
-        for text in excluded:
-            keep[part] &= relevance(text, vectors @ text, vectors, background) < GATE
-    return replace(found, ids=found.ids[keep], scores=found.scores[keep])
-
-
-def _scored(
-    catalog: Catalog, space: Space, question: Question, vector: Vectors, found: Found, background: Background
-) -> list[Hit]:
-    hits: list[Hit] = []
-    length = float(np.linalg.norm((question.parts * np.array(question.weights)[:, None]).sum(axis=0)))
-    for start in range(0, len(found.ids), _DETAILS):
-        ids, scores = found.ids[start : start + _DETAILS], found.scores[start : start + _DETAILS]
-        vectors = _vectors(catalog, space, ids)
-        relevances = relevance(vector, scores, vectors, background)
-        shares = vectors @ question.parts.T * (np.array(question.weights) / length)
-        rows = catalog.photo_rows(ids.tolist())
-        for photo_id, score, relevant, share in zip(
-            ids.tolist(), scores.tolist(), relevances.tolist(), shares.tolist(), strict=True
-        ):
-            hits.append(_hit(rows[photo_id], question.under, score, relevant, tuple(share)))
-    return hits
-
-
-def _unscored(catalog: Catalog, question: Question, among: Ids) -> list[Hit]:
-    """Photos that fit the filters; only as many rows are read as are shown, where their order allows it."""
-    shown = among[: question.k or None] if (question.sort or "date") == "date" else among
-    rows = catalog.photo_rows(shown.tolist())
-    return [_hit(rows[photo_id], question.under, None, None, ()) for photo_id in shown.tolist()]
-
-
-def _vectors(catalog: Catalog, space: Space, ids: Ids) -> Vectors:
-    """The unit vectors (n, dim) of photos that have one, in the order of `ids`."""
-    vectors = np.empty((len(ids), space.identity.dim), np.float32)
-    place = {photo_id: row for row, photo_id in enumerate(ids.tolist())}
-    for known, stored in catalog.vectors_of(space, ids.tolist()):
-        vectors[[place[photo_id] for photo_id in known.tolist()]] = stored
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)  # unit again after f16
+        yield found.ids[start : start + _DETAILS], found.scores[start : start + _DETAILS]
 
 
 def _hit(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,21 @@ def publish(temporary: Path, final: Path) -> None:
     sync_file(temporary)
     temporary.replace(final)
     sync_folder(final.parent)
+
+
+def replace_unsynced(final: Path, data: bytes) -> None:
+    """Writes a file of a cache: readers meet the old one or the whole new one.
+
+    Nothing is synced, so a power loss may leave a file that is short or empty; the cache has to see that.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=final.parent, prefix=".new-")
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(data)
+        os.replace(temporary, final)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 @contextlib.contextmanager

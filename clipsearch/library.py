@@ -12,17 +12,19 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch import labels as zero_shot
 from clipsearch.answers import Question, Stopwatch, answered
+from clipsearch.background import background_texts
 from clipsearch.config import Paths, resolved_paths
+from clipsearch.encoding import Engine
 from clipsearch.engine.backends import AUTO
-from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.bank import bank_vectors
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.textcache import CachedVectors, TextCache
 from clipsearch.errors import LibraryError, ModelError, SystemFault, UsageError
@@ -32,8 +34,8 @@ from clipsearch.index.catalog import Catalog, Space
 from clipsearch.index.nearest import Nearest
 from clipsearch.index.roots import root_for
 from clipsearch.photos import existing, photo_vectors, photos_below
-from clipsearch.query import Filter, Query, formatted, parse
-from clipsearch.relevance import Background, background
+from clipsearch.query import Filter, Query, parse
+from clipsearch.relevance import Background, background_of
 from clipsearch.types import (
     Answer,
     AnyPath,
@@ -51,52 +53,73 @@ from clipsearch.types import (
 )
 
 if TYPE_CHECKING:
-    from clipsearch.engine.towers import TextTower
+    from clipsearch.thumbnails import Thumbnails
 
 Vector = NDArray[np.float32]
 
-SAMPLE = 2_000  # photos that stand for the whole library when a relevance is calibrated
+SAMPLE = 500  # photos that stand for the whole library when relevance is calibrated; 2,000 change it by 0.01 to 0.02
 
 
 class Library:
-    """One library folder. Readers are unlimited; `update` takes the writer's lock. Use as a context manager."""
+    """One library folder. Use as a context manager, from one thread.
+
+    Readers are unlimited; `index` takes the writer's lock. Whatever reads raises LibraryError where there is no
+    library yet, or where it is newer than this program or damaged; all errors are ClipsearchError. Paths may be
+    str, bytes or path objects, and come back as absolute bytes, for a name need not be UTF-8.
+    """
 
     def __init__(self, paths: Paths, *, backend: str = AUTO) -> None:
         self._paths = paths
         self._backend = backend
         self._reader: Catalog | None = None
         self._nearest = Nearest(self._vectors_folder)
-        self._text_tower: TextTower | None = None
+        self._engine: Engine | None = None
         self._background: tuple[Space, Background] | None = None
+        self._thumbnails: Thumbnails | None = None
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str] | None = None, *, backend: str = AUTO) -> Library:
-        """The library in `folder`, or the user's own one. Nothing is created before something is indexed."""
+        """The library in `folder`, or the user's own one. Nothing is created before something is indexed.
+
+        `backend` is "auto", "onnxruntime" or "openvino"; a named one never falls back.
+        """
         return cls(resolved_paths(None if folder is None else os.fspath(folder)), backend=backend)
 
     def __enter__(self) -> Library:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the database and of the model; a later call would open them again."""
         if self._reader is not None:
             self._reader.close()
-            self._reader = None
+        if self._thumbnails is not None:
+            self._thumbnails.close()
+        self._reader = self._engine = self._thumbnails = None
 
     # -- indexing ---------------------------------------------------------------------------------
 
     def index(
         self,
-        folders: Sequence[Path] = (),
+        folders: Sequence[AnyPath] = (),
         *,
         model: str | None = None,
         exclude: Sequence[str] = (),
         workers: int | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
-        """Indexes the folders, or all roots when none is given; yields events, a Summary last.
+        """Indexes the folders (or single photos), or all roots when none is given; yields events, a Summary last.
+
+        It works only as it is iterated: `for event in library.index(["~/Photos"])`, or `*_, done = library.index()`.
+        `model` is a name or a folder; a new one encodes every photo, and answers once all are encoded. `exclude`
+        are patterns as in .gitignore, `workers` decode (one a core if None), and once `stop()` is true the batch
+        in flight is finished. Closing the iterator ends the run; what was committed stays.
 
         Raises SystemFault for a folder that is not there or cannot be written, LibraryError for a library
-        that is locked, newer or damaged, ModelError for a model that is unknown or fails its check.
+        that is locked, newer or damaged, ModelError for a model that is unknown or fails its check, UsageError
+        where there is no folder to index.
         """
         from clipsearch.engine.backends import usable_cores
         from clipsearch.engine.towers import PendingImageTower
@@ -158,11 +181,14 @@ class Library:
         """The photos that fit `query` (in the query language, package `query`) and look like `images`.
 
         At most `k` hits, one a content, 0 for all of them; `under` keeps those with a file in that folder,
-        `min_relevance` those at least as relevant, `diverse` prefers photos unlike each other, `exact` rules
-        the graph out. Sorted by score, or by date (the newest first) where only filters are asked.
+        `min_relevance` (0..1) those at least as relevant, `diverse` prefers photos unlike each other, `exact`
+        rules the graph out. Sorted by score, or by date (the newest first) where only filters are asked.
+        `answer.hits` are the nearest, far off or not; `answer.fitting` are those that a person is shown.
         Raises UsageError for a query that cannot be read or cancels out, LibraryError where there is no
-        library, SystemFault for a picture that cannot be read.
+        library, ModelError where its model is gone, SystemFault for a picture that cannot be read.
         """
+        if k < 0:
+            raise UsageError(f"There are no {k} photos.", "Ask for 1 or more, or for 0, which means all.")
         watch = Stopwatch()
         space = self._space()  # before a model is loaded in vain
         with watch.step("query"):
@@ -170,17 +196,21 @@ class Library:
             pictures = [term.text for term in parsed.terms if term.is_picture]
             texts = [term.text for term in parsed.terms if not term.is_picture]
             if not (parsed.terms or parsed.filters or images):
-                raise UsageError("The query is empty.", 'Type what you remember: clipsearch search "dog on a beach"')
+                raise UsageError(
+                    "not: alone looks for nothing." if parsed.excluded else "The query is empty.",
+                    'Type what you remember: clipsearch search "dog on a beach"',
+                )
         with watch.step("text vectors"):
-            found = self._text_vectors([*texts, *parsed.excluded])
+            found = self._text_vectors(space, [*texts, *parsed.excluded])
         with watch.step("image vectors"):
-            seen = [*self._image_vectors([*(os.path.expanduser(path) for path in pictures), *images])]
+            seen = [*self._image_vectors(space, [*(os.path.expanduser(path) for path in pictures), *images])]
         by_text, by_picture = iter(found.vectors), iter(seen)
         parts = [next(by_picture if term.is_picture else by_text) for term in parsed.terms] + list(by_picture)
         question = Question(
             parts=np.array(parts, np.float32).reshape(-1, space.identity.dim),
             weights=(*(term.weight for term in parsed.terms), *(1.0 for _ in images)),
             is_image=not texts,
+            has_picture=bool(seen),
             excluded=found.vectors[len(texts) :],
             filters=tuple(map(_resolved, parsed.filters)),
             under=None if under is None else os.path.abspath(os.fsencode(under)),
@@ -193,8 +223,9 @@ class Library:
         with self._catalog.transaction():  # one snapshot: no photo appears or vanishes between two statements
             if self._catalog.active_space() != space:
                 raise LibraryError("The library has just changed its model.", "Ask again.")
-            answer = answered(self._catalog, self._nearest, space, question, self._known_background(space), watch)
-        names = [formatted(Query((replace(term, weight=1.0),))) for term in parsed.terms]
+            background = partial(self._known_background, space)
+            answer = answered(self._catalog, self._nearest, space, question, background, watch)
+        names = [f"like:{term.text}" if term.is_picture else term.text for term in parsed.terms]
         truncated = zip([*texts, *parsed.excluded], found.truncated, strict=True)
         return replace(
             answer,
@@ -204,28 +235,52 @@ class Library:
         )
 
     def similar(self, path: AnyPath, *, k: int = 20, under: AnyPath | None = None) -> Answer:
-        """Photos near to one photo; its stored vector is used when the library has it unchanged."""
+        """Photos near to one photo, itself first if the library has it; its stored vector is used then.
+
+        Raises SystemFault for a photo that is not there or cannot be read, LibraryError without a library.
+        """
         return self.search(images=[path], k=k, under=under)
 
     def photo(self, path: AnyPath) -> PhotoDetails | None:
-        """All that the library knows of the photo at `path`; None when it knows none there."""
-        known = self._catalog.photo_at(os.path.abspath(os.fsencode(path)))
-        if known is None:
-            return None
-        row = self._catalog.photo_rows([known[0]])[known[0]]
+        """All that the library knows of the photo at `path`; None when it knows none there. Reads no file."""
         wanted = os.path.abspath(os.fsencode(path))
+        with self._catalog.transaction():  # an index run may forget the file meanwhile
+            known = self._catalog.photo_at(wanted)
+            if known is None:
+                return None
+            row = self._catalog.photo_rows([known[0]])[known[0]]
+            labels = self._catalog.labels_of(row.id)
         return PhotoDetails(
             path=wanted,
             copies=tuple(other for other in row.paths if other != wanted),
             metadata=row.metadata,
             size=row.size,
-            labels=self._catalog.labels_of(row.id),
+            labels=labels,
             offline=row.offline,
         )
+
+    # -- pictures ---------------------------------------------------------------------------------
+
+    def thumbnail(self, path: AnyPath) -> bytes | Failure:
+        """A small upright WebP of the photo at `path`, or why there is none; see `thumbnails`."""
+        return next(self.thumbnails([path]))[1]
+
+    def thumbnails(self, paths: Sequence[AnyPath]) -> Iterator[tuple[bytes, bytes | Failure]]:
+        """(absolute path, WebP of at most 320 px or why there is none) for each path, the wanted ones first.
+
+        Those kept on disk come before those that must be decoded, both in the order of `paths`; photos of a disk
+        that is away are shown from what was kept. Closing the iterator drops what is not decoded yet.
+        """
+        from clipsearch.thumbnails import Thumbnails
+
+        if self._thumbnails is None:
+            self._thumbnails = Thumbnails(self._paths.library / "thumbs")
+        return self._thumbnails.of(self._catalog_if_any(), [os.path.abspath(os.fsencode(path)) for path in paths])
 
     # -- a person's own words ---------------------------------------------------------------------
 
     def saved_searches(self) -> list[SavedSearch]:
+        """By name; `search("@name")` asks one."""
         return self._catalog.saved_searches()
 
     def expanded(self, query: str) -> str:
@@ -258,13 +313,15 @@ class Library:
         return self._catalog.asked()
 
     def remember(self, query: str) -> None:
+        """Puts a query on top of the history; `search` does not, for programs ask too."""
         with self._annotations() as annotations:
             annotations.remember(query)
 
     def set_labels(self, labels: Iterable[tuple[AnyPath, str, float]], *, instead_of: Sequence[str] = ()) -> int:
-        """Gives photos (path, label, probability); how many the library knows and has labelled.
+        """Gives photos labels, each (path, label, probability 0..1), which `label:` finds; how many were given.
 
-        They replace those of `instead_of`, so that a photo has one of several labels that exclude each other.
+        A photo that the library does not know is left out; a label given again gets the new probability. They
+        replace those of `instead_of`, so that a photo has one of several labels that exclude each other.
         """
         known = [
             (found[0], label, probability)
@@ -276,27 +333,26 @@ class Library:
         return len(known)
 
     def classify(
-        self, targets: Sequence[Path], labels: Sequence[str], *, templates: Sequence[str] = ()
+        self, targets: Sequence[AnyPath], labels: Sequence[str], *, templates: Sequence[str] = ()
     ) -> Iterator[Labelled | FailedFile]:
         """Zero-shot labels of photos and folders, from stored vectors where they exist, in the order of paths.
 
-        Raises UsageError for labels or templates that cannot work, SystemFault for a path that is not there.
+        The labels of a photo come the most probable first; where the model shares 100 % among them, each photo's
+        probabilities sum to 1. It works without a library too, and only as it is iterated. Each template holds {}
+        once; their vectors are averaged. Raises UsageError for labels or templates that cannot work, SystemFault
+        for a path that is not there.
         """
-        from clipsearch.engine.scoring import probabilities
-
-        card = self._card()
-        names = zero_shot.checked_labels(labels, exclusive=card.scoring.kind == "softmax")
-        prompts = [zero_shot.prompts(name, zero_shot.checked_templates(templates)) for name in names]
-        vectors = self._text_vectors([prompt for group in prompts for prompt in group]).vectors
-        matrix = np.stack([zero_shot.ensembled(group) for group in vectors.reshape(len(names), -1, card.dim)])
-        for path, vector in photo_vectors(self._catalog_if_any(), card, photos_below(targets), self._backend):
+        catalog = self._catalog_if_any()
+        engine = self._engine_of(catalog.active_space() if catalog else None)
+        label = engine.labeller(labels, templates)
+        for path, vector in photo_vectors(catalog, engine, photos_below(targets)):
             if isinstance(vector, Failure):
                 yield FailedFile(path, vector.reason, 1)
-                continue
-            cosines = np.clip(matrix @ vector, -1, 1)
-            yield Labelled(path, zero_shot.ranked(names, cosines, probabilities(cosines, card.scoring)))
+            else:
+                yield Labelled(path, label(vector))
 
     def status(self) -> Status:
+        """What the library holds and how it is backed: photos, files, roots, model, checkpoint, text cache."""
         photos, files, failed = self._catalog.counts()
         space = self._catalog.active_space()
         with TextCache(self._paths.cache) as cache:
@@ -315,32 +371,42 @@ class Library:
 
     # -- vectors of what is asked -----------------------------------------------------------------
 
-    def _text_vectors(self, texts: Sequence[str]) -> CachedVectors:
-        card = self._card()
-        if not texts:
-            return CachedVectors(np.empty((0, card.dim), np.float32), ())
+    def _engine_of(self, space: Space | None) -> Engine:
+        """The model that made the vectors of `space`; the default one where there is no library yet.
 
-        def encode(missing: list[str]) -> CachedVectors:
-            from clipsearch.engine.towers import TextTower
-
-            if self._text_tower is None or self._text_tower.card != card:
-                self._text_tower = TextTower(card, self._backend)
-            encoded = self._text_tower.encode(missing)
-            return CachedVectors(encoded.vectors, tuple(encoded.truncated.tolist()))
-
-        with TextCache(self._paths.cache) as cache:
-            return cache.vectors(card.text_fingerprint, texts, encode)
+        Raises ModelError when that model is gone, or is another one by now.
+        """
+        card = find_model(space.identity.model if space else DEFAULT_MODEL, self._paths.models)
+        if space is not None and card.image_fingerprint != space.identity.fingerprint:
+            raise ModelError(
+                f"The model {card.name} is not the one that indexed this library.",
+                "Encode the photos with it: clipsearch index",
+            )
+        if self._engine is None or self._engine.card != card:
+            self._engine = Engine(card, backend=self._backend, cache_folder=self._paths.cache)
+        return self._engine
 
     def _known_background(self, space: Space) -> Background:
-        """What an ordinary photo and an ordinary text look like in this library; kept until its model changes."""
-        if self._background is None or self._background[0] != space:
-            sample = self._catalog.sample(space, SAMPLE).astype(np.float32)
-            self._background = space, background(sample, np.empty((0, space.identity.dim), np.float32))
-        return self._background[1]
+        """What this library's photos score with everyday texts; made anew when it has changed by a tenth."""
+        photos = self._catalog.vector_count(space)
+        known = self._background
+        if known is None or known[0] != space or abs(known[1].photos - photos) > known[1].photos // 10:
+            engine = self._engine_of(space)
+            bank = bank_vectors(engine.card, background_texts(), self._paths.cache, engine.freshly_encoded)
+            made = background_of(self._catalog.sample(space, SAMPLE), bank, photos=photos)
+            known = self._background = space, made
+        return known[1]
 
-    def _image_vectors(self, paths: Sequence[AnyPath]) -> Iterator[Vector]:
-        found = [existing(Path(os.fsdecode(path))) for path in paths]
-        for path, vector in photo_vectors(self._catalog_if_any(), self._card(), found, self._backend):
+    def _text_vectors(self, space: Space, texts: Sequence[str]) -> CachedVectors:
+        if not texts:  # filters alone need no model
+            return CachedVectors(np.empty((0, space.identity.dim), np.float32), ())
+        return self._engine_of(space).text_vectors(texts)
+
+    def _image_vectors(self, space: Space, paths: Sequence[AnyPath]) -> Iterator[Vector]:
+        if not paths:
+            return
+        found = [existing(path) for path in paths]
+        for path, vector in photo_vectors(self._catalog, self._engine_of(space), found):
             if isinstance(vector, Failure):
                 raise SystemFault(f"{os.fsdecode(path)} cannot be read: {vector.reason}.", "Name a photo.")
             yield vector
@@ -377,20 +443,6 @@ class Library:
             )
         return space
 
-    def _card(self) -> ModelCard:
-        """The card of the model that made the library's vectors; the default one where there is no library yet."""
-        catalog = self._catalog_if_any()
-        space = catalog.active_space() if catalog else None
-        if space is None:
-            return find_model(DEFAULT_MODEL, self._paths.models)
-        card = find_model(space.identity.model, self._paths.models)
-        if card.image_fingerprint != space.identity.fingerprint:
-            raise ModelError(
-                f"The model {card.name} is not the one that indexed this library.",
-                "Encode the photos with it: clipsearch index",
-            )
-        return card
-
     def _create_folder(self) -> None:
         folder = self._paths.library
         if kind := network_filesystem(folder):
@@ -411,6 +463,9 @@ class Library:
 
 def _resolved(one: Filter) -> Filter:
     """A folder as `in:` compares it: ~ and paths that begin with a dot mean what they mean in a shell."""
-    if one.key != "in" or not one.value.startswith(("~", "./", "../")):
+    if one.key != "in":
         return one
-    return replace(one, value=os.path.abspath(os.path.expanduser(one.value)))
+    folder = os.path.expanduser(one.value)
+    if folder == one.value and folder.split(os.sep)[0] not in (".", ".."):
+        return one  # a name, also one that only looks like somebody's home
+    return replace(one, value=os.path.abspath(folder))

@@ -56,26 +56,28 @@ def best_of_chunks(query: Vectors, chunks: Iterable[tuple[Ids, NDArray[np.float1
     return kept_ids, kept_scores
 
 
-DIVERSITY = 0.3  # how much likeness to what is shown already counts against a photo
+DIVERSITY = 0.4  # how much likeness to what is shown already counts against a photo; at 0.3 a burst fills the answer
 
 
 def diverse_order(scores: Vectors, vectors: Vectors, k: int) -> list[int]:
     """Rows of the k candidates in the order of maximal marginal relevance.
 
-    Each next one has the highest (1 - DIVERSITY) * score - DIVERSITY * likeness, likeness being its largest
-    cosine to one chosen before (Carbonell and Goldstein, SIGIR 1998). `scores` (n,) and unit `vectors` (n, d);
-    scores are spread over the range of likenesses, for texts score lower than pictures do among themselves.
+    Each next one has the highest (1 - DIVERSITY) * wanted - DIVERSITY * likeness, likeness being the largest to
+    one chosen before (Carbonell and Goldstein, SIGIR 1998). `scores` (n,) and unit `vectors` (n, d). Both are
+    spread over 0..1, or the weights would mean nothing: cosines of texts differ by hundredths, and those among
+    photos start at 0.5. `wanted` runs from the worst candidate to the best, likeness from the least like the
+    best one to the same photo.
     """
     if not len(scores):
         return []
-    spread = float(scores.max() - scores.min()) or 1.0
-    wanted = (1 - DIVERSITY) * (scores - scores.min()) / spread
+    wanted = (scores - scores.min()) / (float(scores.max() - scores.min()) or 1.0)
+    least = float((vectors @ vectors[int(np.argmax(scores))]).min())
     likeness = np.zeros(len(scores), np.float32)
     order: list[int] = []
     for _ in range(min(k, len(scores))):
-        value = wanted - DIVERSITY * likeness
+        value = (1 - DIVERSITY) * wanted - DIVERSITY * likeness
         value[order] = -np.inf
         chosen = int(np.argmax(value))
         order.append(chosen)
-        likeness = np.maximum(likeness, vectors @ vectors[chosen])
+        likeness = np.maximum(likeness, (vectors @ vectors[chosen] - least) / max(1 - least, 1e-3))
     return order

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # not ours, and importing them here would cost every `--help`
     import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # not ours, and importing them here would cost every `--help`
 COLORS = ("black", "white", "gray", "brown", "red", "orange", "yellow", "green", "blue", "purple", "pink")
 
 AnyPath = str | bytes | os.PathLike[str]
+Picture: TypeAlias = "AnyPath | Image | NDArray[np.uint8]"  # an array is RGB, (height, width, 3)
 Sort = Literal["score", "date", "name"]
 
 
@@ -56,9 +57,9 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A photo ready to be encoded."""
+    """A photo ready to be encoded or shown."""
 
-    pixels: bytes  # uint8 RGB, height x width x 3 as the encoder's `prepare` makes them
+    pixels: bytes  # what the `prepare` made: for an encoder uint8 RGB, for a screen a small WebP
     metadata: Metadata
 
 
@@ -77,14 +78,14 @@ class FailedFile:
 
 
 class Prepare(Protocol):
-    """Upright RGB picture -> pixels at the model's size. Picklable: it runs in decode workers."""
+    """Upright RGB picture -> what is done with it. Picklable: it runs in decode workers."""
 
     @property
     def size(self) -> int:
-        """Side of the square that comes out, in px."""
+        """Side in px of what comes out; the photo is decoded to at least twice that."""
 
     def __call__(self, image: Image, /) -> bytes:
-        """`image` is in mode RGB; returns uint8 RGB bytes, size x size x 3."""
+        """`image` is in mode RGB; an encoder's returns uint8 RGB bytes, size x size x 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Answer:
     searched: int  # photos that took part: all, or those that fit the filters
     library: int  # photos in the library
     gate: float | None  # relevance from which a hit fits; None where everything does, as for a picture
-    terms: tuple[str, ...] = ()  # what was asked, as formatted text
+    terms: tuple[str, ...] = ()  # what was asked: texts, like:path, paths
     truncated: tuple[str, ...] = ()  # texts of which the model read only the beginning
     steps: tuple[Step, ...] = ()
 

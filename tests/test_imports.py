@@ -33,6 +33,13 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not {name for name in loaded if name.startswith("clipsearch.")}
 
 
+def test_the_public_classes_load_no_model_and_no_pixels() -> None:
+    """A program that only opens a library would wait for runtimes that it may never use."""
+    loaded = loaded_by("from clipsearch import Engine, Library; assert Engine and Library")
+    assert "clipsearch.library" in loaded
+    assert not (HEAVY - {"numpy"} | {"click"}) & loaded
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-h"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     """`--help` that takes half a second teaches people not to ask."""
@@ -80,7 +87,9 @@ def test_engine_does_not_load_index() -> None:
 
 def test_a_decode_worker_loads_no_model_and_no_index() -> None:
     """Each of them would cost every worker its start and its memory, a core over."""
-    loaded = loaded_by("import clipsearch.index.decode, clipsearch.index.workers, clipsearch.engine.preprocess")
+    prepares = "clipsearch.engine.preprocess, clipsearch.index.shrink"
+    loaded = loaded_by(f"import clipsearch.index.decode, clipsearch.index.workers, {prepares}")
+    assert "clipsearch.index.catalog" not in loaded
     assert not (RUNTIMES | {"usearch", "tokenizers", "click", "rich", "textual"}) & loaded
 
 
@@ -88,6 +97,14 @@ def test_the_facade_loads_no_runtime_and_no_pixels() -> None:
     """A repeated query needs numpy and SQLite, and nothing else that is large."""
     loaded = loaded_by("import clipsearch.library")
     assert not (HEAVY - {"numpy"} | {"click"}) & loaded
+
+
+def test_ways_of_showing_pictures_load_nothing_that_asks_the_terminal() -> None:
+    """textual_image asks the terminal on import, and ends the program where stdin is none."""
+    modules = ("protocol", "blocks", "graphics")
+    loaded = loaded_by("import " + ", ".join(f"clipsearch.pictures.{module}" for module in modules))
+    assert "clipsearch.pictures.graphics" in loaded
+    assert not (HEAVY | {"textual_image"}) & loaded
 
 
 def test_the_dependency_rule_holds() -> None:

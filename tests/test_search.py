@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipsearch.errors import UsageError
-from clipsearch.search import best, best_of_chunks, cosines, mixture
+from clipsearch.search import best, best_of_chunks, cosines, diverse_order, mixture
 
 
 def unit(*values: float) -> np.ndarray:
@@ -54,3 +54,29 @@ def test_equal_scores_come_in_the_order_of_ids() -> None:
     """The same question asked twice must give the same list."""
     ids, _ = best(np.array([9, 3, 5]), np.array([0.5, 0.5, 0.7], np.float32), 3)
     assert ids.tolist() == [5, 3, 9]
+
+
+# Rows of the identity, the second one the first again: a burst of two, and three photos unlike all others.
+BURST = np.eye(5, dtype=np.float32)[[0, 0, 1, 2, 3]]
+WANTED = np.array([1, 0.99, 0.8, 0.4, 0], np.float32)
+
+
+def test_a_diverse_answer_shows_the_second_of_a_burst_after_what_is_unlike_it() -> None:
+    """Five frames of one second would fill the screen. By hand: 0.6 wanted, less 0.4 for the same photo, is 0.194
+    for the second frame, 0.48 and 0.24 for the two that follow; likeness to the latest alone would bring it third."""
+    assert diverse_order(WANTED, BURST, 5) == [0, 2, 3, 1, 4]
+    assert diverse_order(WANTED, BURST, 2) == [0, 2]
+
+
+def test_a_diverse_order_does_not_depend_on_how_high_a_model_scores() -> None:
+    """Texts score 0.1 where pictures score 0.8; without their spread every burst would win over every text."""
+    assert diverse_order(WANTED * np.float32(0.05) + np.float32(0.15), BURST, 5) == [0, 2, 3, 1, 4]
+    lifted = np.concatenate([BURST, np.full((5, 1), 2, np.float32)], axis=1) / np.sqrt(np.float32(5))
+    assert diverse_order(WANTED, lifted, 5) == [0, 2, 3, 1, 4]  # all likenesses at least 0.8, as some models have them
+
+
+def test_a_diverse_order_of_few_is_every_one_once() -> None:
+    """An answer of one photo, or of one photo many times, must not divide by nothing."""
+    assert diverse_order(np.empty(0, np.float32), np.empty((0, 2), np.float32), 3) == []
+    assert diverse_order(np.ones(1, np.float32), unit(1, 0)[None], 3) == [0]
+    assert sorted(diverse_order(np.ones(4, np.float32), np.stack([unit(1, 0)] * 4), 9)) == [0, 1, 2, 3]

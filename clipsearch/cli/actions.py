@@ -51,6 +51,14 @@ class Actions:
     def __bool__(self) -> bool:
         return self.opens or bool(self.command) or self.copy_to is not None or self.link_to is not None
 
+    def check(self, *, form_is_asked: bool) -> None:
+        """Raises UsageError where the list that --exec replaces was asked for by name."""
+        if self.command and form_is_asked:
+            raise UsageError(
+                "The output of --exec takes the place of the list.",
+                "Leave out --show, --html, --json, --ndjson and -0, or run the command on them: -0 | xargs -0",
+            )
+
 
 def action_options(function: Function) -> Function:
     """Gives the verb's function one argument, `actions`."""

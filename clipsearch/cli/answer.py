@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -44,10 +45,12 @@ def found_something(answer: Answer, *, as_data: bool, everything: bool) -> bool:
     return bool(answer.hits if as_data else shown_hits(answer, everything=everything))
 
 
-def tell_nothing(answer: Answer) -> None:
+def tell_nothing(answer: Answer, under: Path | None) -> None:
     """One line on stderr when no hit is shown: why, and what to do."""
     if not answer.library:
         output.narrate("No photos here. See what is indexed: clipsearch status")
+    elif not answer.searched and under is not None:
+        output.narrate(f"Nothing under {output.printable(str(under))} fits; clipsearch status lists the folders.")
     elif not answer.searched:
         output.narrate(f"None of {answer.library:,} photos fits the filters.")
     elif answer.hits:

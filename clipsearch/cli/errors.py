@@ -31,6 +31,6 @@ def command(context: click.Context, as_json: bool, library: str | None) -> int:
     else:
         for one in failures:
             click.echo(f"{output.shown(one.path)}: {output.printable(one.reason)}")
-        if not failures:
-            output.narrate("Every file could be read.")
+    if not failures and not as_json:
+        output.narrate("Every file could be read.")
     return Exit.DONE

@@ -13,9 +13,12 @@ from clipsearch.cli import answer as answers
 from clipsearch.cli import output
 from clipsearch.cli.actions import Actions, act, action_options
 from clipsearch.cli.batch import answer_lines
+from clipsearch.cli.forms import chosen_form, form_options, render_form
 from clipsearch.cli.options import backend_option, count_option, json_options, library_option, opened, utf8
 from clipsearch.cli.suggest import query_words
+from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
+from clipsearch.pictures.protocol import Wanted
 from clipsearch.query import KEYS, formatted, literal
 from clipsearch.types import Sort
 
@@ -50,6 +53,8 @@ Examples:
   clipsearch search --image party.jpg "+ balloons"
   clipsearch search is:portrait year:2019 --sort name -k 0
   clipsearch search sunset --save evenings && clipsearch search @evenings in:Crete
+  clipsearch search snow --show
+  clipsearch search snow -k 200 --html snow.html
   clipsearch search receipts year:2024 -k 0 --copy-to ~/receipts
   clipsearch search -0 receipts | xargs -0 exiftool -DateTimeOriginal
 """
@@ -81,6 +86,7 @@ Examples:
 @click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
 @action_options
 @click.option("--batch", type=click.File("rb"), metavar="FILE", help="Answer one query a line of FILE, as JSON lines.")
+@form_options
 @json_options
 @backend_option
 @library_option
@@ -102,6 +108,9 @@ def command(
     null: bool,
     actions: Actions,
     batch: IO[bytes] | None,
+    show: bool,
+    pictures: Wanted,
+    html: str | None,
     as_json: bool,
     ndjson: bool,
     backend: str,
@@ -109,13 +118,13 @@ def command(
 ) -> int:
     """Find photos by describing them."""
     text = utf8(" ".join(words), "The query")
-    if batch is not None and (text or save_as or explain or actions or null or as_json):
+    form = chosen_form(show, pictures, html, is_data=as_json or ndjson or null)
+    if batch is not None and (text or save_as or explain or actions or form or null or as_json):
         raise UsageError(
             "--batch takes its queries from the file and answers in lines of JSON.",
-            "Leave out the query, --save, --explain, --json, -0 and what acts on the photos.",
+            "Leave out the query, --save, --explain, --show, --html, --json, -0 and what acts on the photos.",
         )
-    if actions.command and (null or as_json or ndjson):
-        raise UsageError("The output of --exec takes the place of the list.", "Leave out --json, --ndjson and -0.")
+    actions.check(form_is_asked=form is not None or as_json or ndjson or null)
     if batch is None and not text.strip() and not images:
         raise UsageError(
             "There is nothing to search for.", 'Type what you remember: clipsearch search "dog on a beach"'
@@ -139,13 +148,17 @@ def command(
         if save_as is not None:
             opened_library.save_search(save_as, query)
             output.narrate(f"Saved. Search for it again: clipsearch search @{save_as}")
+        hits = answers.shown_hits(answer, everything=everything)
+        if form is not None:
+            title = " + ".join([*([query.strip()] if query.strip() else []), *(image.name for image in images)])
+            render_form(form, opened_library, answer, hits, title=output.printable(title), verbose=is_verbose())
     answers.tell_truncated(answer)
-    if not actions.command:
+    if form is None and not actions.command:
         answers.render(answer, as_json=as_json, ndjson=ndjson, null=null, everything=everything)
     if explain:
         answers.explain(answer)
-    all_done = act(actions, answers.shown_hits(answer, everything=everything))
+    all_done = act(actions, hits)
     if answers.found_something(answer, as_data=(as_json or ndjson) and not actions, everything=everything):
         return Exit.DONE if all_done else Exit.SYSTEM
-    answers.tell_nothing(answer)
+    answers.tell_nothing(answer, under)
     return Exit.NOTHING_FOUND

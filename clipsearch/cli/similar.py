@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from clipsearch.cli import actions as acting
+from clipsearch.cli import output
 from clipsearch.cli.actions import Actions, act, action_options
 from clipsearch.cli.answer import render, tell_nothing
+from clipsearch.cli.forms import chosen_form, form_options, render_form
 from clipsearch.cli.options import backend_option, count_option, json_options, library_option, opened
-from clipsearch.errors import Exit, UsageError
+from clipsearch.cli.voice import is_verbose
+from clipsearch.errors import Exit
+from clipsearch.pictures.protocol import Wanted
 
 EPILOG = f"""\b
 A photo of the library is its own nearest one and comes first.
@@ -20,6 +25,7 @@ A photo of the library is its own nearest one and comes first.
 Examples:
   clipsearch similar ~/Photos/2019/cat.jpg
   clipsearch similar cat.jpg -k 5 --json
+  clipsearch similar cat.jpg --show
 """
 
 
@@ -29,6 +35,7 @@ Examples:
 @click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
 @click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
 @action_options
+@form_options
 @json_options
 @backend_option
 @library_option
@@ -40,20 +47,26 @@ def command(
     under: Path | None,
     null: bool,
     actions: Actions,
+    show: bool,
+    pictures: Wanted,
+    html: str | None,
     as_json: bool,
     ndjson: bool,
     backend: str,
     library: str | None,
 ) -> int:
     """Find photos that look like PHOTO."""
-    if actions.command and (null or as_json or ndjson):
-        raise UsageError("The output of --exec takes the place of the list.", "Leave out --json, --ndjson and -0.")
+    form = chosen_form(show, pictures, html, is_data=as_json or ndjson or null)
+    actions.check(form_is_asked=form is not None or as_json or ndjson or null)
     with opened(context, library, backend) as opened_library:
         answer = opened_library.similar(photo, k=count, under=under)
-    if not actions.command:
+        if form is not None:
+            title = f"Like {output.shown(os.fsencode(photo.name))}"
+            render_form(form, opened_library, answer, answer.hits, title=title, verbose=is_verbose())
+    if form is None and not actions.command:
         render(answer, as_json=as_json, ndjson=ndjson, null=null)
     all_done = act(actions, answer.hits)
     if answer.hits:
         return Exit.DONE if all_done else Exit.SYSTEM
-    tell_nothing(answer)
+    tell_nothing(answer, under)
     return Exit.NOTHING_FOUND

@@ -271,6 +271,11 @@ class Catalog(Database):
                 return row[0], Stamp(folder, name, *row[1:])
         return None
 
+    def digest_of(self, photo_id: int) -> bytes:
+        row = self._one("SELECT digest FROM photo WHERE id = ?", (photo_id,))
+        assert row is not None  # ids are never reused, and photos are never deleted
+        return bytes(row[0])
+
     def photo_rows(self, ids: Sequence[int]) -> dict[int, PhotoRow]:
         """What a hit shows, by photo id; paths in the order of their indexing, files of online roots first."""
         found: dict[int, PhotoRow] = {}

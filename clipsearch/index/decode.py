@@ -10,8 +10,10 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 # The plugins are named too: `Image.open(formats=...)` fails on a format that nothing has registered yet, and
 # Pillow registers most of them only after the common ones did not fit.
@@ -21,7 +23,6 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageCms,
-    ImageFile,
     ImageOps,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
@@ -35,6 +36,10 @@ from PIL import (
 from clipsearch.index.appearance import main_colors, perceptual_hash
 from clipsearch.index.metadata import metadata_of
 from clipsearch.types import Decoded, Failure, Prepare
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # Named, so that Pillow tries no other: for a PostScript file called photo.jpg it would start Ghostscript.
 # MPO is not named: the JPEG plugin opens it.
@@ -76,16 +81,29 @@ def decoder_identity() -> str:
 
 def decode(path: bytes, prepare: Prepare) -> Decoded | Failure:
     """Pixels for the model, or a Failure; never raises for what a file can hold."""
+    return _outcome(lambda: _decoded(path, prepare))
+
+
+def decode_picture(picture: Image.Image | NDArray[np.uint8], prepare: Prepare) -> Decoded | Failure:
+    """The same for a picture in memory, which is left as it is. An array is RGB, (height, width, 3)."""
+
+    def decoded() -> Decoded:
+        image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+        _check_size(image)
+        return _upright(image, image.size, prepare)
+
+    return _outcome(decoded)
+
+
+def _outcome(decoded: Callable[[], Decoded]) -> Decoded | Failure:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata in good pictures
-            return _decoded(path, prepare)
+            return decoded()
     except Unreadable as error:
         return Failure(str(error))
     except MemoryError:
         return Failure("it needs more memory than one picture may take")
-    except UnidentifiedImageError:
-        return Failure(_unidentified(path))
     except OSError as error:
         return Failure(error.strerror.lower() if error.errno and error.strerror else _sentence(error))
     except Exception as error:  # ValueError, TypeError, SyntaxError, struct.error: all seen (shared hostile files)
@@ -95,22 +113,30 @@ def decode(path: bytes, prepare: Prepare) -> Decoded | Failure:
 def _decoded(path: bytes, prepare: Prepare) -> Decoded:
     if os.path.getsize(path) == 0:
         raise Unreadable("the file is empty")
-    with Image.open(os.fsdecode(path), formats=FORMATS) as image:
+    try:
+        opened = Image.open(os.fsdecode(path), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise Unreadable(_unidentified(path)) from None
+    with opened as image:
         _check_size(image)
-        format_name = image.format or "?"
         full_size = image.size
         if image.format in ("JPEG", "MPO"):
             image.draft(None, (DRAFT_FACTOR * prepare.size, DRAFT_FACTOR * prepare.size))
-        image.load()
-        exif = _exif(image)
-        # HEIF and AVIF are turned by their decoder, which then reports 1 here.
-        orientation = exif.get(_ORIENTATION, 1) if exif else 1
-        turned = ImageOps.exif_transpose(image) if orientation != 1 else image
-        width, height = full_size if orientation not in (5, 6, 7, 8) else full_size[::-1]
-        metadata = metadata_of(exif, width=width, height=height, format_name=format_name)
-        upright = upright_rgb(turned, image.info.get("icc_profile"))
-        described = replace(metadata, colors=main_colors(upright), phash=perceptual_hash(upright))
-        return Decoded(prepare(upright), described)
+        return _upright(image, full_size, prepare)
+
+
+def _upright(image: Image.Image, full_size: tuple[int, int], prepare: Prepare) -> Decoded:
+    """`full_size` is that of the header: the pixels may have been decoded smaller."""
+    image.load()
+    exif = _exif(image)
+    # HEIF and AVIF are turned by their decoder, which then reports 1 here.
+    orientation = exif.get(_ORIENTATION, 1) if exif else 1
+    turned = ImageOps.exif_transpose(image) if orientation != 1 else image
+    width, height = full_size if orientation not in (5, 6, 7, 8) else full_size[::-1]
+    metadata = metadata_of(exif, width=width, height=height, format_name=image.format or "?")
+    upright = upright_rgb(turned, image.info.get("icc_profile"))
+    described = replace(metadata, colors=main_colors(upright), phash=perceptual_hash(upright))
+    return Decoded(prepare(upright), described)
 
 
 def _exif(image: Image.Image) -> Image.Exif | None:
@@ -170,7 +196,7 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB") if converted is None else converted
 
 
-def _check_size(image: ImageFile.ImageFile) -> None:
+def _check_size(image: Image.Image) -> None:
     width, height = image.size
     if max(width, height) > MAX_SIDE:
         raise Unreadable(f"it is {width:,} x {height:,} px; a side of {MAX_SIDE:,} is the limit")

@@ -33,7 +33,7 @@ _SCREENSHOT_NAMES = (
     "schermafbeelding",
 )  # fmt: skip
 
-_BYTES = {"kb": 1_000, "mb": 1_000_000, "gb": 1_000_000_000}
+_AMOUNTS = {"mp": 1_000_000, "kb": 1_000, "mb": 1_000_000, "gb": 1_000_000_000}
 
 
 def where(filters: Sequence[Filter], today: date, *, under: bytes | None = None) -> tuple[str, Parameters]:
@@ -138,20 +138,20 @@ def _ext(value: str, bound: Bound, today: date) -> str:
 
 
 def _size(value: str, bound: Bound, today: date) -> str:
-    limits = (
-        [_limit(value)]
-        if value[0] in "<>"
-        else [_limit(">=" + value.split("..")[0]), _limit("<=" + value.split("..")[1])]
-    )
-    megapixels = [f"width * height / 1e6 {sign} {bound(number)}" for sign, number, unit in limits if unit == "mp"]
-    size = [f"size {sign} {bound(number * _BYTES[unit])}" for sign, number, unit in limits if unit != "mp"]
-    return " AND ".join(megapixels + ([_has_file(" AND ".join(size))] if size else []))
+    if value[0] in "<>":
+        match = re.fullmatch(r"([<>]=?)(.+)", value)
+        assert match, value  # the query's own canonical form
+        number, is_area = _amount(match[2])
+        condition = f"{match[1]} {bound(number)}"
+    else:
+        (low, is_area), (high, _) = sorted(map(_amount, value.split("..")))
+        condition = f"BETWEEN {bound(low)} AND {bound(high)}"
+    return f"width * height {condition}" if is_area else _has_file(f"size {condition}")
 
 
-def _limit(text: str) -> tuple[str, float, str]:
-    match = re.fullmatch(r"([<>]=?)([\d.]+)(\w+)", text)
-    assert match, text  # the query's own canonical form
-    return match[1], float(match[2]), match[3]
+def _amount(text: str) -> tuple[int, bool]:
+    """Pixels or bytes, and whether it is pixels."""
+    return round(float(text[:-2]) * _AMOUNTS[text[-2:]]), text.endswith("mp")
 
 
 def _color(value: str, bound: Bound, today: date) -> str:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO
 
@@ -60,15 +60,22 @@ class DecodeWorkers:
 
         return decoder_identity()
 
-    def decode_all(self, paths: Iterable[bytes]) -> Iterator[Decoded | Failure]:
-        """Outcomes in the order of `paths`, which are pulled only as far ahead as keeps the workers busy."""
+    def decode_all(self, paths: Iterable[bytes]) -> Generator[Decoded | Failure, None, None]:
+        """Outcomes in the order of `paths`, which are pulled only as far ahead as keeps the workers busy.
+
+        Closing it drops the files that no worker has begun with.
+        """
         waiting: deque[Future[Decoded | Failure]] = deque()
-        for path in paths:
-            waiting.append(self._threads.submit(self._decode, path))
-            if len(waiting) >= self._workers * _WINDOW:
+        try:
+            for path in paths:
+                waiting.append(self._threads.submit(self._decode, path))
+                if len(waiting) >= self._workers * _WINDOW:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        finally:
+            for future in waiting:  # left over where the caller has closed us; the next one would wait for them
+                future.cancel()
 
     def _decode(self, path: bytes) -> Decoded | Failure:
         child: _Child | None = getattr(self._local, "child", None)

@@ -4,9 +4,13 @@
 july 2015, 14 july 2015          months by name, in English, three letters are enough
 summer 2015, winter 2015         three whole months, northern; winter 2015 ends in February 2016
 july, summer                     the latest that has begun
+this summer, this july           this year's; this winter is the latest that has begun
 last summer, last july           the latest that is over
 today, yesterday, this week, last month, 3 days ago, 2 years ago
-2010..2015                       from the start of the first to the end of the second
+2010..2015, "2021..last month"   from the start of the earlier one to the end of the later one
+
+The forms decide alone whether a text is a date: `2021..today` may not turn wrong on another day, so the
+ends of a range may stand in either order.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import MAXYEAR, date, timedelta
 
 _MONTHS = (
     "january", "february", "march", "april", "may", "june",
@@ -41,14 +45,12 @@ class Period:
 def period(text: str, today: date) -> Period:
     """The period that `text` names. Raises ValueError with what is wrong, in words for the person who typed it."""
     text = " ".join(text.lower().split())
+    ends = [end.strip() for end in text.split("..", 1)]
+    if len(ends) > 1 and not all(ends):
+        raise ValueError("a range has a date on each side of its dots")
     try:
-        if ".." in text:
-            start, _, end = text.partition("..")
-            first, last = period(start, today), period(end, today)
-            if last.last < first.first:
-                raise ValueError(f"{end.strip()} is before {start.strip()}")
-            return Period(first.first, last.last)
-        return _single(text, today)
+        periods = [_single(end, today) for end in ends]
+        return Period(min(one.first for one in periods), max(one.last for one in periods))
     except OverflowError:
         raise ValueError(f'"{text}" lies beyond the calendar') from None
 
@@ -76,8 +78,10 @@ def _single(text: str, today: date) -> Period:
 
 def _numeric(year: int | None, month: int | None, day: int | None) -> Period:
     assert year is not None  # both patterns have one
-    if year == 0:
+    if year < 1:
         raise ValueError("there is no year 0")
+    if year > MAXYEAR:
+        raise OverflowError
     if month is None:
         return Period(date(year, 1, 1), date(year, 12, 31))
     if not 1 <= month <= 12:
@@ -119,11 +123,11 @@ def _recurring(name: str, relation: str | None, year: int | None, today: date, t
     month, months = (season, 3) if season else (_month(name, text), 1)
     if year is not None:
         return _months(year, month, months)
+    latest = today.year if date(today.year, month, 1) <= today else today.year - 1
+    begun = _months(latest, month, months)
     if relation == "this":
-        return _months(today.year, month, months)
-    candidates = [_months(today.year - back, month, months) for back in (0, 1, 2)]
-    return next(one for one in candidates if (one.last if relation == "last" else one.first) < today or
-                (relation is None and one.first == today))  # fmt: skip
+        return begun if begun.last.year == today.year else _months(today.year, month, months)
+    return _months(latest - 1, month, months) if relation == "last" and today <= begun.last else begun
 
 
 def _months(year: int, month: int, count: int) -> Period:

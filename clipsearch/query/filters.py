@@ -21,9 +21,11 @@ DEFAULT_KM = 10.0  # around `near:lat,lon`: a town
 # A date that no plain word depends on: it only proves that the words are a date.
 _ANY_DAY = date(2020, 6, 15)
 
-_NEAR = re.compile(r"([+-]?\d+(?:\.\d+)?),([+-]?\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?)(?:km)?)?")
-_SIZE = re.compile(r"(>=|<=|>|<)(\d+(?:\.\d+)?)(mp|kb|mb|gb)")
-_SIZE_RANGE = re.compile(r"(\d+(?:\.\d+)?)(mp|kb|mb|gb)\.\.(\d+(?:\.\d+)?)(mp|kb|mb|gb)")
+_NUMBER = r"\d{1,8}(?:\.\d+)?"  # eight digits: none is infinite, and `_plain` of it is read as the same number
+_UNIT = "mp|kb|mb|gb"
+_NEAR = re.compile(rf"([+-]?{_NUMBER}),([+-]?{_NUMBER})(?:/({_NUMBER})(?:km)?)?")
+_SIZE = re.compile(rf"(>=|<=|>|<)({_NUMBER})({_UNIT})")
+_SIZE_RANGE = re.compile(rf"({_NUMBER})({_UNIT})\.\.({_NUMBER})({_UNIT})")
 _COLOR_ALIASES = {"grey": "gray", "violet": "purple", "magenta": "pink", "cyan": "blue", "turquoise": "blue"}
 _TYPE_ALIASES = {"jpg": "jpeg", "tif": "tiff", "jp2": "jpeg2000", "heif": "heic"}
 
@@ -142,13 +144,12 @@ def _one_of(key: str, allowed: tuple[str, ...], aliases: dict[str, str]) -> Call
     return canonical
 
 
-def _type(value: str) -> str:
-    word = _text("type")(value).lower().lstrip(".")
-    return _TYPE_ALIASES.get(word, word)
+def _ending(key: str, aliases: dict[str, str]) -> Callable[[str], str]:
+    def canonical(value: str) -> str:
+        word = _text(key)(re.sub(r"^[\s.]+|\s+$", "", value).lower())
+        return aliases.get(word, word)
 
-
-def _ext(value: str) -> str:
-    return _text("ext")(value).lower().lstrip(".") or _text("ext")("")
+    return canonical
 
 
 # The order is that of help and docs.
@@ -162,8 +163,8 @@ KEYS = (
     FilterKey("lens", "lens:50mm", "the lens's name contains it", _text("lens")),
     FilterKey("near", "near:52.37,4.54/5", f"within so many km of a place; {DEFAULT_KM:g} km if none are said", _near),
     FilterKey("is", "is:portrait", f"one of {', '.join(SHAPES)}", _one_of("is", SHAPES, {}), SHAPES),
-    FilterKey("type", "type:png", "the format by the file's content", _type),
-    FilterKey("ext", "ext:jpg", "the ending of the file's name", _ext),
+    FilterKey("type", "type:png", "the format by the file's content", _ending("type", _TYPE_ALIASES)),
+    FilterKey("ext", "ext:jpg", "the ending of the file's name", _ending("ext", {})),
     FilterKey("size", "size:>2mp", "megapixels, or kb, mb, gb of the file; size:2mp..12mp is a range", _size),
     FilterKey(
         "color", "color:red", f"a main colour: {', '.join(COLORS)}", _one_of("color", COLORS, _COLOR_ALIASES), COLORS

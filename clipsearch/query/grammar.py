@@ -20,7 +20,8 @@ MIN_WEIGHT, MAX_WEIGHT = 0.001, 1000
 _WEIGHT = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(?=[^\s\d])")
 # Two letters or more, so that C:\photos is no filter; // follows in an address, which is none either.
 _KEYED = re.compile(r"([A-Za-z]{2,}):(?!//)(?=\S)")
-_SPECIAL = re.compile(r'(?:^|\s)(?:[+"-]|(?:\d+(?:\.\d*)?|\.\d+):[^\s\d]|[A-Za-z]{2,}:(?!//)\S)')
+# @ starts the name of a saved search, which is written out before anything is parsed.
+_SPECIAL = re.compile(r'^@|(?:^|\s)(?:[+"-]|(?:\d+(?:\.\d*)?|\.\d+):[^\s\d]|[A-Za-z]{2,}:(?!//)\S)')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _WORD = re.compile(r"\S+")
 
@@ -80,11 +81,7 @@ class _Parser:
             else:
                 self._read_part()
         self._close()
-        if not (self.terms or self.filters):
-            if self.excluded:
-                raise UsageError(
-                    "not: alone looks for nothing.", 'Say what the photos show: clipsearch search "beach not:people"'
-                )
+        if not (self.terms or self.filters or self.excluded):
             raise _empty()
         return Query(tuple(self.terms), tuple(self.filters), tuple(self.excluded))
 
@@ -166,7 +163,7 @@ class _Parser:
     def _close(self) -> None:
         """Ends the open term."""
         joined = " ".join(piece for piece in self.pieces if piece)
-        if joined:
+        if joined.strip():
             self._append(Term(joined, self.sign * self.weight))
         elif self.demanded or self.pieces:
             raise _error(self.text, self.opened, self.position, "there is nothing to look for here")
@@ -198,7 +195,8 @@ def _text(text: str, *, after_weight: bool) -> str:
 
 
 def _value(text: str) -> str:
-    return text if _WORD.fullmatch(text) and text[0] != '"' else _in_quotes(text)
+    # After a key, // would make the word an address.
+    return text if _WORD.fullmatch(text) and not text.startswith(('"', "//")) else _in_quotes(text)
 
 
 def _in_quotes(text: str) -> str:

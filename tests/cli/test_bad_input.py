@@ -31,7 +31,7 @@ def small(program: Program, photos: Path) -> Program:
 
 
 def check_still_good(program: Program) -> None:
-    assert len(program("search", "a jellyfish").paths) == 2
+    assert len(program("search", "--all", "a jellyfish").paths) == 2
     assert program("index").code == 0
 
 
@@ -42,7 +42,7 @@ def check_still_good(program: Program) -> None:
     "arguments",
     [
         ["index", "missing"],
-        ["search", "--image", "missing.jpg"],
+        ["search", "--all", "--image", "missing.jpg"],
         ["similar", "missing.jpg"],
         ["zsl", "missing", "--labels", "a,b"],
     ],
@@ -71,20 +71,20 @@ def test_a_file_that_is_no_picture_is_told(small: Program, tmp_path: Path, name:
     """A text file would be searched for as if it were a grey picture."""
     text = tmp_path / name
     text.write_text("milk, bread\n")
-    for arguments in (["search", "--image"], ["similar"], ["zsl", "--labels", "a,b"]):
+    for arguments in (["search", "--all", "--image"], ["similar"], ["zsl", "--labels", "a,b"]):
         assert name in said_once(small(*arguments, text), Exit.SYSTEM)
     if name == "notes.txt":
         assert "is not a picture" in said_once(small("index", text), Exit.SYSTEM)
     else:  # by its name it is a photo, and so a row with its reason
         assert "1 not readable" in small("index", text).stderr
-    assert len(small("search", "a jellyfish").paths) == 2
+    assert len(small("search", "--all", "a jellyfish").paths) == 2
 
 
 def test_an_unknown_model_or_backend_ends_with_the_code_of_models(small: Program) -> None:
     """A backend asked for and silently replaced makes every measurement a lie."""
     said = said_once(small("index", "--model", "startre"), Exit.MODEL)
     assert "startre" in said and '"starter"' in said
-    for arguments in (["index"], ["search", "dog"], ["zsl", small.folder / "in", "--labels", "a,b"]):
+    for arguments in (["index"], ["search", "--all", "dog"], ["zsl", small.folder / "in", "--labels", "a,b"]):
         assert "nope" in said_once(small(*arguments, "--backend", "nope"), Exit.MODEL)
     check_still_good(small)
 
@@ -93,10 +93,10 @@ def test_an_unknown_model_or_backend_ends_with_the_code_of_models(small: Program
     ("arguments", "wanted"),
     [
         (["serch", "dog"], "search"),
-        (["search", "--jsn", "dog"], "--json"),
+        (["search", "--all", "--jsn", "dog"], "--json"),
         (["indexx"], "index"),
-        (["search", "-k", "0", "dog"], "-k"),
-        (["search", "-k", "many", "dog"], "-k"),
+        (["search", "--all", "-k", "-1", "dog"], "-k"),
+        (["search", "--all", "-k", "many", "dog"], "-k"),
         (["similar"], "PHOTO"),
         (["index", "--progress", "loud"], "--progress"),
     ],
@@ -123,13 +123,13 @@ def test_ten_thousand_words_are_too_many_and_said_so(small: Program) -> None:
     """A whole file pasted as a query would take minutes and match its first sentence."""
     words = ["word"] * 10_000
     for arguments in (words, [" ".join(words)]):
-        assert "49,999 characters" in said_once(small("search", *arguments), Exit.USAGE)
+        assert "49,999 characters" in said_once(small("search", "--all", *arguments), Exit.USAGE)
     check_still_good(small)
 
 
 def test_a_long_query_says_that_only_its_beginning_was_read(small: Program) -> None:
     """The end of a long description would be ignored in silence."""
-    outcome = small("search", *["word"] * 300)
+    outcome = small("search", "--all", *["word"] * 300)
     assert len(outcome.paths) == 2
     assert "only the beginning" in said_once(outcome, Exit.DONE)
 
@@ -145,7 +145,7 @@ def test_a_long_query_says_that_only_its_beginning_was_read(small: Program) -> N
 )
 def test_a_caret_points_at_what_cannot_be_read(small: Program, query: str, caret: str) -> None:
     """Who has to guess which of ten operators is wrong gives up."""
-    outcome = small("search", query)
+    outcome = small("search", "--all", query)
     said_once(outcome, Exit.USAGE)
     lines = outcome.stderr.splitlines()
     assert lines[1] == "  " + query and lines[2].rstrip() == "  " + caret
@@ -154,17 +154,17 @@ def test_a_caret_points_at_what_cannot_be_read(small: Program, query: str, caret
 def test_a_query_of_nothing_is_refused(small: Program) -> None:
     """An empty variable in a script would return the whole library."""
     for arguments in ([], [""], ["  "], ['""'], ["--literal", " "]):
-        said_once(small("search", *arguments), Exit.USAGE)
+        said_once(small("search", "--all", *arguments), Exit.USAGE)
 
 
 def test_a_query_that_cancels_itself_out_is_refused(small: Program) -> None:
     """Nothing minus nothing would rank photos by noise."""
-    said_once(small("search", "dog - dog"), Exit.USAGE)
+    said_once(small("search", "--all", "dog - dog"), Exit.USAGE)
 
 
 def test_a_query_that_is_not_utf8_is_told(small: Program) -> None:
     """A terminal with another encoding would end in a traceback."""
-    assert "UTF-8" in said_once(small("search", b"caf\xe9"), Exit.USAGE)
+    assert "UTF-8" in said_once(small("search", "--all", b"caf\xe9"), Exit.USAGE)
 
 
 def test_paths_that_are_not_utf8_or_hold_newlines_are_told_in_one_line(small: Program, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_paths_that_are_not_utf8_or_hold_newlines_are_told_in_one_line(small: Pr
 # -- the library -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [["search", "dog"], ["status"], ["errors"], ["similar", "{photo}"]])
+@pytest.mark.parametrize("arguments", [["search", "--all", "dog"], ["status"], ["errors"], ["similar", "{photo}"]])
 def test_a_library_that_is_not_there_says_how_to_make_one(program: Program, photos: Path, arguments: list[str]) -> None:
     """The first command that people try is a search."""
     filled = [argument.format(photo=photos / "food/coffee-cup.jpg") for argument in arguments]
@@ -199,7 +199,7 @@ def test_a_library_of_a_newer_version_is_left_alone(small: Program) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     connection.execute("PRAGMA user_version = 999")
     connection.close()
-    for arguments in (["index", small.folder / "in"], ["search", "dog"], ["status"], ["errors"]):
+    for arguments in (["index", small.folder / "in"], ["search", "--all", "dog"], ["status"], ["errors"]):
         assert "newer clipsearch" in said_once(small(*arguments), Exit.LIBRARY)
     connection = sqlite3.connect(catalog)
     assert connection.execute("PRAGMA user_version").fetchone() == (999,)
@@ -216,7 +216,7 @@ def test_a_damaged_catalog_is_named_and_not_made_worse(small: Program, damage: s
     spoilt = os.urandom(len(good)) if damage == "garbage" else good[:4096] + b"\x5a" * (len(good) - 4096)
     catalog.write_bytes(spoilt)
     photo = small.folder / "in" / "jellyfish.jpg"
-    for arguments in (["search", "dog"], ["index"], ["status"], ["errors"], ["similar", photo]):
+    for arguments in (["search", "--all", "dog"], ["index"], ["status"], ["errors"], ["similar", photo]):
         assert str(catalog) in said_once(small(*arguments), Exit.LIBRARY)
     assert catalog.read_bytes() == spoilt
     catalog.write_bytes(good)
@@ -235,7 +235,7 @@ def test_a_library_locked_by_another_program_is_told(small: Program, monkeypatch
         Library(Paths(small.library, small.cache, small.folder / "models")) as library,
         pytest.raises(LibraryError, match="locked by another program"),
     ):
-        list(library.update())
+        list(library.index())
     holder.close()
     (small.folder / "in" / "photo-0000.png").unlink()
     check_still_good(small)
@@ -286,7 +286,7 @@ def test_a_library_that_may_only_be_read_is_searched_and_not_written(open_folder
     index = call("index", open_folder / "in")
     assert index.returncode == Exit.SYSTEM and str(program.library) in index.stderr, index.stderr
     assert index.stderr.count("\n") == 2 and "\nhint: " in index.stderr
-    search = call("search", "a jellyfish")
+    search = call("search", "--all", "a jellyfish")
     assert search.returncode == 0, search.stderr
     assert len(search.stdout.splitlines()) == 2
     status = call("status")
@@ -300,7 +300,7 @@ def test_a_library_inside_a_file_is_told(program: Program, photos: Path) -> None
     program.library.write_text("not a folder")
     assert str(program.library) in said_once(program("index", photos / "food"), Exit.SYSTEM)
     assert program.library.read_text() == "not a folder"
-    said_once(program("search", "dog"), Exit.LIBRARY)
+    said_once(program("search", "--all", "dog"), Exit.LIBRARY)
 
 
 def test_a_library_on_a_network_file_system_is_refused(
@@ -309,7 +309,7 @@ def test_a_library_on_a_network_file_system_is_refused(
     """SQLite's locks cannot be trusted there: two machines would corrupt the library."""
     monkeypatch.setattr("clipsearch.library.network_filesystem", lambda path: "nfs4")
     with Library(paths) as library, pytest.raises(LibraryError, match="network file system") as raised:
-        next(iter(library.update([photos / "food"])))
+        next(iter(library.index([photos / "food"])))
     assert raised.value.hint and raised.value.exit_code == Exit.LIBRARY
     assert not paths.library.exists()
 
@@ -328,18 +328,18 @@ def test_a_full_disk_keeps_what_was_committed(small: Program, tmp_path: Path) ->
     size = (small.library / "catalog.db").stat().st_size
     outcome = small("index", folder, before=lambda: _no_file_beyond(size + 30_000))
     assert "full or failing" in said_once(outcome, Exit.SYSTEM)
-    assert len(small("search", "a jellyfish", "-k", "1").paths) == 1
+    assert len(small("search", "--all", "a jellyfish", "-k", "1").paths) == 1
     assert small("index", folder).code == 0
     assert small("status", "--json").json["photos"] == 62
 
 
 def test_a_full_disk_under_the_cache_is_told(small: Program) -> None:
     """A search that ends in a traceback, or a cache that is broken from then on."""
-    small("search", "something")
+    small("search", "--all", "something")
     many = " + ".join(f"thing {number}" for number in range(40))  # 80 kB of vectors
-    outcome = small("search", many, before=lambda: _no_file_beyond(40_000))
+    outcome = small("search", "--all", many, before=lambda: _no_file_beyond(40_000))
     assert str(small.cache) in said_once(outcome, Exit.SYSTEM)
-    assert len(small("search", many).paths) == 2
+    assert len(small("search", "--all", many).paths) == 2
 
 
 def test_a_really_full_disk_keeps_what_was_committed(small: Program, tmp_path: Path) -> None:
@@ -377,25 +377,25 @@ def test_a_really_full_disk_keeps_what_was_committed(small: Program, tmp_path: P
 
 def test_a_cache_of_garbage_is_thrown_away(small: Program) -> None:
     """Something that may be deleted at any time would stop every search."""
-    before = small("search", "a jellyfish", "--json").json
+    before = small("search", "--all", "a jellyfish", "--json").json
     (small.cache / "cache.db").write_bytes(os.urandom(9000))
-    assert small("search", "a jellyfish", "--json").json == before
+    assert small("search", "--all", "a jellyfish", "--json").json == before
     assert small("status", "--json").json["text_cache"]["entries"] == 1
 
 
 def test_a_cache_damaged_in_its_middle_is_thrown_away(small: Program) -> None:
     """As above; damage is rarely in the first page."""
-    before = small("search", "a jellyfish", "--json").json
+    before = small("search", "--all", "a jellyfish", "--json").json
     cache = small.cache / "cache.db"
     good = cache.read_bytes()
     cache.write_bytes(good[:4096] + b"\x5a" * (len(good) - 4096))
-    assert small("search", "a jellyfish", "--json").json == before
+    assert small("search", "--all", "a jellyfish", "--json").json == before
 
 
 def test_a_cache_folder_that_cannot_be_made_is_told(small: Program) -> None:
     """The message would speak of SQLite, and not of the folder."""
     place = small.folder / "file"
     place.write_text("not a folder")
-    outcome = small("search", "a jellyfish", env={"CLIPSEARCH_CACHE": str(place)})
+    outcome = small("search", "--all", "a jellyfish", env={"CLIPSEARCH_CACHE": str(place)})
     assert str(place) in said_once(outcome, Exit.SYSTEM) and "CLIPSEARCH_CACHE" in outcome.stderr
     check_still_good(small)

@@ -117,9 +117,9 @@ def test_one_interrupt_keeps_everything_done_and_a_second_run_completes(program:
     assert process.returncode == 130, said
     assert last["event"] == "stopped" and 0 < last["indexed"] < 150
     assert b"Traceback" not in said and b"Stopping" in said
-    assert len(program("search", "colour", "-k", "200").paths) == last["indexed"]
+    assert len(program("search", "--all", "colour", "-k", "200").paths) == last["indexed"]
     assert counts(program, folder) == {"indexed": 150 - last["indexed"], "unchanged": last["indexed"]}
-    assert len(program("search", "colour", "-k", "200").paths) == 150
+    assert len(program("search", "--all", "colour", "-k", "200").paths) == 150
 
 
 def test_a_second_interrupt_leaves_at_once_and_loses_nothing(program: Program, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_unreadable_files_end_with_0_or_with_1_when_asked_to_be_strict(program: 
     copied(photos, program.folder / "in", "broken/half-copied.jpg", "food/coffee-cup.jpg")
     outcome = program("index", program.folder / "in")
     assert outcome.code == 0 and "1 not readable (clipsearch errors)" in outcome.stderr
-    assert program("search", "photo").paths == [str(program.folder / "in" / "coffee-cup.jpg")]
+    assert program("search", "--all", "photo").paths == [str(program.folder / "in" / "coffee-cup.jpg")]
     (program.folder / "in" / "half-copied.jpg").touch()
     assert program("index", program.folder / "in", "--strict").code == 1
     assert program("index", program.folder / "in", "--strict").code == 0  # nothing failed in this run
@@ -226,21 +226,21 @@ def test_moved_copied_changed_and_deleted_files_are_followed(program: Program, p
     (folder / "sea").mkdir()
     jelly = jelly.rename(folder / "sea" / "renamed.jpg")
     assert counts(program, folder) == {"moved": 1, "unchanged": 2}
-    assert program("search", "jellyfish", "-k", "1").paths == [str(jelly)]
+    assert program("search", "--all", "jellyfish", "-k", "1").paths == [str(jelly)]
 
     shutil.copy(cup, folder / "copy.jpg")
     assert counts(program, folder) == {"duplicates": 1, "unchanged": 3}
-    (hit,) = program("search", "a cup of coffee", "-k", "1", "--json").json
+    (hit,) = program("search", "--all", "a cup of coffee", "-k", "1", "--json").json
     assert {hit["path"], *hit["copies"]} == {str(cup), str(folder / "copy.jpg")}
 
     dandelions.unlink()
     cup.unlink()
     assert counts(program, folder) == {"removed": 2, "unchanged": 2}
-    assert set(program("search", "photo").paths) == {str(jelly), str(folder / "copy.jpg")}
+    assert set(program("search", "--all", "photo").paths) == {str(jelly), str(folder / "copy.jpg")}
 
     shutil.copy(photos / "garden/red-flower.jpg", jelly)
     assert counts(program, folder) == {"indexed": 1, "unchanged": 1}
-    assert program("search", "a red flower", "-k", "1").paths == [str(jelly)]
+    assert program("search", "--all", "a red flower", "-k", "1").paths == [str(jelly)]
 
 
 def test_a_root_that_is_not_there_is_offline_and_still_searchable(program: Program, photos: Path) -> None:
@@ -253,13 +253,13 @@ def test_a_root_that_is_not_there_is_offline_and_still_searchable(program: Progr
     assert str(folder) in outcome.stderr and "removed" not in outcome.stderr
     (root,) = program("status", "--json").json["roots"]
     assert (root["online"], root["files"]) == (False, 2)
-    hits = program("search", "jellyfish", "--json").json
+    hits = program("search", "--all", "jellyfish", "--json").json
     assert [hit["offline"] for hit in hits] == [True, True] and hits[0]["path"].endswith("jellyfish.jpg")
-    assert "offline" in program.on_terminal("search", "jellyfish").text
+    assert "offline" in program.on_terminal("search", "--all", "jellyfish").text
     said_once(program("index", folder), 5)
     (program.folder / "unplugged").rename(folder)
     assert counts(program) == {"unchanged": 2}
-    assert not any(hit["offline"] for hit in program("search", "jellyfish", "--json").json)
+    assert not any(hit["offline"] for hit in program("search", "--all", "jellyfish", "--json").json)
 
 
 def test_ignore_files_excludes_and_hidden_names_keep_photos_out(program: Program, photos: Path) -> None:
@@ -275,7 +275,10 @@ def test_ignore_files_excludes_and_hidden_names_keep_photos_out(program: Program
     (folder / ".clipsearchignore").write_text("# mine\ndrafts/\n")
     (folder / "sub" / ".clipsearchignore").write_text("skip-*\n!skip-nothing\n")
     assert counts(program, folder, "--exclude", "later/") == {"indexed": 2}
-    assert {os.path.relpath(path, folder) for path in program("search", "x").paths} == {"keep.jpg", "sub/keep-2.jpg"}
+    assert {os.path.relpath(path, folder) for path in program("search", "--all", "x").paths} == {
+        "keep.jpg",
+        "sub/keep-2.jpg",
+    }
     assert counts(program) == {"unchanged": 2}  # the pattern is remembered
     (folder / ".clipsearchignore").unlink()
     assert counts(program) == {"indexed": 1, "unchanged": 2}
@@ -287,4 +290,4 @@ def test_a_single_photo_is_a_root_of_its_own(program: Program, photos: Path) -> 
     assert counts(program, cup) == {"indexed": 1}
     assert counts(program, program.folder / "in") == {"indexed": 1, "unchanged": 1}
     assert len(program("status", "--json").json["roots"]) == 1
-    assert len(program("search", "x").paths) == 2
+    assert len(program("search", "--all", "x").paths) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ HIT = {
     "rank": int,
     "path": str,
     "score": float,
+    "relevance": float,
     "width": int,
     "height": int,
     "taken_at": (str, type(None)),
@@ -40,6 +42,7 @@ def check_hits(hits: Any, count: int) -> None:
             assert isinstance(hit[name], kind), (name, hit[name])
         assert hit["rank"] == rank
         assert os.path.isabs(hit["path"]) and os.path.isfile(hit["path"])
+        assert 0 <= hit["relevance"] <= 1
         assert hit["width"] > 0 and hit["height"] > 0
     scores = [hit["score"] for hit in hits]
     assert scores == sorted(scores, reverse=True) and all(-1 <= score <= 1 for score in scores)
@@ -68,8 +71,8 @@ def test_score_is_the_cosine_of_query_and_photo(indexed: Program) -> None:
     paths = Paths(indexed.library, indexed.cache, indexed.folder / "models")
     hit = indexed("search", "a dog", "-k", "1", "--json").json[0]
     with Library(paths) as library:
-        words = library.asked(literal("a dog")).vector.astype(np.float64)
-        photo = library.asked(None, [Path(hit["path"])]).vector.astype(np.float64)
+        (words,) = library._text_vectors(["a dog"]).vectors.astype(np.float64)
+        (photo,) = library._image_vectors([hit["path"]])
     cosine = words @ photo / np.linalg.norm(words) / np.linalg.norm(photo)
     assert hit["score"] == pytest.approx(cosine, abs=2e-3)  # stored in half precision
 
@@ -89,7 +92,7 @@ def test_ndjson_has_the_same_objects_one_a_line(indexed: Program) -> None:
 
 def test_a_pipe_gets_absolute_paths_one_a_line_and_nothing_else(indexed: Program) -> None:
     """A header, a score or a colour in a pipe ends up as a file name in somebody's `xargs rm`."""
-    outcome = indexed("search", "a dog", "-k", "4")
+    outcome = indexed("search", "--all", "a dog", "-k", "4")
     wanted = [hit["path"] for hit in indexed("search", "a dog", "-k", "4", "--json").json]
     assert outcome.stdout == "".join(path + "\n" for path in wanted).encode()
     assert outcome.stderr == ""
@@ -97,13 +100,15 @@ def test_a_pipe_gets_absolute_paths_one_a_line_and_nothing_else(indexed: Program
 
 def test_null_ends_each_path_with_a_nul_byte(indexed: Program) -> None:
     """`xargs -0` would join the last path with nothing, or see one path."""
-    outcome = indexed("search", "a dog", "-k", "4", "-0")
-    assert outcome.stdout == b"".join(line + b"\0" for line in indexed("search", "a dog", "-k", "4").stdout.split())
+    outcome = indexed("search", "--all", "a dog", "-k", "4", "-0")
+    assert outcome.stdout == b"".join(
+        line + b"\0" for line in indexed("search", "--all", "a dog", "-k", "4").stdout.split()
+    )
 
 
 def test_default_is_twenty_photos(indexed: Program) -> None:
     """A default that drifts changes what every script without -k sees."""
-    assert len(indexed("search", "a dog").paths) == 20
+    assert len(indexed("search", "--all", "a dog").paths) == 20
 
 
 def test_nothing_found_is_an_empty_array_and_exit_code_1(indexed: Program, tmp_path: Path) -> None:
@@ -113,7 +118,7 @@ def test_nothing_found_is_an_empty_array_and_exit_code_1(indexed: Program, tmp_p
     for folder in (empty, tmp_path / "unknown"):
         outcome = indexed("search", "a dog", "--under", folder, "--json")
         assert (outcome.code, outcome.json) == (1, [])
-        assert outcome.stderr.startswith(f"Nothing under {folder} is indexed")  # or a typo looks like an answer
+        assert outcome.stderr.startswith(f"Nothing under {folder} fits")  # or a typo looks like an answer
         for form in ("--ndjson", "-0"):
             outcome = indexed("search", "a dog", "--under", folder, form)
             assert (outcome.code, outcome.stdout) == (1, b"")
@@ -134,10 +139,10 @@ def test_a_reader_that_closes_the_pipe_is_no_error(indexed: Program) -> None:
 
 def test_a_terminal_gets_a_table_with_rank_score_and_date(indexed: Program) -> None:
     """Without a table a person reads bare paths and cannot tell a good hit from the twentieth."""
-    shown = indexed.on_terminal("search", "a", "cat", "-k", "3")
-    lines = shown.text.splitlines()
-    assert shown.code == 0 and len(lines) in (3, 4)
-    assert [line.split()[0] for line in lines[-3:]] == ["1", "2", "3"]
+    shown = indexed.on_terminal("search", "--all", "a", "cat", "-k", "3")
+    rows = [line.split() for line in shown.text.splitlines() if line[:3].strip().isdigit()]
+    assert shown.code == 0 and [row[0] for row in rows] == ["1", "2", "3"]
+    assert all(set(row[1]) <= {"●", "○"} and len(row[1]) == 5 for row in rows)
     assert "2025-06-01" in shown.text and "cat-on-armchair.jpg" in shown.text
     assert b"\x1b[2m" in shown.stdout
 
@@ -145,14 +150,14 @@ def test_a_terminal_gets_a_table_with_rank_score_and_date(indexed: Program) -> N
 @pytest.mark.parametrize("columns", [40, 60, 100])
 def test_the_table_fits_the_terminal(indexed: Program, columns: int) -> None:
     """Lines that wrap make a table unreadable just where terminals are small."""
-    shown = indexed.on_terminal("search", "a dog", "-k", "45", columns=columns)
+    shown = indexed.on_terminal("search", "--all", "a dog", "-k", "45", columns=columns)
     rows = [line for line in shown.text.splitlines() if line[:3].strip().isdigit()]
     assert len(rows) == 45 and max(map(len, rows)) <= columns
 
 
 def test_no_color_leaves_no_escape_sequence(indexed: Program) -> None:
     """Who sets NO_COLOR has a terminal or an eye that cannot take them."""
-    shown = indexed.on_terminal("search", "a dog", "-k", "3", env={"NO_COLOR": "1"})
+    shown = indexed.on_terminal("search", "--all", "a dog", "-k", "3", env={"NO_COLOR": "1"})
     assert shown.code == 0 and b"\x1b" not in shown.stdout
 
 
@@ -163,12 +168,12 @@ def test_a_file_name_cannot_write_to_the_terminal_and_is_exact_in_a_pipe(program
     for name in ("red\x1b[31m\x07\nnew line.jpg", "right\u202egpj.exe.jpg"):
         source = source.rename(folder / name)
         program("index", folder)
-        shown = program.on_terminal("search", "jellyfish", env={"NO_COLOR": "1"})
+        shown = program.on_terminal("search", "--all", "jellyfish", env={"NO_COLOR": "1"})
         assert shown.code == 0
         assert not {"\x1b", "\x07", "\u202e"} & set(shown.stdout.decode())
-        assert len(shown.stdout.splitlines()) == 1
+        assert len(shown.stdout.splitlines()) == 2  # the row, and how many fit
         assert ("\\x1b" in shown.text and "\\x0a" in shown.text) or "\\u202e" in shown.text
-        assert program("search", "jellyfish", "-0").stdout == os.fsencode(source) + b"\0"
+        assert program("search", "--all", "jellyfish", "-0").stdout == os.fsencode(source) + b"\0"
 
 
 def test_a_folder_without_photos_is_told_on_a_terminal(indexed: Program, tmp_path: Path) -> None:
@@ -208,21 +213,21 @@ def test_literal_searches_for_the_text_as_it_is(indexed: Program) -> None:
         == indexed("search", '"beach - sunset"', "-k", "9", "--json").json
         != indexed("search", "beach - sunset", "-k", "9", "--json").json
     )
-    assert indexed("search", "--literal", 'say "cheese').code == 0
+    assert indexed("search", "--all", "--literal", 'say "cheese').code == 0
 
 
 def test_two_dashes_end_the_options(indexed: Program) -> None:
     """A query that begins with a minus could not be asked at all."""
     outcome = indexed("search", "-k", "9", "--json", "--", "beach", "-sunset")
     assert outcome.json == indexed("search", "beach -sunset", "-k", "9", "--json").json
-    assert indexed("search", "-k", "9", "--", "-sunset").code == 0
+    assert indexed("search", "--all", "-k", "9", "--", "-sunset").code == 0
 
 
 def test_words_with_hyphens_and_plus_signs_are_words(indexed: Program) -> None:
     """`t-shirt` would look for t and away from shirt."""
     for word in ("t-shirt", "black-and-white", "C++", "16:9"):
         assert parse(word) == literal(word)
-        assert indexed("search", word, "-k", "1").code == 0
+        assert indexed("search", "--all", word, "-k", "1").code == 0
 
 
 def test_a_picture_finds_itself_and_mixes_with_words(indexed: Program, photos: Path) -> None:
@@ -247,7 +252,9 @@ def test_under_keeps_to_the_folder_with_percent_and_underscore_in_its_name(progr
     copied(photos, root / "100%_fun2", "garden/dandelions.jpg")
     assert program("index", root).code == 0
     found = {
-        name: sorted(os.path.basename(path) for path in program("search", "photo", "--under", root / name).paths)
+        name: sorted(
+            os.path.basename(path) for path in program("search", "--all", "photo", "--under", root / name).paths
+        )
         for name in ("100%_fun", "100x fun", "100%_", "100__fun", "")
     }
     assert found == {
@@ -261,15 +268,15 @@ def test_under_keeps_to_the_folder_with_percent_and_underscore_in_its_name(progr
 
 def test_under_may_be_relative_to_where_one_is(indexed: Program, photos: Path) -> None:
     """`--under .` is what a person types who stands in the folder."""
-    inside = indexed("search", "pet", "--under", photos / "animals").paths
+    inside = indexed("search", "--all", "pet", "--under", photos / "animals").paths
     assert len(inside) == 7
-    assert indexed("search", "pet", "--under", ".", cwd=photos / "animals").paths == inside
-    assert indexed("search", "pet", "--under", "animals", cwd=photos).paths == inside
+    assert indexed("search", "--all", "pet", "--under", ".", cwd=photos / "animals").paths == inside
+    assert indexed("search", "--all", "pet", "--under", "animals", cwd=photos).paths == inside
 
 
 def test_under_may_climb(indexed: Program, photos: Path) -> None:
     """`--under ../animals` would say that the folder is empty."""
-    assert len(indexed("search", "pet", "--under", "../animals", cwd=photos / "food").paths) == 7
+    assert len(indexed("search", "--all", "pet", "--under", "../animals", cwd=photos / "food").paths) == 7
 
 
 def test_a_duplicate_is_one_hit_that_names_its_copies(indexed: Program, photos: Path) -> None:
@@ -291,13 +298,13 @@ def test_names_that_are_not_utf8_or_hold_newlines_come_out_exactly(program: Prog
     for name, source in names.items():
         shutil.copy(os.fsencode(photos / source), name)
     assert program("index", folder).code == 0
-    assert set(program("search", "photo", "-0").stdout.split(b"\0")) == {*names, b""}
+    assert set(program("search", "--all", "photo", "-0").stdout.split(b"\0")) == {*names, b""}
     hits = program("search", "photo", "--json").json
     exact = {base64.b64decode(hit["path_b64"]) if "path_b64" in hit else hit["path"].encode() for hit in hits}
     assert exact == set(names)
     (encoded,) = [hit for hit in hits if "path_b64" in hit]
     assert encoded["path"].endswith("caf\\xe9.jpg")
-    shown = program.on_terminal("search", "photo")
+    shown = program.on_terminal("search", "--all", "photo")
     assert "caf\\xe9.jpg" in shown.text and "two\\x0alines.jpg" in shown.text
     odd = next(iter(names))
     assert program("similar", odd, "-k", "1", "-0").stdout == odd + b"\0"
@@ -364,11 +371,21 @@ def test_similar_speaks_every_form(indexed: Program, photos: Path) -> None:
     assert indexed("similar", image, "--under", photos / "unknown", "--json").code == 1
 
 
-def test_verbose_says_how_it_searched_on_stderr(indexed: Program) -> None:
-    """Narration on stdout would be read as a path."""
-    outcome = indexed("search", "a dog", "-v", "--json")
-    check_hits(outcome.json, 20)
-    assert "exact search of 45 photos" in outcome.stderr
+def test_explain_says_on_stderr_how_it_searched_and_what_each_term_gave(indexed: Program) -> None:
+    """Narration on stdout would be read as a path; shares that do not sum to the score explain nothing."""
+    outcome = indexed("search", "2:dog - people like:" + indexed_photo(indexed), "--explain", "--json", "-k", "5")
+    check_hits(outcome.json, 5)
+    assert "exact, 45 of 45 photos" in outcome.stderr and "text vectors" in outcome.stderr
+    rows = [line.split() for line in outcome.stderr.splitlines() if line[:4].strip().isdigit()]
+    assert len(rows) == 5
+    for row, hit in zip(rows, outcome.json, strict=True):
+        shares = [float(word) for word in row[5:] if re.fullmatch(r"[+-]0\.\d{3}", word)]
+        assert len(shares) == 3 and sum(shares) == pytest.approx(hit["score"], abs=2e-3)
+
+
+def indexed_photo(program: Program) -> str:
+    hits: list[dict[str, str]] = program("search", "jellyfish", "-k", "1", "--json").json
+    return hits[0]["path"]
 
 
 def test_library_may_stand_before_or_after_the_verb(indexed: Program) -> None:

@@ -26,7 +26,7 @@ def test_it_counts_what_the_text_cache_has_saved(program: Program, photos: Path)
     empty = program("status", "--json").json["text_cache"]
     assert empty == {"entries": 0, "hits": 0, "misses": 0, "hit_rate": 0}
     for query in ("dog", "dog", "dog", "cat"):
-        program("search", query)
+        program("search", "--all", query)
     assert program("status", "--json").json["text_cache"] == {"entries": 2, "hits": 2, "misses": 2, "hit_rate": 0.5}
     assert "2 texts cached, 2 hits of 4 (50%)" in program("status").stdout.decode()
 
@@ -46,6 +46,6 @@ def test_a_damaged_generation_is_told_and_the_next_run_heals_it(program: Program
     generation.write_bytes(b"garbage")
     checkpoint = program("status", "--json").json["checkpoint"]
     assert checkpoint["healthy"] is False and generation.name in checkpoint["state"]
-    assert len(program("search", "photo").paths) == 3
+    assert len(program("search", "--all", "photo").paths) == 3
     program("index")
     assert program("status", "--json").json["checkpoint"]["healthy"] is True

@@ -64,6 +64,15 @@ def test_color_wins_over_the_terminal_and_over_no_color(indexed: Program) -> Non
     assert "always" in said_once(indexed("status", "--color", "yes"), 2)
 
 
+def test_pictures_obey_too(indexed: Program) -> None:
+    """Half a screen of colours for somebody who has switched them off."""
+    call = ("search", "in:food", "-k", "1", "--show", "--pictures", "blocks")
+    color = b"\x1b[38;"
+    assert color in indexed.on_terminal(*call).stdout
+    assert color not in indexed.on_terminal(*call, "--color", "never").stdout
+    assert color in indexed.on_terminal(*call, "--color", "always", env={"NO_COLOR": "1"}).stdout
+
+
 def test_a_path_in_a_pipe_is_never_colored(indexed: Program) -> None:
     """An escape code in a path names no file."""
     assert ESCAPE not in indexed("search", "in:food", "--color", "always").stdout

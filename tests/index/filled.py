@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,19 @@ def fill(catalog: Catalog, space: Space, root: Root, count: int, *, first: int =
         add_photo(catalog, space, root, stamp(b"%05d.jpg" % n, inode=n), b"content %d" % n)
         for n in range(first, first + count)
     ]
+
+
+def files_under(catalog: Catalog, folder: bytes) -> list[tuple[bytes, int]]:
+    """(absolute path, photo id) of every readable file in `folder` or below it, in the order of paths."""
+    rows = catalog._all(
+        "SELECT base, folder, name, photo_id FROM file JOIN root ON root.id = root_id WHERE photo_id IS NOT NULL"
+    )
+    places = [(os.path.join(base or b"/", below, name), photo_id) for base, below, name, photo_id in rows]
+    return sorted(one for one in places if one[0].startswith(folder.rstrip(b"/") + b"/") or one[0] == folder)
+
+
+def photos_under(catalog: Catalog, folder: bytes) -> set[int]:
+    return set(catalog.photos_matching((), date(2020, 1, 1), under=folder).tolist())
 
 
 def true_scores(vectors: Mapping[int, Vector], query: Vector) -> dict[int, float]:

@@ -17,7 +17,7 @@ from clipsearch.index import vectors
 from clipsearch.index.catalog import Catalog
 from clipsearch.index.nearest import Nearest
 from clipsearch.types import Metadata
-from tests.index.filled import DIM, Vector, identity, new_root, stamp, true_scores
+from tests.index.filled import DIM, Vector, files_under, identity, new_root, stamp, true_scores
 from tests.support.encoder import hashed_vector
 
 NAMES = st.integers(0, 15)
@@ -61,7 +61,7 @@ class Store(RuleBasedStateMachine):
         with self.catalog.transaction():
             for name, content in items:
                 digest = b"%032d" % content
-                photo_id = self.catalog.photo_with_vector(digest, self.space.id)
+                photo_id = self.catalog.complete_photo(digest, self.space.id)
                 assert photo_id == self.ids.get(content), "ids are never reused or lost (I6)"
                 if photo_id is None:
                     photo_id = self.catalog.put_photo(digest, Metadata(4, 3, "JPEG"))
@@ -187,7 +187,7 @@ class Store(RuleBasedStateMachine):
         if not hasattr(self, "catalog"):
             return
         paths = {b"/photos/%d.jpg" % name: self.ids[content] for name, content in self.files.items()}
-        assert dict(self.catalog.files_under(b"/photos")) == paths
+        assert dict(files_under(self.catalog, b"/photos")) == paths
         assert self.catalog.counts()[0] == len(set(paths.values()))
         assert set(self.catalog.hidden_photos().tolist()) == set(self.ids.values()) - set(paths.values())
 

@@ -21,7 +21,7 @@ from clipsearch.index.catalog import Catalog, Space
 from clipsearch.index.update import update
 from clipsearch.index.workers import DecodeWorkers
 from clipsearch.types import Advanced, Decoder, Event, Planned, Summary, Unlisted
-from tests.index.filled import new_root, own_vector, photo
+from tests.index.filled import files_under, new_root, own_vector, photo
 from tests.support.encoder import HashEncoder, InlineDecoder
 
 
@@ -62,7 +62,7 @@ class Run:
 
     def shown(self) -> dict[str, int]:
         """Photo ids by name, of what a search would show."""
-        files = self.catalog.files_under(os.fsencode(self.photos))
+        files = files_under(self.catalog, os.fsencode(self.photos))
         return {os.path.relpath(os.fsdecode(path), self.photos): photo_id for path, photo_id in files}
 
     def check(self) -> None:
@@ -72,7 +72,7 @@ class Run:
 def check(catalog: Catalog, space: Space, encoder: HashEncoder) -> None:
     """Each photo's vector is that of its own pixels, at each of its paths that is there."""
     stored = {int(i): row for ids, rows in catalog.vector_chunks(space) for i, row in zip(ids, rows, strict=True)}
-    files = catalog.files_under(b"/")
+    files = files_under(catalog, b"/")
     for path, photo_id in files:
         if os.path.exists(path):
             own = own_vector(Path(os.fsdecode(path)), encoder)
@@ -391,7 +391,7 @@ def state(catalog: Catalog, space: Space) -> dict[bytes, bytes]:
     stored = {
         int(i): row.tobytes() for ids, rows in catalog.vector_chunks(space) for i, row in zip(ids, rows, strict=True)
     }
-    return {path: stored[photo_id] for path, photo_id in catalog.files_under(b"/")}
+    return {path: stored[photo_id] for path, photo_id in files_under(catalog, b"/")}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")

@@ -13,18 +13,20 @@ import numpy as np
 import pytest
 
 from clipsearch import config, files
+from clipsearch.answers import Question, Stopwatch, answered
 from clipsearch.errors import SystemFault
 from clipsearch.index import nearest as plans
 from clipsearch.index import vectors
 from clipsearch.index.catalog import Catalog, Root, Space
 from clipsearch.index.vectors import STEPS, DamagedGeneration, make_checkpoint, needs_checkpoint, open_generation
-from clipsearch.library import Asked, Library
+from clipsearch.library import Library
+from clipsearch.relevance import background_of
 from clipsearch.types import Answer
 from tests.index.filled import DIM, add_photo, fill, identity, new_root, stamp, true_best
 from tests.support.encoder import hashed_vector
 
 ROWS = 300
-QUERIES = [hashed_vector(b"query %d" % n, DIM) for n in range(5)]
+QUERIES = np.stack([hashed_vector(b"query %d" % n, DIM) for n in range(5)])
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +61,20 @@ def filled(catalog: Catalog, space: Space, root: Root) -> list[int]:
     return fill(catalog, space, root, ROWS)
 
 
+def asked(library: Library, query: np.ndarray, k: int = 20, *, is_image: bool = False) -> Answer:
+    """What the library answers to a vector of which no model knows a text."""
+    space, nothing = library._space(), np.empty((0, DIM), np.float32)
+    question = Question(
+        parts=query[None], weights=(1.0,), is_image=is_image, has_picture=is_image, excluded=nothing, k=k
+    )
+    background = background_of(query[None], QUERIES, photos=ROWS)
+    with library._catalog.transaction():
+        return answered(library._catalog, library._nearest, space, question, lambda: background, Stopwatch())
+
+
 def answers(paths: config.Paths, k: int = 20, *, is_image: bool = False) -> list[Answer]:
     with Library(paths) as opened:
-        return [opened.search(Asked(query, is_image, ()), k=k) for query in QUERIES]
+        return [asked(opened, query, k, is_image=is_image) for query in QUERIES]
 
 
 def found(paths: config.Paths, k: int = 20, *, is_image: bool = False) -> list[list[bytes]]:
@@ -303,10 +316,10 @@ def test_a_reader_that_has_a_generation_open_answers_while_it_is_replaced(
     """(I3) A search in an open window must neither crash nor answer from a file that changed under it."""
     make_checkpoint(catalog, space, folder)
     with Library(paths) as reader:
-        reader.search(Asked(QUERIES[0], False, ()))
+        asked(reader, QUERIES[0])
         fill(catalog, space, root, 50, first=ROWS)
         make_checkpoint(catalog, space, folder)
-        hits = [reader.search(Asked(query, False, ())).hits for query in QUERIES]
+        hits = [asked(reader, query).hits for query in QUERIES]
     assert [[hit.path for hit in group] for group in hits] == expected(range(ROWS + 50))
 
 

@@ -63,6 +63,17 @@ def test_paths_are_pulled_only_a_little_ahead(photos: list[bytes]) -> None:
         outcomes.close()  # type: ignore[attr-defined]
 
 
+def test_closing_the_outcomes_drops_what_no_worker_has_begun(photos: list[bytes]) -> None:
+    """Who scrolls on would wait for the photos of the screen before."""
+    with DecodeWorkers(Hang(PREPARE, 40), 1, time_limit_s=2) as decoder:
+        outcomes = decoder.decode_all([photos[0], *[photos[BAD]] * 10])
+        assert isinstance(next(outcomes), Decoded)
+        outcomes.close()
+        started = time.monotonic()
+        assert all(isinstance(outcome, Decoded) for outcome in decoder.decode_all(photos[:BAD]))
+        assert time.monotonic() - started < 5  # one that hangs may have begun; three were handed over
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_worker_costs_its_file_only(photos: list[bytes], workers: int) -> None:
     """The kernel kills what eats too much memory; the other 99,999 photos must be indexed."""

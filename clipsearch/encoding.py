@@ -1,0 +1,285 @@
+"""Words and images -> unit vectors of one model, their cosines, and labels.
+
+Joins a card, its two towers, the cache of texts and the decode workers, for Python users and for the library.
+Knows nothing of libraries; photos.py adds the vectors that one has stored.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch import labels as zero_shot
+from clipsearch.config import resolved_paths
+from clipsearch.engine.backends import AUTO, check_backend, usable_cores
+from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.store import DEFAULT_MODEL, find_model
+from clipsearch.engine.textcache import CachedVectors, TextCache
+from clipsearch.errors import SystemFault, UsageError
+from clipsearch.types import Advanced, AnyPath, Decoded, Failure, LabelScore, Picture, Prepare, TextCacheStatus
+
+if TYPE_CHECKING:
+    from clipsearch.engine.tokenize import TextTokenizer, Tokens
+    from clipsearch.engine.towers import ImageTower, TextTower
+
+Vector = NDArray[np.float32]
+Labeller = Callable[[Vector], tuple[LabelScore, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedImage:
+    place: int  # among the images given, from 0
+    image: Picture
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedImages:
+    """What became of some images. Rows can be matched with images by `read`; `vectors` has no gaps, or raises."""
+
+    rows: NDArray[np.float32]  # (read, dim), unit rows, of those that could be read
+    read: tuple[int, ...]  # which of the images given the rows are of, from 0
+    failures: tuple[FailedImage, ...]
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """(images, dim), a unit row for every image given. Raises SystemFault when one could not be read."""
+        if self.failures:
+            failed = self.failures[0]
+            name = os.fsdecode(failed.image) if isinstance(failed.image, _PATH) else f"Image {failed.place}"
+            raise SystemFault(
+                f"{name} cannot be read: {failed.reason}.", "Leave it out, or take `rows` and `read` instead."
+            )
+        return self.rows
+
+
+class Engine:
+    """One model: unit vectors of words and images, cosines, labels. Use as a context manager, from one thread.
+
+    `model` is a name or a model's folder, as `clipsearch model list` shows them; the models folder and the
+    folder of the text cache are the user's own ones unless they are named. Nothing is loaded before it is
+    needed: the image tower by the first image, the text tower by the first text that was never asked before.
+    Raises ModelError for a model or a backend that is not there; every method may raise it for one that fails.
+
+    >>> with Engine("starter") as engine:
+    ...     engine.encode_text(["a cat", "a dog"]).shape
+    (2, 512)
+    """
+
+    def __init__(
+        self,
+        model: str | ModelCard = DEFAULT_MODEL,
+        *,
+        backend: str = AUTO,
+        models_folder: AnyPath | None = None,
+        cache_folder: AnyPath | None = None,
+    ) -> None:
+        check_backend(backend)
+        if isinstance(model, str):
+            models = resolved_paths(None).models if models_folder is None else Path(os.fsdecode(models_folder))
+            model = find_model(model, models)
+        self.card = model
+        self._backend = backend
+        self._cache_folder = resolved_paths(None).cache if cache_folder is None else Path(os.fsdecode(cache_folder))
+        self._tokenizer: TextTokenizer | None = None
+        self._text_tower: TextTower | None = None
+        self._image_tower: ImageTower | None = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the memory of the towers back; a later call would open them again."""
+        self._tokenizer = self._text_tower = self._image_tower = None
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self.card.dim
+
+    @property
+    def logit_scale(self) -> float:
+        """What the model multiplies cosines by before its softmax or sigmoid: 100 for OpenAI's CLIP."""
+        return self.card.scoring.scale
+
+    # -- words ------------------------------------------------------------------------------------
+
+    def encode_text(self, texts: str | Iterable[str]) -> NDArray[np.float32]:
+        """float32 (texts, dim), unit rows. Texts asked before come from the text cache and load no model.
+
+        A model reads the beginning of a long text only; `text_vectors` says of which. Raises UsageError for
+        a text that is not UTF-8.
+        """
+        return self.text_vectors(texts).vectors
+
+    def text_vectors(self, texts: str | Iterable[str]) -> CachedVectors:
+        """The same vectors, and which of the texts the model read only the beginning of."""
+        asked = [texts] if isinstance(texts, str) else list(texts)
+        for text in asked:
+            _check_utf8(text)
+        if not asked:
+            return CachedVectors(np.empty((0, self.dim), np.float32), ())
+        with TextCache(self._cache_folder) as cache:
+            return cache.vectors(self.card.text_fingerprint, asked, self._encoded)
+
+    def text_cache(self) -> TextCacheStatus:
+        """How many texts are remembered, of all models, and how often that has helped."""
+        with TextCache(self._cache_folder) as cache:
+            return cache.status()
+
+    def tokenize(self, texts: str | Iterable[str]) -> Tokens:
+        """Token ids int64 (texts, tokens) as the model reads them, padded, with their mask. Loads no tower."""
+        from clipsearch.engine.tokenize import TextTokenizer
+
+        if self._tokenizer is None:
+            self._tokenizer = TextTokenizer(self.card.folder, self.card.text)
+        return self._tokenizer.encode([texts] if isinstance(texts, str) else list(texts))
+
+    def freshly_encoded(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The same as `encode_text`, past the text cache."""
+        return self._encoded(list(texts)).vectors
+
+    def _encoded(self, texts: list[str]) -> CachedVectors:
+        from clipsearch.engine.towers import TextTower
+
+        if self._text_tower is None:
+            self._text_tower = TextTower(self.card, self._backend)
+        encoded = self._text_tower.encode(texts)
+        return CachedVectors(encoded.vectors, tuple(encoded.truncated.tolist()))
+
+    # -- images -----------------------------------------------------------------------------------
+
+    def encode_images(
+        self, images: Picture | Iterable[Picture], *, progress: Callable[[Advanced], None] | None = None
+    ) -> EncodedImages:
+        """Vectors of files, of Pillow images, and of uint8 RGB arrays (height, width, 3), mixed as one likes.
+
+        Files are decoded in processes of their own and encoded in batches. What cannot be read is listed with
+        its reason and stops nothing; `vectors` of the result raises if there is such an image. `progress` is
+        called after each image. Raises UsageError for an array of another shape or type.
+        """
+        pictures = _several(images)
+        rows: list[Vector] = []
+        read: list[int] = []
+        failures: list[FailedImage] = []
+        for place, outcome in enumerate(self.each_image(pictures)):
+            if isinstance(outcome, Failure):
+                failures.append(FailedImage(place, pictures[place], outcome.reason))
+            else:
+                rows.append(outcome)
+                read.append(place)
+            if progress is not None:
+                following = pictures[place + 1] if place + 1 < len(pictures) else None
+                waiting_for = os.fsencode(following) if isinstance(following, _PATH) else None
+                progress(Advanced(place + 1, len(pictures), len(failures), waiting_for))
+        matrix = np.array(rows, np.float32).reshape(-1, self.dim)
+        return EncodedImages(matrix, tuple(read), tuple(failures))
+
+    def each_image(self, images: Picture | Iterable[Picture]) -> Iterator[Vector | Failure]:
+        """For each image, in their order, its unit vector (dim,) or why it cannot be read, as batches are done."""
+        pictures = _several(images)
+        for picture in pictures:
+            _check_array(picture)
+        if not pictures:
+            return
+        from clipsearch.engine.towers import ImageTower
+        from clipsearch.index.workers import DecodeWorkers
+
+        if self._image_tower is None:
+            self._image_tower = ImageTower(self.card, self._backend)
+        tower, side = self._image_tower, self.card.image.size
+        paths = [os.fsencode(picture) for picture in pictures if isinstance(picture, _PATH)]
+        with DecodeWorkers(tower.prepare, max(1, min(len(paths), usable_cores()))) as workers:
+            outcomes = _decoded(pictures, workers.decode_all(paths), tower.prepare)
+            while batch := list(itertools.islice(outcomes, tower.batch_size)):
+                decoded = [outcome for outcome in batch if isinstance(outcome, Decoded)]
+                pixels = np.frombuffer(b"".join(one.pixels for one in decoded), np.uint8)
+                vectors = iter(tower.encode_pixels(pixels.reshape(-1, side, side, 3)) if decoded else ())
+                for outcome in batch:
+                    yield outcome if isinstance(outcome, Failure) else next(vectors)
+
+    # -- words and images -------------------------------------------------------------------------
+
+    def similarity(self, texts: str | Iterable[str], images: Picture | Iterable[Picture]) -> NDArray[np.float32]:
+        """Cosines float32 (texts, images), -1..1. Raises SystemFault for an image that cannot be read."""
+        vectors = self.encode_images(images).vectors
+        return np.asarray(np.clip(self.encode_text(texts) @ vectors.T, -1, 1), np.float32)
+
+    def classify(
+        self, images: Picture | Iterable[Picture], labels: Sequence[str], *, templates: Sequence[str] = ()
+    ) -> list[tuple[LabelScore, ...] | Failure]:
+        """For each image its labels, most probable first, or why it cannot be read.
+
+        Each label is put into the templates ("a photo of {}." if none is given) and the vectors are averaged.
+        Raises UsageError for labels or templates that cannot work.
+        """
+        label = self.labeller(labels, templates)
+        return [one if isinstance(one, Failure) else label(one) for one in self.each_image(images)]
+
+    def labeller(self, labels: Sequence[str], templates: Sequence[str] = ()) -> Labeller:
+        """From a unit vector of an image to its labels, with the labels' own vectors made once."""
+        from clipsearch.engine.scoring import probabilities
+
+        names = zero_shot.checked_labels(labels, exclusive=self.card.scoring.kind == "softmax")
+        sentences = zero_shot.checked_templates(templates)
+        vectors = self.encode_text([prompt for name in names for prompt in zero_shot.prompts(name, sentences)])
+        groups = vectors.reshape(len(names), len(sentences), self.dim)
+        matrix = np.stack([zero_shot.ensembled(group) for group in groups])
+
+        def labelled(vector: Vector) -> tuple[LabelScore, ...]:
+            cosines = np.clip(matrix @ vector, -1, 1)
+            return zero_shot.ranked(names, cosines, probabilities(cosines, self.card.scoring))
+
+        return labelled
+
+
+_PATH = (str, bytes, os.PathLike)
+
+
+def _several(images: Picture | Iterable[Picture]) -> list[Picture]:
+    """One image is a list of one; an array of rank 4 is a list of images."""
+    if isinstance(images, np.ndarray):
+        return list(images) if images.ndim == 4 else [images]
+    if isinstance(images, _PATH) or not isinstance(images, Iterable):
+        return [images]
+    return list(images)
+
+
+def _decoded(
+    pictures: Sequence[Picture], files: Iterator[Decoded | Failure], prepare: Prepare
+) -> Iterator[Decoded | Failure]:
+    """Outcomes in the order of the pictures; `files` are those of the ones that are paths."""
+    for picture in pictures:
+        if isinstance(picture, _PATH):
+            yield next(files)
+        else:
+            from clipsearch.index.decode import decode_picture
+
+            yield decode_picture(picture, prepare)
+
+
+def _check_array(picture: Picture) -> None:
+    if not isinstance(picture, np.ndarray):
+        return
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise UsageError(
+            f"An array of type {picture.dtype} and shape {picture.shape} is no image.",
+            "Give uint8 RGB, rows from the top: (height, width, 3).",
+        )
+
+
+def _check_utf8(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"The text {text!r} is not UTF-8.", "Decode it before it is asked.") from error
