@@ -82,13 +82,15 @@ class Settings:
 
 
 def platform_folder(kind: str) -> Path:
-    """The platform's own folder for clipsearch. `kind` is "data", "cache" or "config"."""
+    """The platform's own folder for clipsearch. `kind` is "data", "cache", "config" or, for sockets, "runtime"."""
     import platformdirs  # here, so that a test which forbids it shows who asked for a home directory
 
     if kind == "cache":
         return Path(platformdirs.user_cache_dir("clipsearch", appauthor=False))
     if kind == "config":
         return Path(platformdirs.user_config_dir("clipsearch", appauthor=False))
+    if kind == "runtime":
+        return Path(platformdirs.user_runtime_dir("clipsearch", appauthor=False))
     return Path(platformdirs.user_data_dir("clipsearch", appauthor=False))
 
 

@@ -1,4 +1,4 @@
-"""Durable files: atomic replace, the writer's lock, what kind of disk this is.
+"""Durable files: atomic replace, locks that die with their process, what kind of disk this is.
 
 The only durability code outside SQLite. Knows nothing of photos, vectors or libraries.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clipsearch.errors import LibraryError
@@ -59,6 +59,16 @@ def publish(temporary: Path, final: Path) -> None:
     sync_folder(final.parent)
 
 
+def publish_private(final: Path, content: bytes) -> None:
+    """Writes a small file that only its owner may read, as `publish` does. One process at a time may call it."""
+    temporary = final.with_name(final.name + ".new")
+    temporary.unlink(missing_ok=True)  # of a process that was killed here
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(content)
+    publish(temporary, final)
+
+
 def replace_unsynced(final: Path, data: bytes) -> None:
     """Writes a file of a cache: readers meet the old one or the whole new one.
 
@@ -76,18 +86,28 @@ def replace_unsynced(final: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def writer_lock(path: Path, purpose: str) -> Iterator[None]:
-    """Holds the one writer's lock; the operating system releases it when the process dies.
+    """Holds the one writer's lock. Raises LibraryError at once when another process does."""
 
-    Raises LibraryError at once when another process holds it, naming that process and its purpose.
+    def taken(holder: str) -> LibraryError:
+        return LibraryError(
+            f"The library {path.parent} is being written by {holder}.",
+            "Wait for it to finish; searching works meanwhile.",
+        )
+
+    with exclusive_lock(path, purpose, taken):
+        yield
+
+
+@contextlib.contextmanager
+def exclusive_lock(path: Path, purpose: str, taken: Callable[[str], LibraryError]) -> Iterator[None]:
+    """Holds the lock file; the operating system releases it when the process dies.
+
+    Raises at once what `taken` makes of the process that holds it, and of its purpose.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not _try_lock(descriptor):
-            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip() or "another process"
-            raise LibraryError(
-                f"The library {path.parent} is being written by {holder}.",
-                "Wait for it to finish; searching works meanwhile.",
-            )
+            raise taken(os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip() or "another process")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} ({purpose})\n".encode(), 0)
         yield

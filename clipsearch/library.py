@@ -93,11 +93,19 @@ class Library:
 
     def close(self) -> None:
         """Lets go of the database and of the model; a later call would open them again."""
-        if self._reader is not None:
-            self._reader.close()
+        self._close_catalog()
         if self._thumbnails is not None:
             self._thumbnails.close()
-        self._reader = self._engine = self._thumbnails = None
+        self._engine = self._thumbnails = None
+
+    def warm_up(self) -> None:
+        """Loads now what the first new text would wait for: the text model, and what relevance is measured against.
+
+        Raises what `search` does.
+        """
+        space = self._space()
+        self._engine_of(space).freshly_encoded(["a photo"])
+        self._known_background(space)
 
     # -- indexing ---------------------------------------------------------------------------------
 
@@ -387,15 +395,13 @@ class Library:
         return self._engine
 
     def _known_background(self, space: Space) -> Background:
-        """What this library's photos score with everyday texts; made anew when it has changed by a tenth."""
-        photos = self._catalog.vector_count(space)
-        known = self._background
-        if known is None or known[0] != space or abs(known[1].photos - photos) > known[1].photos // 10:
+        """What this library's photos score with everyday texts; kept until the library changes."""
+        if self._background is None or self._background[0] != space:
             engine = self._engine_of(space)
             bank = bank_vectors(engine.card, background_texts(), self._paths.cache, engine.freshly_encoded)
-            made = background_of(self._catalog.sample(space, SAMPLE), bank, photos=photos)
-            known = self._background = space, made
-        return known[1]
+            photos = self._catalog.vector_count(space)
+            self._background = space, background_of(self._catalog.sample(space, SAMPLE), bank, photos=photos)
+        return self._background[1]
 
     def _text_vectors(self, space: Space, texts: Sequence[str]) -> CachedVectors:
         if not texts:  # filters alone need no model
@@ -423,9 +429,17 @@ class Library:
 
     @property
     def _catalog(self) -> Catalog:
+        if self._reader is not None and not self._reader.is_current():
+            self._close_catalog()  # another process has written or replaced it, perhaps with another schema
         if self._reader is None:
             self._reader = Catalog.open_reader(self._catalog_path)
         return self._reader
+
+    def _close_catalog(self) -> None:
+        """And forgets what was drawn from it."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = self._background = None
 
     def _annotations(self) -> Annotations:
         self._space()  # a library that is not there has its own words

@@ -57,7 +57,7 @@ class Background:
 def background_of(sample: Vectors, bank: Vectors, *, photos: int) -> Background:
     """Of a library with `photos` photos, `sample` (n >= 1, d) are vectors of some. `bank` (m >= 1, d): everyday texts.
 
-    500 photos drawn at random are enough; 2,000 change no relevance by more than a hundredth or two (docs, section 6).
+    500 photos drawn at random are enough: more move a relevance by a hundredth or two (docs, section 6).
     """
     drawn, texts = sample.astype(np.float32), bank.astype(np.float32)
     mean = np.asarray(drawn.mean(axis=0, dtype=np.float64), np.float32)
@@ -77,21 +77,13 @@ def background_of(sample: Vectors, bank: Vectors, *, photos: int) -> Background:
 def relevance(query: Vector, scores: Vector, vectors: Vectors, background: Background) -> NDArray[np.float64]:
     """Relevance (k,), 0..1, of photos to a text: `scores` (k,) are the cosines of `vectors` (k, d) with the query (d,).
 
-    `query` is the unit vector of a text or of a mixture of texts. Of one photo it rises with the score; of two photos
-    the one with the lower score may have the higher relevance, if it fits everything less well. Among the 20 best
-    scores lies the best relevance (docs, section 4).
+    `query` is the unit vector of a text or of a mixture that subtracts nothing (docs, section 7). Of one photo
+    relevance rises with the score. Of two photos the one with the lower score may have the higher relevance, if it fits
+    everything less well; among the 20 best scores lies the best relevance (docs, section 4).
     """
     best = _best(_above_floor(vectors.astype(np.float32), background.mean) @ background.bank.T)
     level = (scores.astype(np.float64) - _floor(query, background) - background.unmatched) / _span(best, background)
     return _probability(STEEPNESS * (level - background.chance))
-
-
-def least_score(query: Vector, background: Background, threshold: float = DEFAULT_THRESHOLD) -> float:
-    """The score below which no photo reaches `threshold` (0 < threshold < 1): what lies below needs no `relevance`."""
-    level = background.chance + math.log(threshold / (1 - threshold)) / STEEPNESS
-    easiest = background.least_matched if level > 0 else background.most_matched
-    span = float(_span(np.array([easiest]), background)[0])
-    return level * span + background.unmatched + _floor(query, background)
 
 
 def likeness(query: Vector, vectors: Vectors, background: Background) -> NDArray[np.float64]:

@@ -200,6 +200,7 @@ class LibraryAPI(Protocol):
         diverse: bool = False,
         exact: bool = False,
     ) -> Answer: ...
+    def similar(self, path: AnyPath, *, k: int = 20, under: AnyPath | None = None) -> Answer: ...
     def classify(
         self,
         targets: Sequence[AnyPath],

@@ -12,7 +12,6 @@ from clipsearch.relevance import (
     DEFAULT_THRESHOLD,
     Background,
     background_of,
-    least_score,
     likeness,
     relevance,
 )
@@ -129,21 +128,6 @@ def test_of_one_photo_relevance_rises_with_the_score(seed: int) -> None:
     values = relevance(query, rising, np.repeat(photos[:1], 50, axis=0), background)
     assert (np.diff(values) >= 0).all()
     assert values[0] < 0.01 and values[-1] > 0.99
-
-
-@pytest.mark.parametrize("threshold", [0.05, 0.5, 0.95])
-@pytest.mark.parametrize("seed", range(5))
-def test_below_the_least_score_nothing_reaches_the_threshold(threshold: float, seed: int) -> None:
-    """A scan that skips what lies below must skip no photo that counts, and not be useless."""
-    world = World(seed)
-    photos = world.photos(np.arange(SUBJECTS))
-    background = background_of(photos[: SUBJECTS // 2], world.bank(), photos=SUBJECTS)
-    query = unit(world.random.standard_normal(DIMENSIONS))
-    scores = np.linspace(-1, 1, SUBJECTS, dtype=np.float32)
-    reached = relevance(query, scores, photos, background) >= threshold
-    least = least_score(query, background, threshold)
-    assert not reached[scores < least - 1e-5].any()
-    assert reached[scores > least + 1].all()
 
 
 def test_f16_photos_give_what_f32_photos_give() -> None:

@@ -11,8 +11,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
-import traceback
 
 import click
 from click.shell_completion import CompletionItem
@@ -29,6 +27,8 @@ VERBS = {
     "similar": "Find photos that look like PHOTO.",
     "zsl": "Label photos with words of your own.",
     "status": "Show what the library holds.",
+    "serve": "Keep the library open, so that searches answer at once.",
+    "mcp": "Let assistants search, over the Model Context Protocol.",
     "errors": "List files that could not be read, with the reason.",
     "saved": "List saved searches, or remove one.",
     "model": "Show the models that turn photos and words into vectors.",
@@ -146,6 +146,9 @@ def run(arguments: list[str]) -> int:
 
 def _written_traceback() -> str:
     """The file that now holds the traceback."""
+    import tempfile  # 5 ms each of a start, for what should never happen
+    import traceback
+
     with tempfile.NamedTemporaryFile("w", prefix="clipsearch-", suffix=".log", delete=False) as log:
         traceback.print_exc(file=log)
     return log.name

@@ -13,7 +13,7 @@ from clipsearch.errors import UsageError
 from clipsearch.pictures.protocol import WANTED, Protocol, Wanted
 from clipsearch.types import Answer, Hit
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # every search imports this module, also those that the service answers
     from clipsearch.library import Library
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -11,8 +12,10 @@ import click
 
 from clipsearch.config import BACKENDS, Paths, Settings, resolved_paths
 from clipsearch.errors import ModelError, UsageError
+from clipsearch.service.record import read_record
+from clipsearch.types import LibraryAPI
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # numpy and SQLite come with it, and a command that the service answers needs neither
     from clipsearch.library import Library
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -92,6 +95,21 @@ def chosen_paths(context: click.Context, library: str | None) -> Paths:
 
 
 def opened(context: click.Context, library: str | None, backend: str = "auto") -> Library:
-    from clipsearch.library import Library  # here: help and completion of a verb need no numpy
+    """The library, opened by this process."""
+    from clipsearch.library import Library
 
     return Library(chosen_paths(context, library), backend=backend)
+
+
+def answering(context: click.Context, library: str | None, backend: str = "auto") -> AbstractContextManager[LibraryAPI]:
+    """Whoever answers soonest, and the same: the service of this library if one runs, else the library, opened here.
+
+    A named backend is a demand that the service was not started with.
+    """
+    paths = chosen_paths(context, library)
+    if backend == "auto" and read_record(paths.library) is not None:
+        from clipsearch.service.client import running
+
+        if (service := running(paths)) is not None:
+            return service
+    return opened(context, library, backend)

@@ -6,7 +6,6 @@ in a pipe they are the bytes of the disk.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ from typing import Any, TextIO
 import click
 
 from clipsearch.cli.voice import is_quiet
+from clipsearch.service.wire import path_fields as path_fields  # JSON names a path alike everywhere
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -51,14 +51,6 @@ def printable(text: str) -> str:
 def _escaped(character: str) -> str:
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-def path_fields(path: bytes) -> dict[str, str]:
-    """`path`, and `path_b64` when the name is not UTF-8 and `path` alone could not be turned back."""
-    try:
-        return {"path": path.decode("utf-8")}
-    except UnicodeDecodeError:
-        return {"path": path.decode("utf-8", "backslashreplace"), "path_b64": base64.b64encode(path).decode()}
 
 
 def write_json(rows: object) -> None:

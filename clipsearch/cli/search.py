@@ -14,7 +14,7 @@ from clipsearch.cli import output
 from clipsearch.cli.actions import Actions, act, action_options
 from clipsearch.cli.batch import answer_lines
 from clipsearch.cli.forms import chosen_form, form_options, render_form
-from clipsearch.cli.options import backend_option, count_option, json_options, library_option, opened, utf8
+from clipsearch.cli.options import answering, backend_option, count_option, json_options, library_option, opened, utf8
 from clipsearch.cli.suggest import query_words
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
@@ -129,9 +129,9 @@ def command(
         raise UsageError(
             "There is nothing to search for.", 'Type what you remember: clipsearch search "dog on a beach"'
         )
-    with opened(context, library, backend) as opened_library:
+    with answering(context, library, backend) as asked_library:
         ask = partial(
-            opened_library.search,
+            asked_library.search,
             images=images,
             k=count,
             under=under,
@@ -145,12 +145,14 @@ def command(
             return Exit.DONE if found else Exit.NOTHING_FOUND
         query = formatted(literal(text)) if is_literal else text
         answer = ask(query)
-        if save_as is not None:
+    if save_as is not None:
+        with opened(context, library) as opened_library:
             opened_library.save_search(save_as, query)
             output.narrate(f"Saved. Search for it again: clipsearch search @{save_as}")
-        hits = answers.shown_hits(answer, everything=everything)
-        if form is not None:
-            title = " + ".join([*([query.strip()] if query.strip() else []), *(image.name for image in images)])
+    hits = answers.shown_hits(answer, everything=everything)
+    if form is not None:
+        title = " + ".join([*([query.strip()] if query.strip() else []), *(image.name for image in images)])
+        with opened(context, library, backend) as opened_library:  # whoever answered, pictures are made here
             render_form(form, opened_library, answer, hits, title=output.printable(title), verbose=is_verbose())
     answers.tell_truncated(answer)
     if form is None and not actions.command:

@@ -72,8 +72,8 @@ def _rows(library: Library, hits: Sequence[Hit], across: int) -> Iterator[list[t
 
 
 def _write_blocks(pictures: Sequence[Picture], columns: int, rows: int) -> None:
-    chosen = click.get_current_context().color  # by --color; else the environment decides
-    environ = os.environ if chosen is None else {**os.environ, "NO_COLOR": "" if chosen else "1"}
+    by_flag = click.get_current_context().color  # else the environment decides
+    environ = os.environ if by_flag is None else {**os.environ, "NO_COLOR": "" if by_flag else "1"}
     depth = blocks.depth(environ)
     boxes: list[tuple[list[str], int]] = []  # lines, and the columns that each of them takes
     for picture in pictures:

@@ -12,7 +12,7 @@ from clipsearch.cli import output
 from clipsearch.cli.actions import Actions, act, action_options
 from clipsearch.cli.answer import render, tell_nothing
 from clipsearch.cli.forms import chosen_form, form_options, render_form
-from clipsearch.cli.options import backend_option, count_option, json_options, library_option, opened
+from clipsearch.cli.options import answering, backend_option, count_option, json_options, library_option, opened
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit
 from clipsearch.pictures.protocol import Wanted
@@ -58,12 +58,13 @@ def command(
     """Find photos that look like PHOTO."""
     form = chosen_form(show, pictures, html, is_data=as_json or ndjson or null)
     actions.check(form_is_asked=form is not None or as_json or ndjson or null)
-    with opened(context, library, backend) as opened_library:
-        answer = opened_library.similar(photo, k=count, under=under)
-        if form is not None:
-            title = f"Like {output.shown(os.fsencode(photo.name))}"
+    with answering(context, library, backend) as asked_library:
+        answer = asked_library.similar(photo, k=count, under=under)
+    if form is not None:
+        title = f"Like {output.shown(os.fsencode(photo.name))}"
+        with opened(context, library, backend) as opened_library:  # whoever answered, pictures are made here
             render_form(form, opened_library, answer, answer.hits, title=title, verbose=is_verbose())
-    if form is None and not actions.command:
+    elif not actions.command:
         render(answer, as_json=as_json, ndjson=ndjson, null=null)
     all_done = act(actions, answer.hits)
     if answer.hits:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.options import library_option, opened
+from clipsearch.cli.options import answering, library_option
 from clipsearch.errors import Exit
 from clipsearch.types import Status
 
@@ -18,8 +18,8 @@ from clipsearch.types import Status
 @click.pass_context
 def command(context: click.Context, as_json: bool, library: str | None) -> int:
     """Show what the library holds."""
-    with opened(context, library) as opened_library:
-        status = opened_library.status()
+    with answering(context, library) as asked_library:
+        status = asked_library.status()
     if as_json:
         output.write_json(_fields(status))
     else:

@@ -8,19 +8,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.options import backend_option, files0_option, json_options, library_option, opened, utf8
+from clipsearch.cli.options import (
+    answering,
+    backend_option,
+    files0_option,
+    json_options,
+    library_option,
+    opened,
+    utf8,
+)
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
 from clipsearch.query import Filter, Query, formatted
 from clipsearch.types import FailedFile, Labelled
-
-if TYPE_CHECKING:
-    from clipsearch.library import Library
 
 EPILOG = """\b
 The labels share 100 %, so name an alternative for what fits none: --labels cat,dog,"something else"
@@ -71,10 +76,10 @@ def command(
     found: list[Labelled] = []
     failed = 0
     with (
-        opened(context, library, backend) as opened_library,
-        _saving(opened_library, names, found) if save else nullcontext(),
+        answering(context, library, backend) as asked_library,
+        _saving(context, library, names, found) if save else nullcontext(),
     ):
-        for result in opened_library.classify(targets, names, templates=templates):
+        for result in asked_library.classify(targets, names, templates=templates):
             if isinstance(result, FailedFile):
                 failed += 1
                 output.tell(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
@@ -97,23 +102,24 @@ def command(
 
 
 @contextmanager
-def _saving(library: Library, names: list[str], found: list[Labelled]) -> Iterator[None]:
+def _saving(context: click.Context, library: str | None, names: list[str], found: list[Labelled]) -> Iterator[None]:
     """Writes the best label of what was found into the library at the end, and also when that comes early."""
-    library.saved_searches()  # a library that cannot be used is told before the work
-    try:
-        yield
-    finally:
-        best = [(one.path, one.labels[0].label, one.labels[0].probability) for one in found]
-        known = library.set_labels(best, instead_of=names)
-        if known:
-            example = formatted(Query(filters=(Filter("label", best[0][1]),)))
-            count = f"{known:,} photo{'' if known == 1 else 's'}"
-            output.narrate(f"Saved the best label of {count}. Find one: clipsearch search {shlex.quote(example)}")
-        if known < len(best):
-            output.tell(
-                f"clipsearch: {len(best) - known:,} of these photos are not in the library and got no label\n"
-                "hint: clipsearch index takes them in"
-            )
+    with opened(context, library) as opened_library:
+        opened_library.saved_searches()  # a library that cannot be used is told before the work
+        try:
+            yield
+        finally:
+            best = [(one.path, one.labels[0].label, one.labels[0].probability) for one in found]
+            known = opened_library.set_labels(best, instead_of=names)
+            if known:
+                example = formatted(Query(filters=(Filter("label", best[0][1]),)))
+                count = f"{known:,} photo{'' if known == 1 else 's'}"
+                output.narrate(f"Saved the best label of {count}. Find one: clipsearch search {shlex.quote(example)}")
+            if known < len(best):
+                output.tell(
+                    f"clipsearch: {len(best) - known:,} of these photos are not in the library and got no label\n"
+                    "hint: clipsearch index takes them in"
+                )
 
 
 def _labels(labels: str | None, labels_file: Path | None) -> list[str]:

@@ -26,6 +26,7 @@ class Database:
         self._connection = connection
         self._path = path
         self._begin = begin
+        self._opened_as: tuple[int, ...] | None = None
 
     @classmethod
     def open_writer(cls, path: Path) -> Self:
@@ -63,6 +64,7 @@ class Database:
             if not os.access(path.parent, os.W_OK) and not wal.exists():
                 # WAL needs its side files; on a read-only disk nobody can be writing, so none are needed.
                 uri += "&immutable=1"
+            identity = _identity(path)  # before it is opened: what takes its place in between is then noticed
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
             database = cls(connection, path, "BEGIN")
             try:
@@ -72,6 +74,7 @@ class Database:
                         f"The library {path.parent} was made by an older clipsearch.",
                         "Bring it up to date: clipsearch index",
                     )
+                database._opened_as = (*identity, database._data_version())
             except BaseException:
                 connection.close()
                 raise
@@ -85,6 +88,16 @@ class Database:
 
     def close(self) -> None:
         self._connection.close()
+
+    def is_current(self) -> bool:
+        """Whether a reader still sees what it has opened: the same file, as it was. Always within a transaction."""
+        return self._connection.in_transaction or self._opened_as == (*_identity(self._path), self._data_version())
+
+    def _data_version(self) -> int:
+        """Changes with every commit of another connection (https://sqlite.org/pragma.html#pragma_data_version)."""
+        row = self._one("PRAGMA data_version")
+        assert row is not None
+        return int(row[0])
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -123,6 +136,14 @@ class Database:
         with storage_errors(self._path):
             row: Row | None = self._connection.execute(sql, parameters).fetchone()
             return row
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:  # it is gone; whoever opens it will say so
+        return 0, 0
+    return status.st_dev, status.st_ino
 
 
 @contextlib.contextmanager

@@ -104,9 +104,8 @@ def report(name: str, collection: Collection, material: Encoded) -> None:
     table("Methods, at 90 % of captions", ["", *ROW, "mean ROC area"], compared(material))
     table("Chosen on one half, judged on the other", ["", "chosen", *ROW, "cosine rejects"], halves(material))
     table("Library size, default threshold", ["photos", *ROW], sizes(material))
-    table(
-        "How often the best photo's relevance is right", ["relevance", "queries with an answer"], reliable(by_relevance)
-    )
+    table("Queries by their best photo's relevance", ["relevance", "with an answer"], reliable(by_relevance))
+    table("As an exclusion", EXCLUSION_ROW, excluded(material))
     table("The bank, at 90 % of captions", ["", *ROW], banks(collection, material))
     misses(collection, material, by_relevance)
     costs(material)
