@@ -15,6 +15,7 @@ from datetime import date
 
 import numpy as np
 
+from clipsearch.groups import better_ones
 from clipsearch.index.catalog import Catalog, PhotoRow, Space
 from clipsearch.index.nearest import Found, Nearest
 from clipsearch.index.roots import lies_in
@@ -24,6 +25,7 @@ from clipsearch.search import Ids, Vectors, diverse_order, mixture
 from clipsearch.types import Answer, Hit, Sort, Step
 
 _MIN_POOL = 100  # candidates that a diverse answer is chosen from, or five times as many as asked for
+_COMPARED = 1000  # hits that are looked through for the same picture or moment; takes 10 ms
 # Each photo is judged alone by `not:`, not as the best of a whole library. At 20 it drops half of the photos that
 # mention the thing and 0.7 % of the others, at 200 a third and 0.1 % (docs/relevance.md, section 7).
 _EXCLUDED_AMONG = 20
@@ -90,8 +92,8 @@ def answered(
     if not len(question.parts):
         assert among is not None  # nothing but filters was asked
         with watch.step("photos"):
-            hits = search.filtered(among)
-        return Answer(tuple(_ranked(hits)), "filter only", searched, photos, gate=None)
+            hits = search.ranked(search.filtered(among))
+        return Answer(tuple(hits), "filter only", searched, photos, gate=None)
     with watch.step("candidates"):
         vector = mixture(list(question.parts), question.weights)
         found = search.candidates(vector, among)
@@ -101,7 +103,9 @@ def answered(
     if question.min_relevance is not None:
         gate = question.min_relevance
         hits = [hit for hit in hits if (hit.relevance or 0.0) >= gate]
-    return Answer(tuple(_ranked(_sorted(hits, question.sort or "score"))), found.plan, searched, photos, gate=gate)
+    with watch.step("duplicates"):
+        hits = search.ranked(_sorted(hits, question.sort or "score"))
+    return Answer(tuple(hits), found.plan, searched, photos, gate=gate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class _Search:
     space: Space
     question: Question
     background: Callable[[], Background]
+    rows: dict[bytes, PhotoRow] = field(default_factory=dict)  # of the hits, by the path that is shown
 
     def candidates(self, vector: Vectors, among: Ids | None) -> Found:
         """The k best that no `not:` drops, in the order of score or, on demand, diverse."""
@@ -146,7 +151,7 @@ class _Search:
                 relevances = relevance(wanted, vectors @ wanted, vectors, self.background())
             rows = self.catalog.photo_rows(ids.tolist())
             hits += [
-                _hit(rows[photo_id], self.question.under, score, relevant, tuple(share))
+                self._hit(rows[photo_id], score, relevant, tuple(share))
                 for photo_id, score, relevant, share in zip(
                     ids.tolist(), scores.tolist(), relevances.tolist(), (vectors @ shares.T).tolist(), strict=True
                 )
@@ -172,8 +177,28 @@ class _Search:
         sort = question.sort or "date"
         shown = among[: question.k or None] if sort == "date" else among
         rows = self.catalog.photo_rows(shown.tolist())
-        hits = [_hit(rows[photo_id], question.under, None, None, ()) for photo_id in shown.tolist()]
+        hits = [self._hit(rows[photo_id], None, None, ()) for photo_id in shown.tolist()]
         return _sorted(hits, sort)[: question.k or None]
+
+    def ranked(self, hits: Sequence[Hit]) -> list[Hit]:
+        """The hits with their ranks, and which of them show what a better one shows."""
+        better = better_ones(self.catalog, self.space, [self.rows[hit.path] for hit in hits[:_COMPARED]])
+        better += [None] * (len(hits) - len(better))
+        return [
+            replace(hit, rank=rank, same_as=None if first is None else first + 1)
+            for rank, (hit, first) in enumerate(zip(hits, better, strict=True), 1)
+        ]
+
+    def _hit(self, row: PhotoRow, score: float | None, relevant: float | None, contributions: tuple[float, ...]) -> Hit:
+        # Shown by the copy that lies where one asked.
+        under = self.question.under
+        paths = sorted(row.paths, key=lambda path: under is not None and not lies_in(path, under) and path != under)
+        self.rows[paths[0]] = row
+        described = row.metadata
+        return Hit(
+            0, paths[0], score, relevant, tuple(paths[1:]), described.width, described.height, described.taken_at,
+            row.offline, contributions,
+        )  # fmt: skip
 
     def _nearest_to(self, vector: Vectors, k: int, among: Ids | None) -> Found:
         if among is not None:
@@ -207,18 +232,6 @@ def _chunks(found: Found) -> Iterator[tuple[Ids, Vectors]]:
         yield found.ids[start : start + _DETAILS], found.scores[start : start + _DETAILS]
 
 
-def _hit(
-    row: PhotoRow, under: bytes | None, score: float | None, relevant: float | None, contributions: tuple[float, ...]
-) -> Hit:
-    # Shown by the copy that lies where one asked.
-    paths = sorted(row.paths, key=lambda path: under is not None and not lies_in(path, under) and path != under)
-    described = row.metadata
-    return Hit(
-        0, paths[0], score, relevant, tuple(paths[1:]), described.width, described.height, described.taken_at,
-        row.offline, contributions,
-    )  # fmt: skip
-
-
 def _sorted(hits: Sequence[Hit], sort: Sort) -> list[Hit]:
     """By date the newest first and those without one last; by name in the order of file names."""
     if sort == "date":
@@ -227,7 +240,3 @@ def _sorted(hits: Sequence[Hit], sort: Sort) -> list[Hit]:
     if sort == "name":
         return sorted(hits, key=lambda hit: (os.path.basename(hit.path).lower(), hit.path))
     return list(hits)
-
-
-def _ranked(hits: Sequence[Hit]) -> list[Hit]:
-    return [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)]

@@ -10,7 +10,7 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from clipsearch.answers import Question, Stopwatch, answered
 from clipsearch.background import background_texts
 from clipsearch.config import Paths, resolved_paths
+from clipsearch.duplicates import BURST_S
 from clipsearch.encoding import Engine
 from clipsearch.engine.backends import AUTO
 from clipsearch.engine.bank import bank_vectors
@@ -29,16 +30,21 @@ from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.textcache import CachedVectors, TextCache
 from clipsearch.errors import LibraryError, ModelError, SystemFault, UsageError
 from clipsearch.files import network_filesystem, writer_lock
+from clipsearch.groups import duplicate_groups
 from clipsearch.index.annotations import Annotations
 from clipsearch.index.catalog import Catalog, Space
+from clipsearch.index.descriptions import DescribedCatalog
 from clipsearch.index.nearest import Nearest
 from clipsearch.index.roots import root_for
 from clipsearch.photos import existing, photo_vectors, photos_below
 from clipsearch.query import Filter, Query, parse
 from clipsearch.relevance import Background, background_of
 from clipsearch.types import (
+    DUPLICATE_KINDS,
     Answer,
     AnyPath,
+    DuplicateGroup,
+    DuplicateKind,
     Event,
     FailedFile,
     Failure,
@@ -248,6 +254,23 @@ class Library:
         Raises SystemFault for a photo that is not there or cannot be read, LibraryError without a library.
         """
         return self.search(images=[path], k=k, under=under)
+
+    def duplicates(
+        self,
+        kinds: Collection[DuplicateKind] = DUPLICATE_KINDS,
+        *,
+        under: AnyPath | None = None,
+        within_s: float = BURST_S,
+    ) -> Iterator[DuplicateGroup]:
+        """Groups of files of one content, copies of one picture, frames of one moment; the best one first in each.
+
+        Only of photos in the folder `under`, if it is named; the frames of a burst are at most `within_s` apart.
+        Nothing is changed on the disk.
+        """
+        space = self._space()
+        folder = None if under is None else os.path.abspath(os.fsencode(under))
+        with DescribedCatalog.open_reader(self._catalog_path) as catalog, catalog.transaction():
+            yield from duplicate_groups(catalog, space, kinds, under=folder, within_s=within_s)
 
     def photo(self, path: AnyPath) -> PhotoDetails | None:
         """All that the library knows of the photo at `path`; None when it knows none there. Reads no file."""

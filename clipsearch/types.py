@@ -23,6 +23,8 @@ COLORS = ("black", "white", "gray", "brown", "red", "orange", "yellow", "green",
 AnyPath = str | bytes | os.PathLike[str]
 Picture: TypeAlias = "AnyPath | Image | NDArray[np.uint8]"  # an array is RGB, (height, width, 3)
 Sort = Literal["score", "date", "name"]
+DuplicateKind = Literal["exact", "perceptual", "burst"]
+DUPLICATE_KINDS: tuple[DuplicateKind, ...] = ("exact", "perceptual", "burst")
 
 
 class Stamp(NamedTuple):
@@ -53,6 +55,7 @@ class Metadata:
     lens: str | None = None
     colors: tuple[str, ...] = ()  # the main ones, of COLORS, the largest first
     phash: int | None = None  # 64 bits, signed; near ones look alike (index/appearance.py)
+    phash_fine: bytes | None = None  # 192 bits more, which prove it
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ class Hit:
     taken_at: str | None
     offline: bool  # its root could not be listed when last looked at
     contributions: tuple[float, ...] = ()  # of each term to the score, in the order of Answer.terms
+    same_as: int | None = None  # rank of the first hit that shows the same picture or moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,26 @@ class PhotoDetails:
     size: int  # bytes of the file
     labels: tuple[str, ...]
     offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateFile:
+    path: bytes
+    width: int
+    height: int
+    size: int  # bytes
+    taken_at: str | None
+    modified_at: str  # local time, of the file
+    offline: bool
+    copies: tuple[bytes, ...] = ()  # other paths of the same content; empty in an exact group, which lists them
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """Files that are one content, photos that are one picture, or photos of one moment; the best one first."""
+
+    kind: DuplicateKind
+    files: tuple[DuplicateFile, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ VERBS = {
     "index": "Index photo folders, so that they can be searched.",
     "search": "Find photos by describing them.",
     "similar": "Find photos that look like PHOTO.",
+    "duplicates": "Find photos that you have more than once, and bursts.",
     "zsl": "Label photos with words of your own.",
     "status": "Show what the library holds.",
     "serve": "Keep the library open, so that searches answer at once.",

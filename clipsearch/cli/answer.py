@@ -6,6 +6,7 @@ A person and a pipe see the hits that fit; JSON is data and has all of them, eac
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,7 @@ def hit_fields(hit: Hit) -> dict[str, Any]:
         "taken_at": hit.taken_at,
         "copies": [output.path_fields(copy)["path"] for copy in hit.copies],
         "offline": hit.offline,
+        "same_as": hit.same_as,
     }
 
 
@@ -122,9 +124,14 @@ def _table(hits: Sequence[Hit], *, verbose: bool) -> None:
     folder = output.common_folder([hit.path for hit in hits])
     if folder:
         click.echo(output.dim(output.shown(folder)))
+    ranks = {hit.rank for hit in hits}
+    folded = Counter(hit.same_as for hit in hits if not verbose and hit.same_as in ranks)
     for hit in hits:
+        if not verbose and hit.same_as in ranks:
+            continue
         name = output.shown(hit.path[len(folder) :].lstrip(b"/") if folder else hit.path)
         notes = [f"+ {len(hit.copies)} more"] if hit.copies else []
+        notes += [f"+ {folded[hit.rank]} of the same moment"] if folded[hit.rank] else []
         notes += ["offline"] if hit.offline else []
         note = "  " + " · ".join(notes) if notes else ""
         if output.width() < 50:  # the name is worth more

@@ -162,19 +162,20 @@ class Catalog(Database):
         row = self._one(
             """
             INSERT INTO photo (digest, width, height, format, taken_at, taken_offset, latitude, longitude, camera,
-                               lens, colors, phash, described)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                               lens, colors, phash, phash_fine, described)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (digest) DO UPDATE SET
                 width = excluded.width, height = excluded.height, format = excluded.format,
                 taken_at = excluded.taken_at, taken_offset = excluded.taken_offset,
                 latitude = excluded.latitude, longitude = excluded.longitude, camera = excluded.camera,
-                lens = excluded.lens, colors = excluded.colors, phash = excluded.phash, described = excluded.described
+                lens = excluded.lens, colors = excluded.colors, phash = excluded.phash,
+                phash_fine = excluded.phash_fine, described = excluded.described
             RETURNING id
             """,
             (
                 digest, metadata.width, metadata.height, metadata.format, metadata.taken_at, metadata.taken_offset,
                 metadata.latitude, metadata.longitude, metadata.camera, metadata.lens, " ".join(metadata.colors),
-                metadata.phash, DESCRIPTION,
+                metadata.phash, metadata.phash_fine, DESCRIPTION,
             ),
         )  # fmt: skip
         assert row is not None  # RETURNING answers for an insert and for an update
@@ -232,11 +233,11 @@ class Catalog(Database):
     def failures(self) -> list[FailedFile]:
         rows = self._all(
             f"""
-            SELECT {_PATH_PARTS}, reason, attempts FROM file JOIN root ON root.id = root_id
+            SELECT {PATH_PARTS}, reason, attempts FROM file JOIN root ON root.id = root_id
             WHERE reason IS NOT NULL ORDER BY root.path, folder, name
             """
         )
-        return [FailedFile(_joined(*parts), reason, attempts) for *parts, reason, attempts in rows]
+        return [FailedFile(joined(*parts), reason, attempts) for *parts, reason, attempts in rows]
 
     def counts(self) -> tuple[int, int, int]:
         """(photos in the results, files, files that could not be read)."""
@@ -279,23 +280,23 @@ class Catalog(Database):
     def photo_rows(self, ids: Sequence[int]) -> dict[int, PhotoRow]:
         """What a hit shows, by photo id; paths in the order of their indexing, files of online roots first."""
         found: dict[int, PhotoRow] = {}
-        for part in _parts(ids):
+        for part in parts_of(ids):
             marks = ",".join("?" * len(part))
             rows = self._all(
                 f"""
-                SELECT photo.id, online, size, {_PATH_PARTS}, {_METADATA}
+                SELECT photo.id, online, size, {PATH_PARTS}, {METADATA}
                 FROM photo JOIN file ON photo_id = photo.id JOIN root ON root.id = root_id
                 WHERE photo.id IN ({marks}) ORDER BY photo.id, online DESC, file.id
                 """,
                 part,
             )
             for photo_id, online, size, folder, name, *described in rows:
-                path = _joined(folder, name)
+                path = joined(folder, name)
                 if known := found.get(photo_id):
                     if path not in known.paths:
                         found[photo_id] = replace(known, paths=(*known.paths, path))
                     continue
-                found[photo_id] = PhotoRow(photo_id, (path,), _metadata(described), size, offline=not online)
+                found[photo_id] = PhotoRow(photo_id, (path,), metadata_of(described), size, offline=not online)
         return found
 
     def photos_matching(
@@ -361,7 +362,7 @@ class Catalog(Database):
 
     def vectors_of(self, space: Space, ids: Sequence[int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
         """The same for these photos; one without a vector is left out."""
-        for part in _parts(ids):
+        for part in parts_of(ids):
             marks = ",".join("?" * len(part))
             rows = self._all(
                 f"SELECT photo_id, vector FROM embedding WHERE space_id = ? AND photo_id IN ({marks})",
@@ -426,9 +427,9 @@ class Catalog(Database):
         self._run("INSERT INTO event (at, kind, details) VALUES (?, ?, ?)", (_now(), kind, json.dumps(details)))
 
 
-_PATH_PARTS = f"{FOLDER}, name"
-_METADATA = """photo.width, photo.height, photo.format, photo.taken_at, photo.taken_offset, photo.latitude,
-    photo.longitude, photo.camera, photo.lens, photo.colors, photo.phash"""
+PATH_PARTS = f"{FOLDER}, name"
+METADATA = """photo.width, photo.height, photo.format, photo.taken_at, photo.taken_offset, photo.latitude,
+    photo.longitude, photo.camera, photo.lens, photo.phash, photo.phash_fine, photo.colors"""
 _CHECKPOINT = "generation, file, rows, max_seq, bytes, sha256, parameters"
 _LARGEST = 2**63 - 1
 
@@ -445,14 +446,14 @@ def _without_slash(folder: bytes) -> bytes:
     return folder.rstrip(SEPARATOR)
 
 
-def _joined(folder: bytes, name: bytes) -> bytes:
+def joined(folder: bytes, name: bytes) -> bytes:
     return folder + SEPARATOR + name
 
 
-def _metadata(columns: Sequence[Any]) -> Metadata:
-    """Of _METADATA's columns."""
-    plain = tuple(columns[:-2])
-    return replace(Metadata(*plain), colors=tuple(columns[-2].split()), phash=columns[-1])
+def metadata_of(columns: Sequence[Any]) -> Metadata:
+    """Of METADATA's columns."""
+    *plain, coarse, fine, colors = columns
+    return replace(Metadata(*plain), phash=coarse, phash_fine=fine, colors=tuple(colors.split()))
 
 
 def _ids(rows: list[Row]) -> NDArray[np.int64]:
@@ -464,7 +465,7 @@ def _chunk(rows: list[Row], dim: int) -> tuple[NDArray[np.int64], NDArray[np.flo
     return _ids(rows), vectors
 
 
-def _parts(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:
+def parts_of(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:
     """Lists short enough for one statement's parameters (SQLite's own limit may be 999)."""
     for start in range(0, len(ids), size):
         yield [int(i) for i in ids[start : start + size]]

@@ -33,7 +33,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from clipsearch.index.appearance import main_colors, perceptual_hash
+from clipsearch.index.appearance import main_colors, perceptual_hashes
 from clipsearch.index.metadata import metadata_of
 from clipsearch.types import Decoded, Failure, Prepare
 
@@ -135,7 +135,8 @@ def _upright(image: Image.Image, full_size: tuple[int, int], prepare: Prepare) -
     width, height = full_size if orientation not in (5, 6, 7, 8) else full_size[::-1]
     metadata = metadata_of(exif, width=width, height=height, format_name=image.format or "?")
     upright = upright_rgb(turned, image.info.get("icc_profile"))
-    described = replace(metadata, colors=main_colors(upright), phash=perceptual_hash(upright))
+    coarse, fine = perceptual_hashes(upright) or (None, None)
+    described = replace(metadata, colors=main_colors(upright), phash=coarse, phash_fine=fine)
     return Decoded(prepare(upright), described)
 
 

@@ -58,6 +58,7 @@ def where(filters: Sequence[Filter], today: date, *, under: bytes | None = None)
 def filter_functions(connection: sqlite3.Connection) -> None:
     """The functions that the conditions call and SQLite does not have."""
     connection.create_function("folded", 1, _folded, deterministic=True)
+    connection.create_function("names_screenshot", 1, _names_screenshot, deterministic=True)
     connection.create_function("km_between", 4, _km_between, deterministic=True)
 
 
@@ -121,8 +122,7 @@ def _near(value: str, bound: Bound, today: date) -> str:
 
 def _is(value: str, bound: Bound, today: date) -> str:
     if value == "screenshot":
-        names = " OR ".join(f"instr(folded(name), {bound(_folded(name))}) = 1" for name in _SCREENSHOT_NAMES)
-        return f"camera IS NULL AND {_has_file(f'({names})')}"
+        return f"camera IS NULL AND {_has_file('names_screenshot(name)')}"
     return {"portrait": "width < height", "landscape": "width > height", "square": "width = height"}[value]
 
 
@@ -184,6 +184,10 @@ def _folded(text: str | bytes | None) -> str:
     """Text as people compare it: without case, composed, for a Mac writes é as two characters."""
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text or ""
     return unicodedata.normalize("NFC", text.casefold())
+
+
+def _names_screenshot(name: bytes) -> bool:
+    return _folded(name).startswith(_SCREENSHOT_NAMES)
 
 
 def _km_between(

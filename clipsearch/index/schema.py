@@ -112,7 +112,8 @@ PRAGMA user_version = 1;
 
 _M002 = """
 ALTER TABLE photo ADD COLUMN colors TEXT NOT NULL DEFAULT '';      -- main colours, by blanks, the largest first
-ALTER TABLE photo ADD COLUMN phash INTEGER;                         -- 64 bits, signed
+ALTER TABLE photo ADD COLUMN phash INTEGER;                         -- 64 bits, signed; null where it is too plain
+ALTER TABLE photo ADD COLUMN phash_fine BLOB;                       -- 192 further bits
 ALTER TABLE photo ADD COLUMN described INTEGER NOT NULL DEFAULT 0;  -- the description that filled its columns
 
 CREATE TABLE label (

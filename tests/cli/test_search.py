@@ -31,6 +31,7 @@ HIT = {
     "taken_at": (str, type(None)),
     "copies": list,
     "offline": bool,
+    "same_as": (int, type(None)),
 }
 
 

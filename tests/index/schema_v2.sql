@@ -22,7 +22,7 @@ CREATE TABLE photo (
     longitude    REAL,
     camera       TEXT,
     lens         TEXT
-, colors TEXT NOT NULL DEFAULT '', phash INTEGER, described INTEGER NOT NULL DEFAULT 0) STRICT;
+, colors TEXT NOT NULL DEFAULT '', phash INTEGER, phash_fine BLOB, described INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX photo_hidden ON photo (id) WHERE files = 0;
 
