@@ -1,18 +1,57 @@
-"""Where everything lies: the library, the cache, the models. Flag > environment > platform default.
+"""Settings, each declared once, and every path on disk. Flag > environment > settings file > default.
 
-Nothing below `library.py` reads the environment; nothing here opens a file.
+Resolved in two steps: `given` collects what flags, environment and file say and checks each where it stands;
+`resolved` fills in the defaults. Nothing below `library.py` reads the environment; the settings file is the
+only file that is opened here.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from clipsearch.errors import SystemFault, UsageError
 
 LIBRARY_VARIABLE = "CLIPSEARCH_LIBRARY"
 CACHE_VARIABLE = "CLIPSEARCH_CACHE"
 MODELS_VARIABLE = "CLIPSEARCH_MODELS"
+CONFIG_VARIABLE = "CLIPSEARCH_CONFIG"
+
+BACKENDS = ("auto", "onnxruntime", "openvino")
+COLORS = ("auto", "always", "never")
+
+Value = TypeVar("Value")
+
+
+class _Unfit(Exception):
+    """Holds what the setting takes instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[Value]):
+    """One row of the table that the program, `config show` and the docs are made from."""
+
+    name: str  # its key in the settings file
+    doc: str
+    shown_default: str
+    default: Callable[[], Value]
+    read: Callable[[object, Path], Value]  # (what is said, where relative paths begin); raises _Unfit
+    variable: str | None = None
+    flag: str | None = None
+    from_text: Callable[[str], object] = str  # what the variable's text stands for, as TOML would say it
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What somebody has set, and where."""
+
+    value: Any  # of the type of the Setting
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,30 +63,235 @@ class Paths:
     models: Path  # one folder a model
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, as they hold. `origins` says where each comes from."""
+
+    library: Path
+    cache: Path
+    models: Path
+    backend: str
+    count: int
+    color: str
+    keys: Mapping[str, str]  # action of the terminal interface -> key
+    origins: Mapping[str, str]
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(self.library, self.cache, self.models)
+
+
 def platform_folder(kind: str) -> Path:
-    """The platform's own folder for clipsearch. `kind` is "data", "cache" or, for sockets, "runtime"."""
+    """The platform's own folder for clipsearch. `kind` is "data", "cache", "config" or, for sockets, "runtime"."""
     import platformdirs  # here, so that a test which forbids it shows who asked for a home directory
 
     if kind == "cache":
         return Path(platformdirs.user_cache_dir("clipsearch", appauthor=False))
+    if kind == "config":
+        return Path(platformdirs.user_config_dir("clipsearch", appauthor=False))
     if kind == "runtime":
         return Path(platformdirs.user_runtime_dir("clipsearch", appauthor=False))
     return Path(platformdirs.user_data_dir("clipsearch", appauthor=False))
 
 
+def settings_file(environment: Mapping[str, str] | None = None) -> Path:
+    """Where the settings file is looked for; it need not be there."""
+    named = (os.environ if environment is None else environment).get(CONFIG_VARIABLE)
+    return _absolute(named, Path()) if named else platform_folder("config") / "config.toml"
+
+
+def resolved_settings(
+    flags: Mapping[str, object] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Both steps at once; `flags` that are None were not given. Raises UsageError and SystemFault."""
+    return resolved(given(flags or {}, os.environ if environment is None else environment))
+
+
 def resolved_paths(library: str | None, environment: Mapping[str, str] | None = None) -> Paths:
-    """Paths from the `--library` flag, the environment and the platform, in this order."""
-    variables = os.environ if environment is None else environment
-    library = library or variables.get(LIBRARY_VARIABLE)
-    cache = variables.get(CACHE_VARIABLE)
-    models = variables.get(MODELS_VARIABLE)
-    return Paths(
-        library=_absolute(library) if library else platform_folder("data") / "default",
-        cache=_absolute(cache) if cache else platform_folder("cache"),
-        models=_absolute(models) if models else platform_folder("data") / "models",
+    return resolved_settings({"library": library}, environment).paths
+
+
+def given(flags: Mapping[str, object], environment: Mapping[str, str]) -> dict[str, Given]:
+    """Step one: what is set, by whoever comes first, checked where it is said.
+
+    Raises UsageError for an unknown setting or a value that does not fit, SystemFault for a file that cannot be read.
+    """
+    file = settings_file(environment)
+    here = Path()
+    found = _read_file(file, is_named=bool(environment.get(CONFIG_VARIABLE)))
+    for setting in SETTINGS:
+        if setting.variable and environment.get(setting.variable):
+            said = setting.from_text(environment[setting.variable])
+            value = _checked(setting, said, here, setting.variable)
+            found[setting.name] = Given(value, f"environment {setting.variable}")
+        flag = flags.get(setting.name)
+        if flag is not None and flag != "":
+            value = _checked(setting, flag, here, str(setting.flag))
+            found[setting.name] = Given(value, f"flag {setting.flag}")
+    return found
+
+
+def resolved(found: Mapping[str, Given]) -> Settings:
+    """Step two: the defaults for what nobody has set."""
+
+    def value(setting: Setting[Value]) -> Value:
+        known = found.get(setting.name)
+        chosen: Value = setting.default() if known is None else known.value
+        return chosen
+
+    keys: dict[str, str] = value(KEYS)
+    return Settings(
+        library=value(LIBRARY),
+        cache=value(CACHE),
+        models=value(MODELS),
+        backend=value(BACKEND),
+        count=value(COUNT),
+        color=value(COLOR),
+        keys=MappingProxyType(keys),
+        origins=MappingProxyType(
+            {one.name: found[one.name].origin if one.name in found else "default" for one in SETTINGS}
+        ),
     )
 
 
-def _absolute(text: str) -> Path:
+def _read_file(file: Path, *, is_named: bool) -> dict[str, Given]:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        if is_named:
+            raise UsageError(
+                f"The settings file {file} is not there.", f"Write it, or unset {CONFIG_VARIABLE}."
+            ) from None
+        return {}
+    except OSError as error:
+        raise SystemFault(
+            f"The settings file {file} cannot be read ({error.strerror}).",
+            f"Change its permissions, or name another one with {CONFIG_VARIABLE}.",
+        ) from error
+    if not content.strip():
+        return {}
+    import tomllib  # here: most people have no settings file, and pay nothing for it
+
+    try:
+        said = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"The settings file {file} is not TOML: {error}.", "Each line is: name = value") from error
+    known = {setting.name: setting for setting in SETTINGS}
+    for name in said:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            did = f'Did you mean "{near[0]}"? ' if near else ""
+            raise UsageError(f'{file}: there is no setting "{name}".', f"{did}The settings are {', '.join(known)}.")
+    return {
+        name: Given(_checked(known[name], value, file.parent, f"{file}: {name}"), str(file))
+        for name, value in said.items()
+    }
+
+
+def _checked(setting: Setting[Value], said: object, base: Path, where: str) -> Value:
+    try:
+        return setting.read(said, base)
+    except _Unfit as takes:
+        shown = f'"{said}"' if isinstance(said, str) else str(said)
+        raise UsageError(f"{where} is {shown}, which does not fit.", f"It takes {takes}.") from None
+
+
+def _folder(said: object, base: Path) -> Path:
+    if not isinstance(said, str) or not said:
+        raise _Unfit("the path of a folder, in quotes")
+    return _absolute(said, base)
+
+
+def _absolute(text: str, base: Path) -> Path:
     # Not Path.expanduser, which raises RuntimeError for ~nobody-of-this-name.
-    return Path(os.path.expanduser(text)).absolute()
+    return (base / os.path.expanduser(text)).absolute()
+
+
+def _one_of(*allowed: str) -> Callable[[object, Path], str]:
+    def read(said: object, base: Path) -> str:
+        if not isinstance(said, str) or said not in allowed:
+            raise _Unfit(f"one of {', '.join(allowed)}")
+        return said
+
+    return read
+
+
+def _whole_number(said: object, base: Path) -> int:
+    if not isinstance(said, int) or isinstance(said, bool) or said < 0:
+        raise _Unfit("a whole number from 0 on, without quotes")
+    return said
+
+
+def _number_from(text: str) -> object:
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def _key_table(said: object, base: Path) -> dict[str, str]:
+    if not isinstance(said, dict) or not all(isinstance(key, str) and key for key in said.values()):
+        raise _Unfit('a table of actions and their keys: [keys] and below it open = "ctrl+o"')
+    return dict(said)
+
+
+LIBRARY = Setting(
+    "library",
+    "The folder of the library: what is known of the photos. Keep it on a local disk.",
+    "default/ in the platform's data folder",
+    lambda: platform_folder("data") / "default",
+    _folder,
+    LIBRARY_VARIABLE,
+    "--library",
+)
+CACHE = Setting(
+    "cache",
+    "The folder of what may be deleted at any time: vectors of texts, thumbnails.",
+    "the platform's cache folder",
+    lambda: platform_folder("cache"),
+    _folder,
+    CACHE_VARIABLE,
+)
+MODELS = Setting(
+    "models",
+    "The folder of the models, one folder each.",
+    "models/ in the platform's data folder",
+    lambda: platform_folder("data") / "models",
+    _folder,
+    MODELS_VARIABLE,
+)
+BACKEND = Setting(
+    "backend",
+    f"The runtime for the model: {', '.join(BACKENDS)}. A named one is a demand: it never falls back.",
+    "auto",
+    lambda: "auto",
+    _one_of(*BACKENDS),
+    "CLIPSEARCH_BACKEND",
+    "--backend",
+)
+COUNT = Setting(
+    "count",
+    "How many photos a search finds; 0 for all.",
+    "20",
+    lambda: 20,
+    _whole_number,
+    "CLIPSEARCH_COUNT",
+    "-k",
+    _number_from,
+)
+COLOR = Setting(
+    "color",
+    "When to use colours: auto (on a terminal, unless NO_COLOR is set), always, never.",
+    "auto",
+    lambda: "auto",
+    _one_of(*COLORS),
+    "CLIPSEARCH_COLOR",
+    "--color",
+)
+KEYS: Setting[dict[str, str]] = Setting(
+    "keys",
+    "A table of actions of the terminal interface and the keys you want for them.",
+    "empty: the keys that its help shows",
+    dict,
+    _key_table,
+)
+
+# The order is that of `config show` and docs.
+SETTINGS: tuple[Setting[Any], ...] = (LIBRARY, CACHE, MODELS, BACKEND, COUNT, COLOR, KEYS)

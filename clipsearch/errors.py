@@ -16,15 +16,23 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes of the program; README and docs quote this table."""
+    """Exit codes of the program; docs and the man page are made from this table."""
 
-    DONE = 0
-    NOTHING_FOUND = 1
-    USAGE = 2
-    LIBRARY = 3
-    MODEL = 4
-    SYSTEM = 5
-    INTERRUPTED = 130
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Exit:
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    DONE = 0, "done; for a query: something was found"
+    NOTHING_FOUND = 1, "a query found nothing; with `index --strict`: a file could not be read"
+    USAGE = 2, "usage: an option, a setting, a query's syntax, a label set"
+    LIBRARY = 3, "the library: locked, newer, damaged, not there"
+    MODEL = 4, "the model or a backend: unknown, not installed, failed its check"
+    SYSTEM = 5, "the system: no space, no permission, a source that cannot be read, a command of `--exec` that failed"
+    INTERRUPTED = 130, "interrupted, with everything so far kept"
 
 
 class ClipsearchError(Exception):

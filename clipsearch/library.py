@@ -348,10 +348,11 @@ class Library:
         with self._annotations() as annotations:
             annotations.remember(query)
 
-    def set_labels(self, labels: Iterable[tuple[AnyPath, str, float]]) -> int:
+    def set_labels(self, labels: Iterable[tuple[AnyPath, str, float]], *, instead_of: Sequence[str] = ()) -> int:
         """Gives photos labels, each (path, label, probability 0..1), which `label:` finds; how many were given.
 
-        A photo that the library does not know is left out; a label given again gets the new probability.
+        A photo that the library does not know is left out; a label given again gets the new probability. They
+        replace those of `instead_of`, so that a photo has one of several labels that exclude each other.
         """
         known = [
             (found[0], label, probability)
@@ -359,7 +360,7 @@ class Library:
             if (found := self._catalog.photo_at(os.path.abspath(os.fsencode(path)))) is not None
         ]
         with self._annotations() as annotations:
-            annotations.put_labels(known)
+            annotations.put_labels(known, instead_of=instead_of)
         return len(known)
 
     def classify(

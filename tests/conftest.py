@@ -35,8 +35,9 @@ def no_home_directory(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     home = tmp_path_factory.mktemp("home")
     for variable in ("HOME", "USERPROFILE", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(variable, str(home))
-    for variable in (config.LIBRARY_VARIABLE, config.CACHE_VARIABLE, config.MODELS_VARIABLE, "NO_COLOR"):
+    for variable in (*(one.variable for one in config.SETTINGS if one.variable), "NO_COLOR"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(config.CONFIG_VARIABLE, os.devnull)
 
 
 @pytest.fixture

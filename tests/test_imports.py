@@ -56,11 +56,17 @@ def test_the_help_names_every_verb_with_its_own_words() -> None:
         assert command.help.split("\n")[0] == what
 
 
-@pytest.mark.parametrize("verb", ["index", "search", "similar", "zsl", "status", "errors", "model", "serve", "mcp"])
-def test_help_of_a_verb_loads_no_model_and_no_pixels(verb: str) -> None:
-    """As above, for the help that people ask for most."""
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_loads_nothing_heavy(verb: str) -> None:
+    """As above, for the help that people ask for most; completion loads the same."""
     loaded = loaded_by(f"from clipsearch.cli import run; assert run([{verb!r}, '--help']) == 0")
-    assert not (HEAVY - {"numpy"}) & loaded
+    assert not (HEAVY | {"sqlite3"}) & loaded
+
+
+def test_settings_without_a_file_load_no_toml() -> None:
+    """Each query would wait for a parser of a file that most people do not have."""
+    loaded = loaded_by("from clipsearch.cli import run; run(['config', 'path'])")
+    assert "clipsearch.config" in loaded and "tomllib" not in loaded
 
 
 def test_index_does_not_load_engine() -> None:

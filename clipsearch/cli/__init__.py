@@ -13,8 +13,11 @@ import signal
 import sys
 
 import click
+from click.shell_completion import CompletionItem
 
 from clipsearch import __version__
+from clipsearch.cli.voice import choose_color, color_flag, give_voice, voice_options
+from clipsearch.config import resolved_settings
 from clipsearch.errors import ClipsearchError, Exit
 
 # Each verb lies in the module of its name. What it does stands here too, so that `--help` imports none of them.
@@ -28,8 +31,13 @@ VERBS = {
     "serve": "Keep the library open, so that searches answer at once.",
     "mcp": "Let assistants search, over the Model Context Protocol.",
     "errors": "List files that could not be read, with the reason.",
+    "saved": "List saved searches, or remove one.",
     "model": "Show the models that turn photos and words into vectors.",
+    "config": "Show the settings and where each comes from.",
+    "completion": "Print the script that makes a shell complete clipsearch.",
 }
+
+COMPLETING = "_CLIPSEARCH_COMPLETE"  # the variable that click derives from the program's name
 
 EPILOG = """\b
 Examples:
@@ -54,7 +62,12 @@ class LazyGroup(click.Group):
         if cmd_name not in VERBS:
             return None
         command: click.Command = importlib.import_module(f"clipsearch.cli.{cmd_name}").command
+        give_voice(command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        verbs = [CompletionItem(verb, help=what) for verb, what in VERBS.items() if verb.startswith(incomplete)]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)  # not Group's, which imports every verb
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -63,7 +76,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
+        if args and args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             import difflib
 
             near = difflib.get_close_matches(args[0], VERBS, n=1)
@@ -72,13 +85,18 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}, params=[*voice_options()]
+)
 @click.version_option(__version__, prog_name="clipsearch")
 @click.option("--library", metavar="DIR", help="The library to use; also CLIPSEARCH_LIBRARY.")
 @click.pass_context
 def cli(ctx: click.Context, library: str | None) -> None:
     """Find photos by describing them, on your own machine, offline."""
-    ctx.obj = library
+    ctx.obj = settings = resolved_settings({"library": library, "color": color_flag(ctx)})
+    choose_color(ctx, settings.color)
+    # Where a verb's option was not given, the settings decide; `config show` says which.
+    ctx.default_map = {verb: {"backend": settings.backend, "count": settings.count} for verb in VERBS}
 
 
 def main() -> None:
@@ -89,6 +107,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of one call; errors are told on stderr, one sentence and one hint."""
     try:
+        if COMPLETING in os.environ:
+            importlib.import_module("clipsearch.cli.completion")  # its classes are what click completes with
         code = cli.main(arguments, prog_name="clipsearch", standalone_mode=False)
         sys.stdout.flush()
         return int(code or Exit.DONE)

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from clipsearch.cli import output
+from clipsearch.cli.voice import is_verbose
 from clipsearch.types import Answer, Hit
 
 DOTS = 5
@@ -24,9 +25,7 @@ def shown_hits(answer: Answer, *, everything: bool) -> Sequence[Hit]:
     return answer.hits if everything else answer.fitting
 
 
-def render(
-    answer: Answer, *, as_json: bool, ndjson: bool, null: bool, everything: bool = False, verbose: bool = False
-) -> None:
+def render(answer: Answer, *, as_json: bool, ndjson: bool, null: bool, everything: bool = False) -> None:
     """Table on a terminal, paths in a pipe, or the form asked for."""
     hits = shown_hits(answer, everything=everything)
     if as_json:
@@ -38,7 +37,7 @@ def render(
     elif not output.is_terminal():
         output.write_paths(hit.path for hit in hits)
     elif hits:
-        _table(hits, verbose=verbose)
+        _table(hits, verbose=is_verbose())
         tell_count(answer, hits)
 
 
@@ -65,7 +64,7 @@ def tell_nothing(answer: Answer, under: Path | None) -> None:
 def tell_truncated(answer: Answer) -> None:
     for text in answer.truncated:
         start = output.printable(text[:40])
-        output.narrate(
+        output.tell(
             f'clipsearch: the model read only the beginning of "{start}…"\nhint: describe the photo in a sentence'
         )
 

@@ -12,8 +12,11 @@ from types import FrameType
 
 import click
 
-from clipsearch.cli.options import backend_option, library_option, opened
+from clipsearch.cli import output
+from clipsearch.cli.options import backend_option, files0_option, library_option, opened
 from clipsearch.cli.progress import reporter
+from clipsearch.cli.suggest import model_names
+from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit
 from clipsearch.types import Summary
 
@@ -25,17 +28,26 @@ file (in .gitignore syntax) names. Photos are only ever read.
 Examples:
   clipsearch index ~/Photos /media/nas/scans
   clipsearch index ~/Photos --exclude "drafts/" --exclude "*.gif"
+  find ~/Photos -newer last -print0 | clipsearch index --files0-from -
   clipsearch index                     brings all known folders up to date
 """
 
 
 @click.command("index", epilog=EPILOG)
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@files0_option
 @click.option(
     "--exclude", multiple=True, metavar="PATTERN", help="Leave out, in .gitignore syntax; remembered for the folder."
 )
-@click.option("--model", metavar="NAME", help="The model to encode with; changing it encodes the whole library again.")
-@click.option("--workers", type=click.IntRange(1), help="Processes that decode photos; by default one a core.")
+@click.option(
+    "--model",
+    metavar="NAME",
+    shell_complete=model_names,
+    help="The model to encode with; changing it encodes the whole library again.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N", help="Processes that decode photos; by default one a core."
+)
 @click.option(
     "--progress", type=click.Choice(["auto", "json", "none"]), default="auto", show_default=True, help="How to report."
 )
@@ -46,6 +58,7 @@ Examples:
 def command(
     context: click.Context,
     folders: tuple[Path, ...],
+    listed: tuple[Path, ...] | None,
     exclude: tuple[str, ...],
     model: str | None,
     workers: int | None,
@@ -55,6 +68,11 @@ def command(
     library: str | None,
 ) -> int:
     """Index photo folders, so that they can be searched."""
+    if listed is not None:
+        folders += listed
+        if not folders:  # which would mean all known folders
+            output.narrate("No path is listed, so nothing is indexed.")
+            return Exit.DONE
     summary = Summary()
     with (
         opened(context, library, backend) as opened_library,
@@ -67,6 +85,9 @@ def command(
             report(event)
             if isinstance(event, Summary):
                 summary = event
+        failures = opened_library.failures() if summary.failed and is_verbose() else []
+    for one in failures:
+        output.narrate(f"{output.shown(one.path)}: {output.printable(one.reason)}")
     if summary.interrupted:
         return Exit.INTERRUPTED
     if folders and len(summary.offline) == len(folders) and not summary.unchanged and not summary.indexed:

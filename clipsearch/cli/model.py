@@ -24,7 +24,7 @@ def model_list(context: click.Context, as_json: bool) -> int:
     paths = chosen_paths(context, None)
     cards, broken = available_models(paths.models)
     for error in broken:
-        output.narrate(f"clipsearch: {output.printable(error.message)}\nhint: {error.hint}")
+        output.tell(f"clipsearch: {output.printable(error.message)}\nhint: {error.hint}")
     if as_json:
         output.write_json([_fields(card) for card in cards])
         return Exit.DONE

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from clipsearch.config import Paths, resolved_paths
+from clipsearch.config import BACKENDS, Paths, Settings, resolved_paths
 from clipsearch.errors import ModelError, UsageError
 from clipsearch.service.record import read_record
 from clipsearch.types import LibraryAPI
@@ -17,8 +19,6 @@ if TYPE_CHECKING:  # numpy and SQLite come with it, and a command that the servi
     from clipsearch.library import Library
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-BACKENDS = ("auto", "onnxruntime", "openvino")
 
 
 def library_option(function: Function) -> Function:
@@ -45,11 +45,41 @@ def utf8(text: str, what: str) -> str:
 def backend_option(function: Function) -> Function:
     return click.option(
         "--backend",
+        shell_complete=lambda context, parameter, typed: [one for one in BACKENDS if one.startswith(typed)],
         metavar=f"[{'|'.join(BACKENDS)}]",
         callback=_known_backend,
         default="auto",
         show_default=True,
         help="The runtime for the model. A named one is a demand: it never falls back.",
+    )(function)
+
+
+def files0_option(function: Function) -> Function:
+    return click.option(
+        "--files0-from",
+        "listed",
+        metavar="FILE",
+        type=click.File("rb"),
+        callback=_listed,
+        help="Take paths from FILE, each ended by a NUL byte; - reads stdin.",
+    )(function)
+
+
+def _listed(context: click.Context, parameter: click.Parameter, file: IO[bytes] | None) -> tuple[Path, ...] | None:
+    if file is None:
+        return None
+    return tuple(Path(os.fsdecode(name)) for name in file.read().split(b"\0") if name)
+
+
+def count_option(function: Function) -> Function:
+    return click.option(
+        "-k",
+        "count",
+        type=click.IntRange(0),
+        metavar="N",
+        default=20,
+        show_default=True,
+        help="How many photos; 0 for all.",
     )(function)
 
 
@@ -59,7 +89,9 @@ def json_options(function: Function) -> Function:
 
 
 def chosen_paths(context: click.Context, library: str | None) -> Paths:
-    return resolved_paths(library or context.obj)
+    """Where things lie; `library` is the flag behind the verb, which wins over all else."""
+    settings: Settings = context.obj
+    return resolved_paths(library) if library else settings.paths
 
 
 def opened(context: click.Context, library: str | None, backend: str = "auto") -> Library:

@@ -12,14 +12,24 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
+import click
+
+from clipsearch.cli.voice import is_quiet
 from clipsearch.service.wire import path_fields as path_fields  # JSON names a path alike everywhere
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def narrate(text: str) -> None:
+    """A line for a person; nobody needs it, so --quiet drops it."""
+    if not is_quiet():
+        tell(text)
+
+
+def tell(text: str) -> None:
+    """A line about something that went wrong; --quiet leaves it."""
     sys.stderr.write(text + "\n")
 
 
@@ -95,7 +105,12 @@ def common_folder(paths: Sequence[bytes]) -> bytes:
 
 
 def dim(text: str, *, to_stderr: bool = False) -> str:
-    """Unimportant text, on terminals that show it (https://no-color.org)."""
-    if not text or "NO_COLOR" in os.environ or not (sys.stderr if to_stderr else sys.stdout).isatty():
-        return text
-    return f"\x1b[2m{text}\x1b[0m"
+    """Unimportant text, where colours are wanted."""
+    return f"\x1b[2m{text}\x1b[0m" if text and colored(sys.stderr if to_stderr else sys.stdout) else text
+
+
+def colored(stream: TextIO) -> bool:
+    """Whether colours go to this stream: as --color says (cli/voice.py), or where it is a terminal."""
+    context = click.get_current_context(silent=True)
+    chosen = context.color if context else None
+    return stream.isatty() if chosen is None else chosen

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from clipsearch.cli.output import narrate, path_fields, shown
+from clipsearch.cli.output import colored, narrate, path_fields, shown, tell
+from clipsearch.cli.voice import is_quiet
 from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Unlisted
 
 _PLAIN_EVERY_S = 10.0
@@ -21,11 +22,16 @@ Report = Callable[[Event], None]
 
 @contextmanager
 def reporter(kind: str) -> Iterator[Report]:
-    """The way to report: `json` on stdout; `auto` is a live line on a terminal, a line every ten seconds elsewhere."""
+    """The way to report: `json` on stdout; `auto` is a live line on a terminal, a line every ten seconds elsewhere.
+
+    --quiet leaves what went wrong.
+    """
     if kind == "json":
         yield _report_json
     elif kind == "none":
         yield _report_end
+    elif is_quiet():
+        yield _report_line
     elif sys.stderr.isatty():
         with _live() as report:
             yield report
@@ -71,12 +77,12 @@ def _report_end(event: Event) -> None:
         _report_line(event)
 
 
-def _report_line(event: Event, write: Callable[[str], None] = narrate) -> None:
+def _report_line(event: Event, write: Callable[[str], None] = narrate, warn: Callable[[str], None] = tell) -> None:
     """What is worth a line of its own."""
     match event:
         case Planned():
             if not event.files and not event.gone:
-                write(
+                warn(
                     f"clipsearch: {shown(event.root)} holds no photos that clipsearch knows by name "
                     "(.jpg, .png, .webp, …).\n"
                     "hint: Name a folder with photos; a photo named by itself is tried whatever it is called."
@@ -91,7 +97,7 @@ def _report_line(event: Event, write: Callable[[str], None] = narrate) -> None:
             told = " · ".join(f"{number:,} {word}" for number, word in counts if number)
             write(f"{_short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
         case Unlisted():
-            write(
+            warn(
                 f"clipsearch: {shown(event.path)} cannot be listed ({event.reason}); "
                 "what is known of it stays searchable"
             )
@@ -137,7 +143,7 @@ def _live() -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, color_system="auto" if colored(sys.stderr) else None)
     # Wide lines go above the live one whole; rich would wrap what it intercepts.
     above = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     room = max(0, console.width - 68)  # what bar, counts and rate leave for the name of the file
@@ -154,7 +160,7 @@ def _live() -> Iterator[Report]:
             if not isinstance(event, Advanced):
                 if isinstance(event, Planned):
                     started = time.monotonic()
-                _report_line(event, above)
+                _report_line(event, above, above)
                 return
             elapsed = time.monotonic() - started
             rate = event.done / elapsed if elapsed else 0.0

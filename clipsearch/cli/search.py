@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 import click
 
+from clipsearch.cli import actions as acting
 from clipsearch.cli import answer as answers
 from clipsearch.cli import output
+from clipsearch.cli.actions import Actions, act, action_options
+from clipsearch.cli.batch import answer_lines
 from clipsearch.cli.forms import chosen_form, form_options, render_form
-from clipsearch.cli.options import answering, backend_option, json_options, library_option, opened, utf8
+from clipsearch.cli.options import answering, backend_option, count_option, json_options, library_option, opened, utf8
+from clipsearch.cli.suggest import query_words
+from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
 from clipsearch.pictures.protocol import Wanted
 from clipsearch.query import KEYS, formatted, literal
@@ -33,6 +40,12 @@ Filters, anywhere in it. The same one twice means one or the other, different
 ones must all hold, a minus before one turns it round:
 {_FILTERS}
 
+{acting.EPILOG}
+\b
+--batch answers each line of a file, - for stdin, with one line of JSON:
+{{"query": …, "hits": […]}} or {{"query": …, "error": …, "hint": …}}. Its exit code
+is 0 when any query found something.
+
 \b
 Examples:
   clipsearch search kids in yellow raincoats before:2015
@@ -42,18 +55,19 @@ Examples:
   clipsearch search sunset --save evenings && clipsearch search @evenings in:Crete
   clipsearch search snow --show
   clipsearch search snow -k 200 --html snow.html
-  clipsearch search -0 receipts | xargs -0 cp -t /tmp/receipts
+  clipsearch search receipts year:2024 -k 0 --copy-to ~/receipts
+  clipsearch search -0 receipts | xargs -0 exiftool -DateTimeOriginal
 """
 
 
 @click.command(
     "search", epilog=EPILOG, context_settings={"ignore_unknown_options": False, "help_option_names": ["-h", "--help"]}
 )
-@click.argument("words", nargs=-1, metavar="[QUERY]...")
+@click.argument("words", nargs=-1, metavar="[QUERY]...", shell_complete=query_words)
 @click.option(
     "--image", "images", multiple=True, type=click.Path(path_type=Path), help="Look for what this picture shows."
 )
-@click.option("-k", "count", type=click.IntRange(0), default=20, show_default=True, help="How many photos; 0 for all.")
+@count_option
 @click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
 @click.option(
     "--sort",
@@ -69,8 +83,9 @@ Examples:
     "--literal", "is_literal", is_flag=True, help="Search for the text as it is; no operators, filters or quotes."
 )
 @click.option("--explain", is_flag=True, help="Show the plan, its timings, and what each term gives to each photo.")
-@click.option("-v", "--verbose", is_flag=True, help="Show scores (cosines) too.")
 @click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
+@action_options
+@click.option("--batch", type=click.File("rb"), metavar="FILE", help="Answer one query a line of FILE, as JSON lines.")
 @form_options
 @json_options
 @backend_option
@@ -90,8 +105,9 @@ def command(
     save_as: str | None,
     is_literal: bool,
     explain: bool,
-    verbose: bool,
     null: bool,
+    actions: Actions,
+    batch: IO[bytes] | None,
     show: bool,
     pictures: Wanted,
     html: str | None,
@@ -102,15 +118,20 @@ def command(
 ) -> int:
     """Find photos by describing them."""
     text = utf8(" ".join(words), "The query")
-    if not text.strip() and not images:
+    form = chosen_form(show, pictures, html, is_data=as_json or ndjson or null)
+    if batch is not None and (text or save_as or explain or actions or form or null or as_json):
+        raise UsageError(
+            "--batch takes its queries from the file and answers in lines of JSON.",
+            "Leave out the query, --save, --explain, --show, --html, --json, -0 and what acts on the photos.",
+        )
+    actions.check(form_is_asked=form is not None or as_json or ndjson or null)
+    if batch is None and not text.strip() and not images:
         raise UsageError(
             "There is nothing to search for.", 'Type what you remember: clipsearch search "dog on a beach"'
         )
-    query = formatted(literal(text)) if is_literal else text
-    form = chosen_form(show, pictures, html, is_data=as_json or ndjson or null)
     with answering(context, library, backend) as asked_library:
-        answer = asked_library.search(
-            query,
+        ask = partial(
+            asked_library.search,
             images=images,
             k=count,
             under=under,
@@ -119,21 +140,27 @@ def command(
             diverse=diverse,
             exact=exact,
         )
+        if batch is not None:
+            found = answer_lines(batch, lambda line: ask(formatted(literal(line)) if is_literal else line))
+            return Exit.DONE if found else Exit.NOTHING_FOUND
+        query = formatted(literal(text)) if is_literal else text
+        answer = ask(query)
     if save_as is not None:
         with opened(context, library) as opened_library:
             opened_library.save_search(save_as, query)
             output.narrate(f"Saved. Search for it again: clipsearch search @{save_as}")
+    hits = answers.shown_hits(answer, everything=everything)
     if form is not None:
-        hits = answers.shown_hits(answer, everything=everything)
         title = " + ".join([*([query.strip()] if query.strip() else []), *(image.name for image in images)])
         with opened(context, library, backend) as opened_library:  # whoever answered, pictures are made here
-            render_form(form, opened_library, answer, hits, title=output.printable(title), verbose=verbose)
+            render_form(form, opened_library, answer, hits, title=output.printable(title), verbose=is_verbose())
     answers.tell_truncated(answer)
-    if form is None:
-        answers.render(answer, as_json=as_json, ndjson=ndjson, null=null, everything=everything, verbose=verbose)
+    if form is None and not actions.command:
+        answers.render(answer, as_json=as_json, ndjson=ndjson, null=null, everything=everything)
     if explain:
         answers.explain(answer)
-    if answers.found_something(answer, as_data=as_json or ndjson, everything=everything):
-        return Exit.DONE
+    all_done = act(actions, hits)
+    if answers.found_something(answer, as_data=(as_json or ndjson) and not actions, everything=everything):
+        return Exit.DONE if all_done else Exit.SYSTEM
     answers.tell_nothing(answer, under)
     return Exit.NOTHING_FOUND

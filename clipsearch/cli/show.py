@@ -8,6 +8,8 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 
+import click
+
 from clipsearch.cli import output
 from clipsearch.cli.answer import dots
 from clipsearch.errors import UsageError
@@ -70,7 +72,9 @@ def _rows(library: Library, hits: Sequence[Hit], across: int) -> Iterator[list[t
 
 
 def _write_blocks(pictures: Sequence[Picture], columns: int, rows: int) -> None:
-    depth = blocks.depth(os.environ)
+    by_flag = click.get_current_context().color  # else the environment decides
+    environ = os.environ if by_flag is None else {**os.environ, "NO_COLOR": "" if by_flag else "1"}
+    depth = blocks.depth(environ)
     boxes: list[tuple[list[str], int]] = []  # lines, and the columns that each of them takes
     for picture in pictures:
         if isinstance(picture, Failure):

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import click
 
+from clipsearch.cli import actions as acting
 from clipsearch.cli import output
+from clipsearch.cli.actions import Actions, act, action_options
 from clipsearch.cli.answer import render, tell_nothing
 from clipsearch.cli.forms import chosen_form, form_options, render_form
-from clipsearch.cli.options import answering, backend_option, json_options, library_option, opened
+from clipsearch.cli.options import answering, backend_option, count_option, json_options, library_option, opened
+from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit
 from clipsearch.pictures.protocol import Wanted
 
-EPILOG = """\b
+EPILOG = f"""\b
 A photo of the library is its own nearest one and comes first.
 
+{acting.EPILOG}
 \b
 Examples:
   clipsearch similar ~/Photos/2019/cat.jpg
@@ -27,9 +31,10 @@ Examples:
 
 @click.command("similar", epilog=EPILOG)
 @click.argument("photo", type=click.Path(path_type=Path))
-@click.option("-k", "count", type=click.IntRange(0), default=20, show_default=True, help="How many photos; 0 for all.")
+@count_option
 @click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
 @click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
+@action_options
 @form_options
 @json_options
 @backend_option
@@ -41,6 +46,7 @@ def command(
     count: int,
     under: Path | None,
     null: bool,
+    actions: Actions,
     show: bool,
     pictures: Wanted,
     html: str | None,
@@ -51,15 +57,17 @@ def command(
 ) -> int:
     """Find photos that look like PHOTO."""
     form = chosen_form(show, pictures, html, is_data=as_json or ndjson or null)
+    actions.check(form_is_asked=form is not None or as_json or ndjson or null)
     with answering(context, library, backend) as asked_library:
         answer = asked_library.similar(photo, k=count, under=under)
-    if form is None:
-        render(answer, as_json=as_json, ndjson=ndjson, null=null)
-    else:
+    if form is not None:
         title = f"Like {output.shown(os.fsencode(photo.name))}"
         with opened(context, library, backend) as opened_library:  # whoever answered, pictures are made here
-            render_form(form, opened_library, answer, answer.hits, title=title)
+            render_form(form, opened_library, answer, answer.hits, title=title, verbose=is_verbose())
+    elif not actions.command:
+        render(answer, as_json=as_json, ndjson=ndjson, null=null)
+    all_done = act(actions, answer.hits)
     if answer.hits:
-        return Exit.DONE
+        return Exit.DONE if all_done else Exit.SYSTEM
     tell_nothing(answer, under)
     return Exit.NOTHING_FOUND

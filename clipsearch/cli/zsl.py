@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.options import answering, backend_option, json_options, library_option, utf8
+from clipsearch.cli.options import (
+    answering,
+    backend_option,
+    files0_option,
+    json_options,
+    library_option,
+    opened,
+    utf8,
+)
+from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
+from clipsearch.query import Filter, Query, formatted
 from clipsearch.types import FailedFile, Labelled
 
 EPILOG = """\b
@@ -20,16 +33,19 @@ The labels share 100 %, so name an alternative for what fits none: --labels cat,
 \b
 Examples:
   clipsearch zsl ~/Photos/Inbox --labels receipt,screenshot,"a photo of people",landscape
+  clipsearch zsl ~/Photos --labels receipt,screenshot,"something else" --save && clipsearch search label:receipt
   clipsearch zsl party.jpg --labels-file labels.txt --json
   clipsearch zsl ~/Photos --labels cat,dog --template "a photo of a {}." --template "a drawing of a {}."
 """
 
 
 @click.command("zsl", epilog=EPILOG)
-@click.argument("targets", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("targets", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@files0_option
 @click.option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
 @click.option("--labels-file", type=click.Path(path_type=Path), metavar="FILE", help="One label a line; - reads stdin.")
 @click.option("--template", "templates", multiple=True, help="A sentence with {} for the label; several are averaged.")
+@click.option("--save", is_flag=True, help="Write each photo's best label into the library; label:NAME finds it.")
 @json_options
 @backend_option
 @library_option
@@ -37,9 +53,11 @@ Examples:
 def command(
     context: click.Context,
     targets: tuple[Path, ...],
+    listed: tuple[Path, ...] | None,
     labels: str | None,
     labels_file: Path | None,
     templates: tuple[str, ...],
+    save: bool,
     as_json: bool,
     ndjson: bool,
     backend: str,
@@ -48,14 +66,23 @@ def command(
     """Label photos with words of your own."""
     names = [utf8(name, "A label") for name in _labels(labels, labels_file)]
     templates = tuple(utf8(template, "A template") for template in templates)
+    targets += listed or ()
+    if not targets:
+        if listed is None:
+            raise UsageError("There is nothing to label.", "Name photos, or a folder of them: clipsearch zsl ~/Inbox")
+        output.narrate("No path is listed, so nothing is labelled.")
+        return Exit.NOTHING_FOUND
     folder = _common_folder(targets)
     found: list[Labelled] = []
     failed = 0
-    with answering(context, library, backend) as asked_library:
+    with (
+        answering(context, library, backend) as asked_library,
+        _saving(context, library, names, found) if save else nullcontext(),
+    ):
         for result in asked_library.classify(targets, names, templates=templates):
             if isinstance(result, FailedFile):
                 failed += 1
-                output.narrate(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
+                output.tell(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
                 continue
             found.append(result)
             if ndjson:
@@ -69,9 +96,30 @@ def command(
     if as_json:
         output.write_json([_fields(result) for result in found])
     if failed and not found:
-        output.narrate("hint: Name photos, or a folder of them.")
+        output.tell("hint: Name photos, or a folder of them.")
         return Exit.SYSTEM
     return Exit.DONE if found else Exit.NOTHING_FOUND
+
+
+@contextmanager
+def _saving(context: click.Context, library: str | None, names: list[str], found: list[Labelled]) -> Iterator[None]:
+    """Writes the best label of what was found into the library at the end, and also when that comes early."""
+    with opened(context, library) as opened_library:
+        opened_library.saved_searches()  # a library that cannot be used is told before the work
+        try:
+            yield
+        finally:
+            best = [(one.path, one.labels[0].label, one.labels[0].probability) for one in found]
+            known = opened_library.set_labels(best, instead_of=names)
+            if known:
+                example = formatted(Query(filters=(Filter("label", best[0][1]),)))
+                count = f"{known:,} photo{'' if known == 1 else 's'}"
+                output.narrate(f"Saved the best label of {count}. Find one: clipsearch search {shlex.quote(example)}")
+            if known < len(best):
+                output.tell(
+                    f"clipsearch: {len(best) - known:,} of these photos are not in the library and got no label\n"
+                    "hint: clipsearch index takes them in"
+                )
 
 
 def _labels(labels: str | None, labels_file: Path | None) -> list[str]:
@@ -107,10 +155,10 @@ def _line(result: Labelled, folder: bytes) -> None:
     name = output.shown(result.path[len(folder) :].lstrip(b"/"))
     room = max(20, output.width() - 62)
     rest = "  ".join(f"{output.printable(one.label)} {one.probability:.0%}" for one in others)
+    cosine = f"  {best.score:.3f}" if is_verbose() else ""
     label = output.padded(output.fitted(output.printable(best.label), 20), 20)
-    click.echo(
-        f"{output.padded(output.fitted(name, room), room)}  {label} {best.probability:>4.0%}  {output.dim(rest)}"
-    )
+    name = output.padded(output.fitted(name, room), room)
+    click.echo(f"{name}  {label} {best.probability:>4.0%}{cosine}  {output.dim(rest)}")
 
 
 def _common_folder(targets: tuple[Path, ...]) -> bytes:

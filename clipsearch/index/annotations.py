@@ -6,7 +6,8 @@ while photos are being indexed. Reading them is catalog.py's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from clipsearch.index.database import Database
@@ -37,10 +38,18 @@ class Annotations(Database):
             self._run("INSERT OR REPLACE INTO asked (query) VALUES (?)", (query,))
             self._run("DELETE FROM asked WHERE id <= (SELECT max(id) FROM asked) - ?", (HISTORY,))
 
-    def put_labels(self, labels: Iterable[tuple[int, str, float]]) -> None:
-        """(photo, label, probability); a label given again gets the new probability."""
+    def put_labels(self, labels: Iterable[tuple[int, str, float]], *, instead_of: Sequence[str] = ()) -> None:
+        """(photo, label, probability); a label given again gets the new probability.
+
+        A photo that gets one loses those of `instead_of`.
+        """
+        others = json.dumps(list(instead_of))
         with self.transaction():
             for photo_id, name, score in labels:
+                self._run(
+                    "DELETE FROM label WHERE photo_id = ? AND name IN (SELECT value FROM json_each(?))",
+                    (photo_id, others),
+                )
                 self._run(
                     """
                     INSERT INTO label (photo_id, name, score) VALUES (?, ?, ?)

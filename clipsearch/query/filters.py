@@ -56,6 +56,7 @@ class FilterKey:
     example: str
     meaning: str
     canonical: Callable[[str], str]  # raises BadValue
+    values: tuple[str, ...] = ()  # all that there are, where they are few
 
 
 def checked(key: str, value: str) -> Filter:
@@ -161,11 +162,13 @@ KEYS = (
     FilterKey("camera", "camera:nikon", "the camera's name contains it", _text("camera")),
     FilterKey("lens", "lens:50mm", "the lens's name contains it", _text("lens")),
     FilterKey("near", "near:52.37,4.54/5", f"within so many km of a place; {DEFAULT_KM:g} km if none are said", _near),
-    FilterKey("is", "is:portrait", f"one of {', '.join(SHAPES)}", _one_of("is", SHAPES, {})),
+    FilterKey("is", "is:portrait", f"one of {', '.join(SHAPES)}", _one_of("is", SHAPES, {}), SHAPES),
     FilterKey("type", "type:png", "the format by the file's content", _ending("type", _TYPE_ALIASES)),
     FilterKey("ext", "ext:jpg", "the ending of the file's name", _ending("ext", {})),
     FilterKey("size", "size:>2mp", "megapixels, or kb, mb, gb of the file; size:2mp..12mp is a range", _size),
-    FilterKey("color", "color:red", f"a main colour: {', '.join(COLORS)}", _one_of("color", COLORS, _COLOR_ALIASES)),
+    FilterKey(
+        "color", "color:red", f"a main colour: {', '.join(COLORS)}", _one_of("color", COLORS, _COLOR_ALIASES), COLORS
+    ),
     FilterKey("label", "label:receipt", "a label that clipsearch zsl --save gave it", _text("label")),
 )
 BY_KEY = {one.key: one for one in KEYS}
