@@ -228,7 +228,7 @@ def test_an_answer_says_what_its_steps_took(fan: Gallery) -> None:
     """--explain that leaves the slow step out sends people the wrong way."""
     watch = Stopwatch()
     fan.ask(X, filters=(Filter("is", "landscape"),), watch=watch)
-    assert [step.name for step in watch.steps] == ["filters", "candidates", "relevance"]
+    assert [step.name for step in watch.steps] == ["filters", "candidates", "relevance", "duplicates"]
     assert all(0 <= step.milliseconds < 10_000 for step in watch.steps)
     with pytest.raises(ZeroDivisionError), watch.step("failing"):
         _ = 1 / 0
