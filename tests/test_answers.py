@@ -14,8 +14,9 @@ import pytest
 from clipsearch import answers
 from clipsearch.answers import Question, Stopwatch, answered
 from clipsearch.errors import UsageError
-from clipsearch.index.catalog import Catalog, Space
+from clipsearch.index.catalog import Catalog
 from clipsearch.index.nearest import Nearest
+from clipsearch.index.spaces import Space
 from clipsearch.query import Filter
 from clipsearch.relevance import background_of
 from clipsearch.types import Answer, Metadata, SpaceIdentity, Stamp
@@ -228,7 +229,7 @@ def test_an_answer_says_what_its_steps_took(fan: Gallery) -> None:
     """--explain that leaves the slow step out sends people the wrong way."""
     watch = Stopwatch()
     fan.ask(X, filters=(Filter("is", "landscape"),), watch=watch)
-    assert [step.name for step in watch.steps] == ["filters", "candidates", "relevance"]
+    assert [step.name for step in watch.steps] == ["filters", "candidates", "relevance", "duplicates"]
     assert all(0 <= step.milliseconds < 10_000 for step in watch.steps)
     with pytest.raises(ZeroDivisionError), watch.step("failing"):
         _ = 1 / 0

@@ -245,7 +245,7 @@ _AS_NOBODY = """
 import os, sys
 import clipsearch.cli.index, clipsearch.cli.search, clipsearch.cli.status, clipsearch.library
 import clipsearch.engine.towers, clipsearch.engine.backends.onnx, clipsearch.index.update, clipsearch.index.workers
-import numpy, sqlite3, PIL.Image, tokenizers, encodings.idna, encodings.unicode_escape
+import importlib.readers, numpy, sqlite3, PIL.Image, tokenizers, encodings.idna, encodings.unicode_escape
 from clipsearch.cli import run
 os.setgroups([])
 os.setgid(65534)
@@ -307,7 +307,7 @@ def test_a_library_on_a_network_file_system_is_refused(
     paths: Paths, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite's locks cannot be trusted there: two machines would corrupt the library."""
-    monkeypatch.setattr("clipsearch.library.network_filesystem", lambda path: "nfs4")
+    monkeypatch.setattr("clipsearch.indexing.network_filesystem", lambda path: "nfs4")
     with Library(paths) as library, pytest.raises(LibraryError, match="network file system") as raised:
         next(iter(library.index([photos / "food"])))
     assert raised.value.hint and raised.value.exit_code == Exit.LIBRARY
@@ -361,8 +361,8 @@ def test_a_really_full_disk_keeps_what_was_committed(small: Program, tmp_path: P
         {mount} || exit 99
         {program} index --progress none '{tmp_path}/few' || exit 98
         {program} index --progress none '{tmp_path}/many'; echo "full: $?" >&2
-        {program} search colour -k 2000 | wc -l
-        {program} search colour -k 1 > '{tmp_path}/answer'; echo "searched: $?" >&2
+        {program} search --all colour -k 2000 | wc -l
+        {program} search --all colour -k 1 > '{tmp_path}/answer'; echo "searched: $?" >&2
     """
     done = subprocess.run(
         [*mounted, script], env=small.environment, capture_output=True, text=True, timeout=100, stdin=subprocess.DEVNULL
