@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipsearch.duplicates import BURST_S, bursts, copies, looks_of
+from clipsearch.duplicates import bursts, copies, looks_of
 from clipsearch.groups import duplicate_groups, stored_vectors
 from clipsearch.index.appearance import perceptual_hashes
-from clipsearch.index.catalog import Space
 from clipsearch.index.descriptions import DescribedCatalog
-from clipsearch.types import DUPLICATE_KINDS, Metadata, SpaceIdentity, Stamp
+from clipsearch.index.spaces import Space
+from clipsearch.types import BURST_S, DUPLICATE_KINDS, Metadata, SpaceIdentity, Stamp
 
 DIM = 512
 TARGET = 20.0

@@ -28,8 +28,9 @@ from clipsearch.engine.cards import ImageInput, read_card
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.store import DEFAULT_MODEL, STARTER_FOLDER
 from clipsearch.index import crawl
-from clipsearch.index.catalog import Catalog, Root, Space
+from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.decode import decoder_identity
+from clipsearch.index.spaces import Space
 from clipsearch.index.update import update
 from clipsearch.library import Library
 from clipsearch.types import Decoded, Failure, Metadata, SpaceIdentity, Summary

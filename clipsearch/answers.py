@@ -1,6 +1,6 @@
 """From a question in vectors to hits: filters -> plan -> exact scores -> exclusions -> relevance -> order.
 
-The half of a query that needs the catalog and no model. library.py makes the vectors; index/nearest.py owns
+The half of a query that needs the catalog and no model. opened.py makes the vectors; index/nearest.py owns
 the plans; search.py and relevance.py own the arithmetic.
 """
 
@@ -16,9 +16,10 @@ from datetime import date
 import numpy as np
 
 from clipsearch.groups import better_ones
-from clipsearch.index.catalog import Catalog, PhotoRow, Space
+from clipsearch.index.catalog import Catalog, PhotoRow
 from clipsearch.index.nearest import Found, Nearest
 from clipsearch.index.roots import lies_in
+from clipsearch.index.spaces import Space
 from clipsearch.query import Filter
 from clipsearch.relevance import DEFAULT_THRESHOLD, Background, likeness, relevance
 from clipsearch.search import Ids, Vectors, diverse_order, mixture

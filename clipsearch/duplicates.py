@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.types import Metadata
+from clipsearch.types import BURST_S, Metadata
 
 Rows = NDArray[np.intp]
 Vectors = NDArray[np.float32]
@@ -26,7 +26,6 @@ ALL_BITS = 26  # of 256; copies differ in 17 or fewer but for the tiniest, diffe
 SHAPE = 0.03  # by which the ratios of the sides may differ: a preview of 80 px rounds its sides
 COPY_COSINE = 0.65  # previews smaller than a model's input fall to 0.68 (CLIP ViT-B/16), strong compression to 0.80
 
-BURST_S = 5  # seconds between a frame and the next
 BURST_COSINE = 0.85  # frames of a hand-held camera reach it (all but 1 of 283), and 0.4 % of pairs of other photos
 _FRAMES = 8  # before a frame, that it is compared with: two cameras of one name may shoot at once
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.duplicates import Rows, Vectors, VectorsOf, bursts, copies, looks_of
-from clipsearch.index.catalog import Catalog, PhotoRow, Space
+from clipsearch.index.catalog import Catalog, PhotoRow
 from clipsearch.index.descriptions import DescribedCatalog
 from clipsearch.index.roots import lies_in
+from clipsearch.index.spaces import Space
 from clipsearch.types import DuplicateFile, DuplicateGroup, DuplicateKind
 
 

@@ -7,39 +7,28 @@ The way of a query, top to bottom: Query -> cached text vectors -> one mixture -
 from __future__ import annotations
 
 import difflib
-import errno
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clipsearch.answers import Question, Stopwatch, answered
-from clipsearch.background import background_texts
 from clipsearch.config import Paths, resolved_paths
-from clipsearch.duplicates import BURST_S
-from clipsearch.encoding import Engine
 from clipsearch.engine.backends import AUTO
-from clipsearch.engine.bank import bank_vectors
-from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
-from clipsearch.engine.textcache import CachedVectors, TextCache
-from clipsearch.errors import LibraryError, ModelError, SystemFault, UsageError
-from clipsearch.files import network_filesystem, writer_lock
+from clipsearch.engine.store import DEFAULT_MODEL
+from clipsearch.engine.textcache import TextCache
+from clipsearch.errors import LibraryError, UsageError
 from clipsearch.groups import duplicate_groups
-from clipsearch.index.annotations import Annotations
-from clipsearch.index.catalog import Catalog, Space
 from clipsearch.index.descriptions import DescribedCatalog
-from clipsearch.index.nearest import Nearest
-from clipsearch.index.roots import root_for
-from clipsearch.photos import existing, photo_vectors, photos_below
+from clipsearch.opened import Opened, catalog_path
+from clipsearch.photos import photo_vectors, photos_below
 from clipsearch.query import Filter, Query, parse
-from clipsearch.relevance import Background, background_of
 from clipsearch.types import (
+    BURST_S,
     DUPLICATE_KINDS,
     Answer,
     AnyPath,
@@ -53,17 +42,11 @@ from clipsearch.types import (
     SavedSearch,
     Sort,
     Status,
-    Summary,
     TextCacheStatus,
-    Unlisted,
 )
 
 if TYPE_CHECKING:
     from clipsearch.thumbnails import Thumbnails
-
-Vector = NDArray[np.float32]
-
-SAMPLE = 500  # photos that stand for the whole library when relevance is calibrated; 2,000 change it by 0.01 to 0.02
 
 
 class Library:
@@ -77,10 +60,7 @@ class Library:
     def __init__(self, paths: Paths, *, backend: str = AUTO) -> None:
         self._paths = paths
         self._backend = backend
-        self._reader: Catalog | None = None
-        self._nearest = Nearest(self._vectors_folder)
-        self._engine: Engine | None = None
-        self._background: tuple[Space, Background] | None = None
+        self._opened = Opened(paths, backend)
         self._thumbnails: Thumbnails | None = None
 
     @classmethod
@@ -99,19 +79,19 @@ class Library:
 
     def close(self) -> None:
         """Lets go of the database and of the model; a later call would open them again."""
-        self._close_catalog()
+        self._opened.close()
         if self._thumbnails is not None:
             self._thumbnails.close()
-        self._engine = self._thumbnails = None
+        self._thumbnails = None
 
     def warm_up(self) -> None:
         """Loads now what the first new text would wait for: the text model, and what relevance is measured against.
 
         Raises what `search` does.
         """
-        space = self._space()
-        self._engine_of(space).freshly_encoded(["a photo"])
-        self._known_background(space)
+        space = self._opened.space()
+        self._opened.engine_of(space).freshly_encoded(["a photo"])
+        self._opened.background(space)
 
     # -- indexing ---------------------------------------------------------------------------------
 
@@ -135,48 +115,15 @@ class Library:
         that is locked, newer or damaged, ModelError for a model that is unknown or fails its check, UsageError
         where there is no folder to index.
         """
-        from clipsearch.engine.backends import usable_cores
-        from clipsearch.engine.towers import PendingImageTower
-        from clipsearch.index.update import update
-        from clipsearch.index.workers import DecodeWorkers
+        from clipsearch.indexing import indexed
 
-        targets = [existing(folder) for folder in folders]
-        self._create_folder()
-        with (
-            writer_lock(self._paths.library / "writer.lock", "clipsearch index"),
-            Catalog.open_writer(self._catalog_path) as catalog,
-        ):
-            active = catalog.active_space()
-            card = find_model(model or (active.identity.model if active else DEFAULT_MODEL), self._paths.models)
-            tower = PendingImageTower(card, self._backend)
-            space = catalog.space_for(replace(tower.space, model=model_handle(card, self._paths.models)))
-            roots = [root_for(catalog, target) for target in targets]
-            if exclude:
-                for root in roots:
-                    catalog.set_exclude(root.id, exclude)
-            chosen = {root.id for root in roots}
-            # A new model encodes all of the library, or its results would lose what was not named.
-            switching = active is not None and active.id != space.id
-            everything = switching or not chosen
-            roots = [root for root in catalog.roots() if everything or root.id in chosen]
-            if not roots:
-                raise UsageError("The library has no folders yet.", "Name one: clipsearch index ~/Photos")
-            unlisted = False
-            with DecodeWorkers(tower.prepare, workers or usable_cores()) as decoder:
-                for event in update(catalog, space, self._vectors_folder, roots, tower, decoder, stop=stop):
-                    unlisted = unlisted or isinstance(event, Unlisted)
-                    if isinstance(event, Summary):
-                        # What could not be listed has no vectors in the new space and would leave the results.
-                        if switching and not event.interrupted and not unlisted:
-                            catalog.activate(space)
-                        catalog.record_event(
-                            "index", {"indexed": event.indexed, "failed": event.failed, "seconds": event.seconds}
-                        )
-                    yield event
+        yield from indexed(
+            self._paths, self._backend, folders, model=model, exclude=exclude, workers=workers, stop=stop
+        )
 
     def failures(self) -> list[FailedFile]:
         """Files that could not be read, with the reason and how often they were tried."""
-        return self._catalog.failures()
+        return self._opened.catalog.failures()
 
     # -- asking -----------------------------------------------------------------------------------
 
@@ -204,7 +151,7 @@ class Library:
         if k < 0:
             raise UsageError(f"There are no {k} photos.", "Ask for 1 or more, or for 0, which means all.")
         watch = Stopwatch()
-        space = self._space()  # before a model is loaded in vain
+        space = self._opened.space()  # before a model is loaded in vain
         with watch.step("query"):
             parsed = parse(self.expanded(query)) if query.strip() else Query()
             pictures = [term.text for term in parsed.terms if term.is_picture]
@@ -215,9 +162,9 @@ class Library:
                     'Type what you remember: clipsearch search "dog on a beach"',
                 )
         with watch.step("text vectors"):
-            found = self._text_vectors(space, [*texts, *parsed.excluded])
+            found = self._opened.text_vectors(space, [*texts, *parsed.excluded])
         with watch.step("image vectors"):
-            seen = [*self._image_vectors(space, [*(os.path.expanduser(path) for path in pictures), *images])]
+            seen = [*self._opened.image_vectors(space, [*(os.path.expanduser(path) for path in pictures), *images])]
         by_text, by_picture = iter(found.vectors), iter(seen)
         parts = [next(by_picture if term.is_picture else by_text) for term in parsed.terms] + list(by_picture)
         question = Question(
@@ -234,11 +181,11 @@ class Library:
             diverse=diverse,
             exact=exact,
         )
-        with self._catalog.transaction():  # one snapshot: no photo appears or vanishes between two statements
-            if self._catalog.active_space() != space:
+        with self._opened.catalog.transaction():  # one snapshot: no photo appears or vanishes between two statements
+            if self._opened.catalog.active_space() != space:
                 raise LibraryError("The library has just changed its model.", "Ask again.")
-            background = partial(self._known_background, space)
-            answer = answered(self._catalog, self._nearest, space, question, background, watch)
+            background = partial(self._opened.background, space)
+            answer = answered(self._opened.catalog, self._opened.nearest, space, question, background, watch)
         names = [f"like:{term.text}" if term.is_picture else term.text for term in parsed.terms]
         truncated = zip([*texts, *parsed.excluded], found.truncated, strict=True)
         return replace(
@@ -267,20 +214,20 @@ class Library:
         Only of photos in the folder `under`, if it is named; the frames of a burst are at most `within_s` apart.
         Nothing is changed on the disk.
         """
-        space = self._space()
+        space = self._opened.space()
         folder = None if under is None else os.path.abspath(os.fsencode(under))
-        with DescribedCatalog.open_reader(self._catalog_path) as catalog, catalog.transaction():
+        with DescribedCatalog.open_reader(catalog_path(self._paths)) as catalog, catalog.transaction():
             yield from duplicate_groups(catalog, space, kinds, under=folder, within_s=within_s)
 
     def photo(self, path: AnyPath) -> PhotoDetails | None:
         """All that the library knows of the photo at `path`; None when it knows none there. Reads no file."""
         wanted = os.path.abspath(os.fsencode(path))
-        with self._catalog.transaction():  # an index run may forget the file meanwhile
-            known = self._catalog.photo_at(wanted)
+        with self._opened.catalog.transaction():  # an index run may forget the file meanwhile
+            known = self._opened.catalog.photo_at(wanted)
             if known is None:
                 return None
-            row = self._catalog.photo_rows([known[0]])[known[0]]
-            labels = self._catalog.labels_of(row.id)
+            row = self._opened.catalog.photo_rows([known[0]])[known[0]]
+            labels = self._opened.catalog.labels_of(row.id)
         return PhotoDetails(
             path=wanted,
             copies=tuple(other for other in row.paths if other != wanted),
@@ -306,13 +253,15 @@ class Library:
 
         if self._thumbnails is None:
             self._thumbnails = Thumbnails(self._paths.library / "thumbs")
-        return self._thumbnails.of(self._catalog_if_any(), [os.path.abspath(os.fsencode(path)) for path in paths])
+        return self._thumbnails.of(
+            self._opened.catalog_if_any(), [os.path.abspath(os.fsencode(path)) for path in paths]
+        )
 
     # -- a person's own words ---------------------------------------------------------------------
 
     def saved_searches(self) -> list[SavedSearch]:
         """By name; `search("@name")` asks one."""
-        return self._catalog.saved_searches()
+        return self._opened.catalog.saved_searches()
 
     def expanded(self, query: str) -> str:
         """`query` with the saved search that its first word names (`@beach`) written out. Raises UsageError."""
@@ -331,21 +280,21 @@ class Library:
         if not re.fullmatch(r"[^\s@\"]{1,64}", name):
             raise UsageError(f'"{name}" cannot name a search.', "Use a word of at most 64 letters, without blanks.")
         parse(self.expanded(query))
-        with self._annotations() as annotations:
+        with self._opened.annotations() as annotations:
             annotations.save_search(name, self.expanded(query))
 
     def forget_search(self, name: str) -> bool:
         """Whether there was one of that name."""
-        with self._annotations() as annotations:
+        with self._opened.annotations() as annotations:
             return annotations.forget_search(name)
 
     def history(self) -> list[str]:
         """Queries asked in the interface, the latest first."""
-        return self._catalog.asked()
+        return self._opened.catalog.asked()
 
     def remember(self, query: str) -> None:
         """Puts a query on top of the history; `search` does not, for programs ask too."""
-        with self._annotations() as annotations:
+        with self._opened.annotations() as annotations:
             annotations.remember(query)
 
     def set_labels(self, labels: Iterable[tuple[AnyPath, str, float]], *, instead_of: Sequence[str] = ()) -> int:
@@ -357,9 +306,9 @@ class Library:
         known = [
             (found[0], label, probability)
             for path, label, probability in labels
-            if (found := self._catalog.photo_at(os.path.abspath(os.fsencode(path)))) is not None
+            if (found := self._opened.catalog.photo_at(os.path.abspath(os.fsencode(path)))) is not None
         ]
-        with self._annotations() as annotations:
+        with self._opened.annotations() as annotations:
             annotations.put_labels(known, instead_of=instead_of)
         return len(known)
 
@@ -373,8 +322,8 @@ class Library:
         once; their vectors are averaged. Raises UsageError for labels or templates that cannot work, SystemFault
         for a path that is not there.
         """
-        catalog = self._catalog_if_any()
-        engine = self._engine_of(catalog.active_space() if catalog else None)
+        catalog = self._opened.catalog_if_any()
+        engine = self._opened.engine_of(catalog.active_space() if catalog else None)
         label = engine.labeller(labels, templates)
         for path, vector in photo_vectors(catalog, engine, photos_below(targets)):
             if isinstance(vector, Failure):
@@ -384,8 +333,8 @@ class Library:
 
     def status(self) -> Status:
         """What the library holds and how it is backed: photos, files, roots, model, checkpoint, text cache."""
-        photos, files, failed = self._catalog.counts()
-        space = self._catalog.active_space()
+        photos, files, failed = self._opened.catalog.counts()
+        space = self._opened.catalog.active_space()
         with TextCache(self._paths.cache) as cache:
             text_cache: TextCacheStatus = cache.status()
         return Status(
@@ -393,109 +342,12 @@ class Library:
             photos=photos,
             files=files,
             failed=failed,
-            roots=tuple(self._catalog.root_statuses()),
+            roots=tuple(self._opened.catalog.root_statuses()),
             model=space.identity.model if space else DEFAULT_MODEL,
             space=space.identity if space else None,
-            checkpoint=self._nearest.status(self._catalog, space),
+            checkpoint=self._opened.nearest.status(self._opened.catalog, space),
             text_cache=text_cache,
         )
-
-    # -- vectors of what is asked -----------------------------------------------------------------
-
-    def _engine_of(self, space: Space | None) -> Engine:
-        """The model that made the vectors of `space`; the default one where there is no library yet.
-
-        Raises ModelError when that model is gone, or is another one by now.
-        """
-        card = find_model(space.identity.model if space else DEFAULT_MODEL, self._paths.models)
-        if space is not None and card.image_fingerprint != space.identity.fingerprint:
-            raise ModelError(
-                f"The model {card.name} is not the one that indexed this library.",
-                "Encode the photos with it: clipsearch index",
-            )
-        if self._engine is None or self._engine.card != card:
-            self._engine = Engine(card, backend=self._backend, cache_folder=self._paths.cache)
-        return self._engine
-
-    def _known_background(self, space: Space) -> Background:
-        """What this library's photos score with everyday texts; kept until the library changes."""
-        if self._background is None or self._background[0] != space:
-            engine = self._engine_of(space)
-            bank = bank_vectors(engine.card, background_texts(), self._paths.cache, engine.freshly_encoded)
-            photos = self._catalog.vector_count(space)
-            self._background = space, background_of(self._catalog.sample(space, SAMPLE), bank, photos=photos)
-        return self._background[1]
-
-    def _text_vectors(self, space: Space, texts: Sequence[str]) -> CachedVectors:
-        if not texts:  # filters alone need no model
-            return CachedVectors(np.empty((0, space.identity.dim), np.float32), ())
-        return self._engine_of(space).text_vectors(texts)
-
-    def _image_vectors(self, space: Space, paths: Sequence[AnyPath]) -> Iterator[Vector]:
-        if not paths:
-            return
-        found = [existing(path) for path in paths]
-        for path, vector in photo_vectors(self._catalog, self._engine_of(space), found):
-            if isinstance(vector, Failure):
-                raise SystemFault(f"{os.fsdecode(path)} cannot be read: {vector.reason}.", "Name a photo.")
-            yield vector
-
-    # -- the library's folder ---------------------------------------------------------------------
-
-    @property
-    def _catalog_path(self) -> Path:
-        return self._paths.library / "catalog.db"
-
-    @property
-    def _vectors_folder(self) -> Path:
-        return self._paths.library / "vectors"
-
-    @property
-    def _catalog(self) -> Catalog:
-        if self._reader is not None and not self._reader.is_current():
-            self._close_catalog()  # another process has written or replaced it, perhaps with another schema
-        if self._reader is None:
-            self._reader = Catalog.open_reader(self._catalog_path)
-        return self._reader
-
-    def _close_catalog(self) -> None:
-        """And forgets what was drawn from it."""
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = self._background = None
-
-    def _annotations(self) -> Annotations:
-        self._space()  # a library that is not there has its own words
-        return Annotations.open_writer(self._catalog_path)
-
-    def _catalog_if_any(self) -> Catalog | None:
-        return self._catalog if self._catalog_path.exists() else None
-
-    def _space(self) -> Space:
-        space = self._catalog.active_space()
-        if space is None:
-            raise LibraryError(
-                f"The library {self._paths.library} has no photos yet.",
-                "Index a folder first: clipsearch index ~/Photos",
-            )
-        return space
-
-    def _create_folder(self) -> None:
-        folder = self._paths.library
-        if kind := network_filesystem(folder):
-            raise LibraryError(
-                f"{folder} lies on a network file system ({kind}), where SQLite's locks cannot be trusted.",
-                "Keep the library on a local disk with --library DIR; the photos may stay where they are.",
-            )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(folder, os.W_OK):
-                raise PermissionError(errno.EACCES, "permission denied")
-        except OSError as error:
-            raise SystemFault(
-                f"The library folder {folder} cannot be written ({error.strerror}).",
-                "Choose another one with --library DIR, or change its permissions.",
-            ) from error
 
 
 def _resolved(one: Filter) -> Filter:

@@ -14,8 +14,9 @@ import pytest
 from clipsearch import answers
 from clipsearch.answers import Question, Stopwatch, answered
 from clipsearch.errors import UsageError
-from clipsearch.index.catalog import Catalog, Space
+from clipsearch.index.catalog import Catalog
 from clipsearch.index.nearest import Nearest
+from clipsearch.index.spaces import Space
 from clipsearch.query import Filter
 from clipsearch.relevance import background_of
 from clipsearch.types import Answer, Metadata, SpaceIdentity, Stamp

@@ -480,7 +480,7 @@ def test_only_the_first_word_may_name_a_saved_search(gallery: Library) -> None:
     """An address in a description is not a name, nor is a lonely sign."""
     assert gallery.expanded("mail to @home") == "mail to @home"
     assert gallery.expanded("@ home") == "@ home"
-    assert gallery.search('"@home"', k=1).terms == ('"@home"',)
+    assert gallery.search('"@home"', k=1).terms == ("@home",)
 
 
 @pytest.mark.parametrize(("name", "query"), [("two words", "dog"), ("", "dog"), ("@at", "dog"), ("x" * 65, "dog")])

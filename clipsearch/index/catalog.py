@@ -1,6 +1,6 @@
-"""catalog.db: the only SQL. Roots, files, photos, spaces, vectors, checkpoints; each statement under a named method.
+"""catalog.db: roots, files and photos, and what is read of them; each statement under a named method.
 
-Knows nothing of walking, decoding, encoding or USearch.
+Their vectors are in spaces.py, which this builds on. Knows nothing of walking, decoding, encoding or USearch.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.index.database import Database, Row, storage_errors
+from clipsearch.index.database import ids_of, parts_of, storage_errors
 from clipsearch.index.filters import FOLDER, filter_functions, where
+from clipsearch.index.spaces import Spaces
 from clipsearch.query import Filter
-from clipsearch.types import FailedFile, Metadata, RootStatus, SavedSearch, SpaceIdentity, Stamp
+from clipsearch.types import FailedFile, Metadata, RootStatus, SavedSearch, Stamp
 
 SEPARATOR = os.sep.encode()
 DESCRIPTION = 1  # raise it when a photo is described by more; older rows are then read again
-CHUNK_ROWS = 4096  # rows of a vector scan held at once: 4 MiB at 512 dimensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +50,6 @@ class KnownFile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
-    id: int
-    identity: SpaceIdentity
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    generation: int
-    file: str
-    rows: int
-    max_seq: int
-    bytes: int
-    sha256: str
-    parameters: str
-
-
-@dataclass(frozen=True, slots=True)
 class PhotoRow:
     id: int
     paths: tuple[bytes, ...]
@@ -75,8 +58,8 @@ class PhotoRow:
     offline: bool
 
 
-class Catalog(Database):
-    """The statements; see database.py for how a connection is opened, closed and wrapped in transactions."""
+class Catalog(Spaces):
+    """See database.py for how a connection is opened, closed and wrapped in transactions."""
 
     # -- roots ------------------------------------------------------------------------------------
 
@@ -181,17 +164,6 @@ class Catalog(Database):
         assert row is not None  # RETURNING answers for an insert and for an update
         return int(row[0])
 
-    def put_vector(self, space: Space, photo_id: int, vector: NDArray[np.float32], variant: str) -> None:
-        """Stores a unit vector, replacing the photo's former one. Refuses NaN, zero and non-unit vectors."""
-        length = float(np.linalg.norm(vector.astype(np.float64)))
-        assert vector.shape == (space.identity.dim,), vector.shape
-        assert abs(length - 1) < 1e-3, f"vector of length {length} for photo {photo_id}"  # NaN fails too
-        self._run("DELETE FROM embedding WHERE space_id = ? AND photo_id = ?", (space.id, photo_id))
-        self._run(
-            "INSERT INTO embedding (space_id, photo_id, vector, variant) VALUES (?, ?, ?, ?)",
-            (space.id, photo_id, vector.astype("<f2").tobytes(), variant),
-        )
-
     def put_file(self, root_id: int, stamp: Stamp, photo_id: int) -> None:
         self._run(
             """
@@ -252,7 +224,7 @@ class Catalog(Database):
 
     def hidden_photos(self) -> NDArray[np.int64]:
         """Photos that no file shows any more."""
-        return _ids(self._all("SELECT id FROM photo WHERE files = 0"))
+        return ids_of(self._all("SELECT id FROM photo WHERE files = 0"))
 
     def photo_at(self, path: bytes) -> tuple[int, Stamp] | None:
         """The photo that `path` (absolute) showed when it was last looked at."""
@@ -308,7 +280,7 @@ class Catalog(Database):
         rows = self._all(
             f"SELECT id FROM photo WHERE files > 0 AND {condition} ORDER BY taken_at DESC NULLS LAST, id", parameters
         )
-        return _ids(rows)
+        return ids_of(rows)
 
     def labels_of(self, photo_id: int) -> tuple[str, ...]:
         return tuple(
@@ -322,106 +294,7 @@ class Catalog(Database):
         """The latest first."""
         return [row[0] for row in self._all("SELECT query FROM asked ORDER BY id DESC")]
 
-    # -- spaces and vectors -----------------------------------------------------------------------
-
-    def space_for(self, identity: SpaceIdentity) -> Space:
-        """The space of this identity, made if new; the first one is active at once."""
-        self._run(
-            """
-            INSERT INTO space (fingerprint, model, dim, active)
-            VALUES (?, ?, ?, NOT EXISTS (SELECT 1 FROM space WHERE active = 1))
-            ON CONFLICT (fingerprint) DO UPDATE SET model = excluded.model
-            """,
-            (identity.fingerprint, identity.model, identity.dim),
-        )
-        row = self._one("SELECT id FROM space WHERE fingerprint = ?", (identity.fingerprint,))
-        assert row is not None
-        return Space(row[0], identity)
-
-    def active_space(self) -> Space | None:
-        row = self._one("SELECT id, fingerprint, model, dim FROM space WHERE active = 1")
-        return Space(row[0], SpaceIdentity(row[1], row[2], row[3])) if row else None
-
-    def activate(self, space: Space) -> None:
-        with self.transaction():
-            self._run("UPDATE space SET active = 0 WHERE active = 1 AND id <> ?", (space.id,))
-            self._run("UPDATE space SET active = 1 WHERE id = ?", (space.id,))
-
-    def vector_chunks(
-        self, space: Space, *, after_seq: int = 0, up_to_seq: int | None = None
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
-        """(photo ids, f16 (n, dim)) of the vectors with after_seq < seq <= up_to_seq, in the order of seq."""
-        cursor = self._run(
-            # `+` keeps SQLite from the index of spaces, which would sort all vectors before the first row.
-            "SELECT photo_id, vector FROM embedding WHERE +space_id = ? AND seq > ? AND seq <= ? ORDER BY seq",
-            (space.id, after_seq, _LARGEST if up_to_seq is None else up_to_seq),
-        )
-        with storage_errors(self._path):
-            while rows := cursor.fetchmany(CHUNK_ROWS):
-                yield _chunk(rows, space.identity.dim)
-
-    def vectors_of(self, space: Space, ids: Sequence[int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
-        """The same for these photos; one without a vector is left out."""
-        for part in parts_of(ids):
-            marks = ",".join("?" * len(part))
-            rows = self._all(
-                f"SELECT photo_id, vector FROM embedding WHERE space_id = ? AND photo_id IN ({marks})",
-                (space.id, *part),
-            )
-            if rows:
-                yield _chunk(rows, space.identity.dim)
-
-    def sample(self, space: Space, size: int) -> NDArray[np.float16]:
-        """At most `size` vectors (n, dim), the same ones until the library changes, spread over its whole age."""
-        row = self._one("SELECT coalesce(max(id), 0) FROM photo")
-        assert row is not None
-        ids = range(1, row[0] + 1, max(1, -(-row[0] // size)))
-        parts = [vectors for _, vectors in self.vectors_of(space, ids)]
-        return np.concatenate(parts) if parts else np.empty((0, space.identity.dim), np.float16)
-
-    def vector_count(self, space: Space, *, after_seq: int = 0) -> int:
-        row = self._one("SELECT count(*) FROM embedding WHERE space_id = ? AND seq > ?", (space.id, after_seq))
-        assert row is not None
-        return int(row[0])
-
-    def last_seq(self, space: Space) -> int:
-        row = self._one("SELECT coalesce(max(seq), 0) FROM embedding WHERE space_id = ?", (space.id,))
-        assert row is not None
-        return int(row[0])
-
-    def photos_after(self, space: Space, seq: int) -> NDArray[np.int64]:
-        return _ids(self._all("SELECT photo_id FROM embedding WHERE +space_id = ? AND seq > ?", (space.id, seq)))
-
-    # -- checkpoints and events -------------------------------------------------------------------
-
-    def checkpoint(self, space: Space) -> Checkpoint | None:
-        """The newest one."""
-        row = self._one(
-            f"SELECT {_CHECKPOINT} FROM checkpoint WHERE space_id = ? ORDER BY generation DESC LIMIT 1", (space.id,)
-        )
-        return Checkpoint(*row) if row else None
-
-    def checkpoint_files(self) -> set[str]:
-        """Every generation file that a row names, of any space."""
-        return {row[0] for row in self._all("SELECT file FROM checkpoint")}
-
-    def next_generation(self) -> int:
-        """A number that no checkpoint row has had."""
-        row = self._one("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'checkpoint'), 0) + 1")
-        assert row is not None
-        return int(row[0])
-
-    def record_checkpoint(self, space: Space, checkpoint: Checkpoint) -> None:
-        """Points to a new generation and forgets the older ones of its space."""
-        with self.transaction():
-            self._run(
-                f"INSERT INTO checkpoint (space_id, {_CHECKPOINT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    space.id, checkpoint.generation, checkpoint.file, checkpoint.rows, checkpoint.max_seq,
-                    checkpoint.bytes, checkpoint.sha256, checkpoint.parameters,
-                ),
-            )  # fmt: skip
-            self._run("DELETE FROM checkpoint WHERE space_id = ? AND generation < ?", (space.id, checkpoint.generation))
+    # -- events -----------------------------------------------------------------------------------
 
     def record_event(self, kind: str, details: dict[str, object]) -> None:
         self._run("INSERT INTO event (at, kind, details) VALUES (?, ?, ?)", (_now(), kind, json.dumps(details)))
@@ -430,8 +303,6 @@ class Catalog(Database):
 PATH_PARTS = f"{FOLDER}, name"
 METADATA = """photo.width, photo.height, photo.format, photo.taken_at, photo.taken_offset, photo.latitude,
     photo.longitude, photo.camera, photo.lens, photo.phash, photo.phash_fine, photo.colors"""
-_CHECKPOINT = "generation, file, rows, max_seq, bytes, sha256, parameters"
-_LARGEST = 2**63 - 1
 
 
 def base_of(path: bytes, *, is_file: bool) -> bytes:
@@ -454,18 +325,3 @@ def metadata_of(columns: Sequence[Any]) -> Metadata:
     """Of METADATA's columns."""
     *plain, coarse, fine, colors = columns
     return replace(Metadata(*plain), phash=coarse, phash_fine=fine, colors=tuple(colors.split()))
-
-
-def _ids(rows: list[Row]) -> NDArray[np.int64]:
-    return np.fromiter((row[0] for row in rows), np.int64, len(rows))
-
-
-def _chunk(rows: list[Row], dim: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-    vectors = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f2").reshape(len(rows), dim)
-    return _ids(rows), vectors
-
-
-def parts_of(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:
-    """Lists short enough for one statement's parameters (SQLite's own limit may be 999)."""
-    for start in range(0, len(ids), size):
-        yield [int(i) for i in ids[start : start + size]]

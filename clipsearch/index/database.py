@@ -1,6 +1,6 @@
 """One connection to catalog.db: opening for writing and reading, transactions, SQLite's errors in our words.
 
-Holds no statement about photos; those are in catalog.py, which builds on this class.
+Holds no statement about photos; those are in spaces.py and catalog.py, which build on this class.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clipsearch.errors import LibraryError, SystemFault
 from clipsearch.index import schema
@@ -136,6 +139,16 @@ class Database:
         with storage_errors(self._path):
             row: Row | None = self._connection.execute(sql, parameters).fetchone()
             return row
+
+
+def ids_of(rows: list[Row]) -> NDArray[np.int64]:
+    return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+
+def parts_of(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:
+    """Lists short enough for one statement's parameters (SQLite's own limit may be 999)."""
+    for start in range(0, len(ids), size):
+        yield [int(i) for i in ids[start : start + size]]
 
 
 def _identity(path: Path) -> tuple[int, int]:

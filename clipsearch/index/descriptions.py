@@ -12,7 +12,8 @@ from datetime import date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.index.catalog import METADATA, PATH_PARTS, Catalog, joined, metadata_of, parts_of
+from clipsearch.index.catalog import METADATA, PATH_PARTS, Catalog, joined, metadata_of
+from clipsearch.index.database import parts_of
 from clipsearch.types import DuplicateFile, Metadata
 
 

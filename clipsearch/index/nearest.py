@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.index.catalog import Catalog, Space
+from clipsearch.index.catalog import Catalog
+from clipsearch.index.spaces import Space
 from clipsearch.search import Ids, Vectors, best_of_chunks
 from clipsearch.types import CheckpointStatus
 

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from clipsearch.index import crawl, vectors
-from clipsearch.index.catalog import Catalog, Root, Space
+from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.spaces import Space
 from clipsearch.types import (
     Advanced,
     Decoded,

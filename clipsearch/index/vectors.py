@@ -34,7 +34,8 @@ from usearch.index import Index
 
 from clipsearch.errors import SystemFault
 from clipsearch.files import publish
-from clipsearch.index.catalog import Catalog, Checkpoint, Space
+from clipsearch.index.catalog import Catalog
+from clipsearch.index.spaces import Checkpoint, Space
 
 GRAPH_THRESHOLD = 200_000  # rows; below it an exact scan takes 20 ms or less (DESIGN section 8)
 

@@ -308,7 +308,7 @@ def test_a_library_on_a_network_file_system_is_refused(
     paths: Paths, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite's locks cannot be trusted there: two machines would corrupt the library."""
-    monkeypatch.setattr("clipsearch.library.network_filesystem", lambda path: "nfs4")
+    monkeypatch.setattr("clipsearch.indexing.network_filesystem", lambda path: "nfs4")
     with Library(paths) as library, pytest.raises(LibraryError, match="network file system") as raised:
         next(iter(library.index([photos / "food"])))
     assert raised.value.hint and raised.value.exit_code == Exit.LIBRARY

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from clipsearch.errors import LibraryError, SystemFault
 from clipsearch.index import schema
-from clipsearch.index.catalog import Catalog, Root, Space
+from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.spaces import Space
 from clipsearch.types import Metadata, Stamp
 from tests.index.filled import DIM, add_photo, files_under, fill, identity, new_root, photos_under, stamp
 from tests.support.encoder import hashed_vector

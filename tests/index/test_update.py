@@ -17,7 +17,8 @@ import pytest
 
 from clipsearch.index import decode as decoding
 from clipsearch.index import update as module
-from clipsearch.index.catalog import Catalog, Space
+from clipsearch.index.catalog import Catalog
+from clipsearch.index.spaces import Space
 from clipsearch.index.update import update
 from clipsearch.index.workers import DecodeWorkers
 from clipsearch.types import Advanced, Decoder, Event, Planned, Summary, Unlisted

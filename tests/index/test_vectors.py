@@ -17,7 +17,8 @@ from clipsearch.answers import Question, Stopwatch, answered
 from clipsearch.errors import SystemFault
 from clipsearch.index import nearest as plans
 from clipsearch.index import vectors
-from clipsearch.index.catalog import Catalog, Root, Space
+from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.spaces import Space
 from clipsearch.index.vectors import STEPS, DamagedGeneration, make_checkpoint, needs_checkpoint, open_generation
 from clipsearch.library import Library
 from clipsearch.relevance import background_of
@@ -63,13 +64,13 @@ def filled(catalog: Catalog, space: Space, root: Root) -> list[int]:
 
 def asked(library: Library, query: np.ndarray, k: int = 20, *, is_image: bool = False) -> Answer:
     """What the library answers to a vector of which no model knows a text."""
-    space, nothing = library._space(), np.empty((0, DIM), np.float32)
+    opened, nothing = library._opened, np.empty((0, DIM), np.float32)
     question = Question(
         parts=query[None], weights=(1.0,), is_image=is_image, has_picture=is_image, excluded=nothing, k=k
     )
     background = background_of(query[None], QUERIES, photos=ROWS)
-    with library._catalog.transaction():
-        return answered(library._catalog, library._nearest, space, question, lambda: background, Stopwatch())
+    with opened.catalog.transaction():
+        return answered(opened.catalog, opened.nearest, opened.space(), question, lambda: background, Stopwatch())
 
 
 def answers(paths: config.Paths, k: int = 20, *, is_image: bool = False) -> list[Answer]:

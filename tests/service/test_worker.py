@@ -37,7 +37,8 @@ def count(library: Library) -> int:
 
 
 def text_tower(library: Library) -> object:
-    return library._engine and library._engine._text_tower
+    engine = library._opened._engine
+    return engine and engine._text_tower
 
 
 def test_another_library_in_the_same_place_is_noticed(

@@ -1,0 +1,158 @@
+"""catalog.db: embedding spaces, the vectors of photos in them, and which generation is their checkpoint.
+
+Knows photos by their ids alone; what they are is catalog.py's, and a generation's file is vectors.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.index.database import Database, Row, ids_of, parts_of, storage_errors
+from clipsearch.types import SpaceIdentity
+
+CHUNK_ROWS = 4096  # rows of a vector scan held at once: 4 MiB at 512 dimensions
+
+_CHECKPOINT = "generation, file, rows, max_seq, bytes, sha256, parameters"
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    id: int
+    identity: SpaceIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    generation: int
+    file: str
+    rows: int
+    max_seq: int
+    bytes: int
+    sha256: str
+    parameters: str
+
+
+class Spaces(Database):
+    """The half of a catalog that the plans of a search read; use it as Catalog."""
+
+    # -- spaces and their vectors -----------------------------------------------------------------
+
+    def space_for(self, identity: SpaceIdentity) -> Space:
+        """The space of this identity, made if new; the first one is active at once."""
+        self._run(
+            """
+            INSERT INTO space (fingerprint, model, dim, active)
+            VALUES (?, ?, ?, NOT EXISTS (SELECT 1 FROM space WHERE active = 1))
+            ON CONFLICT (fingerprint) DO UPDATE SET model = excluded.model
+            """,
+            (identity.fingerprint, identity.model, identity.dim),
+        )
+        row = self._one("SELECT id FROM space WHERE fingerprint = ?", (identity.fingerprint,))
+        assert row is not None
+        return Space(row[0], identity)
+
+    def active_space(self) -> Space | None:
+        row = self._one("SELECT id, fingerprint, model, dim FROM space WHERE active = 1")
+        return Space(row[0], SpaceIdentity(row[1], row[2], row[3])) if row else None
+
+    def activate(self, space: Space) -> None:
+        with self.transaction():
+            self._run("UPDATE space SET active = 0 WHERE active = 1 AND id <> ?", (space.id,))
+            self._run("UPDATE space SET active = 1 WHERE id = ?", (space.id,))
+
+    def put_vector(self, space: Space, photo_id: int, vector: NDArray[np.float32], variant: str) -> None:
+        """Stores a unit vector, replacing the photo's former one. Refuses NaN, zero and non-unit vectors."""
+        length = float(np.linalg.norm(vector.astype(np.float64)))
+        assert vector.shape == (space.identity.dim,), vector.shape
+        assert abs(length - 1) < 1e-3, f"vector of length {length} for photo {photo_id}"  # NaN fails too
+        self._run("DELETE FROM embedding WHERE space_id = ? AND photo_id = ?", (space.id, photo_id))
+        self._run(
+            "INSERT INTO embedding (space_id, photo_id, vector, variant) VALUES (?, ?, ?, ?)",
+            (space.id, photo_id, vector.astype("<f2").tobytes(), variant),
+        )
+
+    def vector_chunks(
+        self, space: Space, *, after_seq: int = 0, up_to_seq: int | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """(photo ids, f16 (n, dim)) of the vectors with after_seq < seq <= up_to_seq, in the order of seq."""
+        cursor = self._run(
+            # `+` keeps SQLite from the index of spaces, which would sort all vectors before the first row.
+            "SELECT photo_id, vector FROM embedding WHERE +space_id = ? AND seq > ? AND seq <= ? ORDER BY seq",
+            (space.id, after_seq, _LARGEST if up_to_seq is None else up_to_seq),
+        )
+        with storage_errors(self._path):
+            while rows := cursor.fetchmany(CHUNK_ROWS):
+                yield _chunk(rows, space.identity.dim)
+
+    def vectors_of(self, space: Space, ids: Sequence[int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """The same for these photos; one without a vector is left out."""
+        for part in parts_of(ids):
+            marks = ",".join("?" * len(part))
+            rows = self._all(
+                f"SELECT photo_id, vector FROM embedding WHERE space_id = ? AND photo_id IN ({marks})",
+                (space.id, *part),
+            )
+            if rows:
+                yield _chunk(rows, space.identity.dim)
+
+    def sample(self, space: Space, size: int) -> NDArray[np.float16]:
+        """At most `size` vectors (n, dim), the same ones until the library changes, spread over its whole age."""
+        row = self._one("SELECT coalesce(max(id), 0) FROM photo")
+        assert row is not None
+        ids = range(1, row[0] + 1, max(1, -(-row[0] // size)))
+        parts = [vectors for _, vectors in self.vectors_of(space, ids)]
+        return np.concatenate(parts) if parts else np.empty((0, space.identity.dim), np.float16)
+
+    def vector_count(self, space: Space, *, after_seq: int = 0) -> int:
+        row = self._one("SELECT count(*) FROM embedding WHERE space_id = ? AND seq > ?", (space.id, after_seq))
+        assert row is not None
+        return int(row[0])
+
+    def last_seq(self, space: Space) -> int:
+        row = self._one("SELECT coalesce(max(seq), 0) FROM embedding WHERE space_id = ?", (space.id,))
+        assert row is not None
+        return int(row[0])
+
+    def photos_after(self, space: Space, seq: int) -> NDArray[np.int64]:
+        return ids_of(self._all("SELECT photo_id FROM embedding WHERE +space_id = ? AND seq > ?", (space.id, seq)))
+
+    # -- checkpoints ------------------------------------------------------------------------------
+
+    def checkpoint(self, space: Space) -> Checkpoint | None:
+        """The newest one."""
+        row = self._one(
+            f"SELECT {_CHECKPOINT} FROM checkpoint WHERE space_id = ? ORDER BY generation DESC LIMIT 1", (space.id,)
+        )
+        return Checkpoint(*row) if row else None
+
+    def checkpoint_files(self) -> set[str]:
+        """Every generation file that a row names, of any space."""
+        return {row[0] for row in self._all("SELECT file FROM checkpoint")}
+
+    def next_generation(self) -> int:
+        """A number that no checkpoint row has had."""
+        row = self._one("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'checkpoint'), 0) + 1")
+        assert row is not None
+        return int(row[0])
+
+    def record_checkpoint(self, space: Space, checkpoint: Checkpoint) -> None:
+        """Points to a new generation and forgets the older ones of its space."""
+        with self.transaction():
+            self._run(
+                f"INSERT INTO checkpoint (space_id, {_CHECKPOINT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    space.id, checkpoint.generation, checkpoint.file, checkpoint.rows, checkpoint.max_seq,
+                    checkpoint.bytes, checkpoint.sha256, checkpoint.parameters,
+                ),
+            )  # fmt: skip
+            self._run("DELETE FROM checkpoint WHERE space_id = ? AND generation < ?", (space.id, checkpoint.generation))
+
+
+def _chunk(rows: list[Row], dim: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+    vectors = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f2").reshape(len(rows), dim)
+    return ids_of(rows), vectors

@@ -1,0 +1,134 @@
+"""What a library keeps open from one question to the next: the catalog, the generation, the model, the background.
+
+Each is opened when it is first needed, and again when another process has changed what it was drawn from. Knows
+nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.background import background_texts
+from clipsearch.config import Paths
+from clipsearch.encoding import Engine
+from clipsearch.engine.bank import bank_vectors
+from clipsearch.engine.store import DEFAULT_MODEL, find_model
+from clipsearch.engine.textcache import CachedVectors
+from clipsearch.errors import LibraryError, ModelError, SystemFault
+from clipsearch.index.annotations import Annotations
+from clipsearch.index.catalog import Catalog
+from clipsearch.index.nearest import Nearest
+from clipsearch.index.spaces import Space
+from clipsearch.photos import existing, photo_vectors
+from clipsearch.relevance import Background, background_of
+from clipsearch.types import AnyPath, Failure
+
+Vector = NDArray[np.float32]
+
+SAMPLE = 500  # photos that stand for the whole library when relevance is calibrated; 2,000 change it by 0.01 to 0.02
+
+
+class Opened:
+    """The open parts of one library folder, for one thread."""
+
+    def __init__(self, paths: Paths, backend: str) -> None:
+        self._paths = paths
+        self._backend = backend
+        self._reader: Catalog | None = None
+        self._engine: Engine | None = None
+        self._background: tuple[Space, Background] | None = None
+        self.nearest = Nearest(vectors_folder(paths))
+
+    def close(self) -> None:
+        """A later question opens again what it needs."""
+        self._close_catalog()
+        self._engine = None
+
+    # -- the catalog ------------------------------------------------------------------------------
+
+    @property
+    def catalog(self) -> Catalog:
+        """As another process has left it. Raises LibraryError where there is none, or none that can be read."""
+        if self._reader is not None and not self._reader.is_current():
+            self._close_catalog()  # another process has written or replaced it, perhaps with another schema
+        if self._reader is None:
+            self._reader = Catalog.open_reader(catalog_path(self._paths))
+        return self._reader
+
+    def catalog_if_any(self) -> Catalog | None:
+        return self.catalog if catalog_path(self._paths).exists() else None
+
+    def annotations(self) -> Annotations:
+        """A connection that writes a person's own words; the caller closes it."""
+        self.space()  # words about no photos would make a library that is not there
+        return Annotations.open_writer(catalog_path(self._paths))
+
+    def space(self) -> Space:
+        """The one that answers. Raises LibraryError where nothing is indexed."""
+        space = self.catalog.active_space()
+        if space is None:
+            raise LibraryError(
+                f"The library {self._paths.library} has no photos yet.",
+                "Index a folder first: clipsearch index ~/Photos",
+            )
+        return space
+
+    def _close_catalog(self) -> None:
+        """And forgets what was drawn from it."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = self._background = None
+
+    # -- the model --------------------------------------------------------------------------------
+
+    def engine_of(self, space: Space | None) -> Engine:
+        """The model that made the vectors of `space`; the default one where there is no library yet.
+
+        Raises ModelError when that model is gone, or is another one by now.
+        """
+        card = find_model(space.identity.model if space else DEFAULT_MODEL, self._paths.models)
+        if space is not None and card.image_fingerprint != space.identity.fingerprint:
+            raise ModelError(
+                f"The model {card.name} is not the one that indexed this library.",
+                "Encode the photos with it: clipsearch index",
+            )
+        if self._engine is None or self._engine.card != card:
+            self._engine = Engine(card, backend=self._backend, cache_folder=self._paths.cache)
+        return self._engine
+
+    def background(self, space: Space) -> Background:
+        """What this library's photos score with everyday texts; kept until the library changes."""
+        if self._background is None or self._background[0] != space:
+            engine = self.engine_of(space)
+            bank = bank_vectors(engine.card, background_texts(), self._paths.cache, engine.freshly_encoded)
+            photos = self.catalog.vector_count(space)
+            self._background = space, background_of(self.catalog.sample(space, SAMPLE), bank, photos=photos)
+        return self._background[1]
+
+    def text_vectors(self, space: Space, texts: Sequence[str]) -> CachedVectors:
+        if not texts:  # filters alone need no model
+            return CachedVectors(np.empty((0, space.identity.dim), np.float32), ())
+        return self.engine_of(space).text_vectors(texts)
+
+    def image_vectors(self, space: Space, paths: Sequence[AnyPath]) -> Iterator[Vector]:
+        """Raises SystemFault for a photo that is not there or cannot be read."""
+        if not paths:
+            return
+        found = [existing(path) for path in paths]
+        for path, vector in photo_vectors(self.catalog, self.engine_of(space), found):
+            if isinstance(vector, Failure):
+                raise SystemFault(f"{os.fsdecode(path)} cannot be read: {vector.reason}.", "Name a photo.")
+            yield vector
+
+
+def catalog_path(paths: Paths) -> Path:
+    return paths.library / "catalog.db"
+
+
+def vectors_folder(paths: Paths) -> Path:
+    return paths.library / "vectors"
