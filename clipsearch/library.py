@@ -93,6 +93,10 @@ class Library:
         self._opened.engine_of(space).freshly_encoded(["a photo"])
         self._opened.background(space)
 
+    def exists(self) -> bool:
+        """Whether anything was indexed here yet; without it there is nothing to ask."""
+        return self._catalog_path.exists()
+
     # -- indexing ---------------------------------------------------------------------------------
 
     def index(

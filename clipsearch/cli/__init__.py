@@ -22,6 +22,7 @@ from clipsearch.errors import ClipsearchError, Exit
 
 # Each verb lies in the module of its name. What it does stands here too, so that `--help` imports none of them.
 VERBS = {
+    "tui": "Search in a full-screen terminal interface.",
     "index": "Index photo folders, so that they can be searched.",
     "search": "Find photos by describing them.",
     "similar": "Find photos that look like PHOTO.",
@@ -86,17 +87,31 @@ class LazyGroup(click.Group):
 
 
 @click.group(
-    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}, params=[*voice_options()]
+    cls=LazyGroup,
+    epilog=EPILOG,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    params=[*voice_options()],
 )
 @click.version_option(__version__, prog_name="clipsearch")
 @click.option("--library", metavar="DIR", help="The library to use; also CLIPSEARCH_LIBRARY.")
 @click.pass_context
-def cli(ctx: click.Context, library: str | None) -> None:
+def cli(ctx: click.Context, library: str | None) -> int | None:
     """Find photos by describing them, on your own machine, offline."""
     ctx.obj = settings = resolved_settings({"library": library, "color": color_flag(ctx)})
     choose_color(ctx, settings.color)
     # Where a verb's option was not given, the settings decide; `config show` says which.
     ctx.default_map = {verb: {"backend": settings.backend, "count": settings.count} for verb in VERBS}
+    if ctx.invoked_subcommand is None:
+        from clipsearch.cli.output import on_terminal
+
+        if not on_terminal():
+            raise click.exceptions.NoArgsIsHelpError(ctx)
+        from clipsearch.cli.tui import command
+
+        code: int = ctx.invoke(command)
+        return code
+    return None
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ A person and a pipe see the hits that fit; JSON is data and has all of them, eac
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +14,8 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.voice import is_verbose
+from clipsearch.printable import dots
 from clipsearch.types import Answer, Hit
-
-DOTS = 5
 
 
 def shown_hits(answer: Answer, *, everything: bool) -> Sequence[Hit]:
@@ -112,12 +110,6 @@ def hit_fields(hit: Hit) -> dict[str, Any]:
         "offline": hit.offline,
         "same_as": hit.same_as,
     }
-
-
-def dots(relevance: float) -> str:
-    """Relevance in five steps, as TUI, table and pages show it."""
-    full = max(1, min(DOTS, math.ceil(relevance * DOTS)))
-    return "●" * full + "○" * (DOTS - full)
 
 
 def _table(hits: Sequence[Hit], *, verbose: bool) -> None:

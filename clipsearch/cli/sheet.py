@@ -11,11 +11,11 @@ from datetime import date
 from pathlib import Path
 
 from clipsearch.cli import output
-from clipsearch.cli.answer import dots
 from clipsearch.errors import SystemFault
 from clipsearch.files import publish
 from clipsearch.library import Library
 from clipsearch.pages.contact_sheet import Entry, contact_sheet
+from clipsearch.printable import dots
 from clipsearch.types import Answer, Hit
 
 STDOUT = "-"
