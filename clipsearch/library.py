@@ -95,7 +95,7 @@ class Library:
 
     def exists(self) -> bool:
         """Whether anything was indexed here yet; without it there is nothing to ask."""
-        return self._catalog_path.exists()
+        return catalog_path(self._paths).exists()
 
     # -- indexing ---------------------------------------------------------------------------------
 
