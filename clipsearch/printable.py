@@ -54,6 +54,6 @@ def padded(text: str, columns: int) -> str:
 
 
 def dots(relevance: float) -> str:
-    """Relevance in five steps, as TUI, table and pages show it."""
-    full = max(1, min(DOTS, math.ceil(relevance * DOTS)))
+    """Relevance in five steps, as TUI, table and pages show it; from three on a photo fits (0.5)."""
+    full = max(1, math.floor(relevance * DOTS + 0.5))
     return "●" * full + "○" * (DOTS - full)

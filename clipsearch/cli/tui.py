@@ -36,7 +36,8 @@ def command(context: click.Context, pictures: Wanted, backend: str, library: str
     protocol = chosen(pictures, os.environ, is_terminal=True)
     from clipsearch.tui.app import ClipsearchApp
 
-    app = ClipsearchApp(chosen_paths(context, library), backend=backend, pictures=protocol)
+    keys = context.obj.keys
+    app = ClipsearchApp(chosen_paths(context, library), backend=backend, pictures=protocol, keys=keys)
     app.run()
     if app.indexing is not None and app.indexing.is_running:
         output.narrate("Indexing stops after the photos in hand; all of them are kept.")

@@ -6,7 +6,8 @@ What a key does to a query or to photos is the screens'; this knows only what co
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from textual import events, on
@@ -23,7 +24,7 @@ from clipsearch.pictures.window import cell_size
 from clipsearch.tui.commands import Commands
 from clipsearch.tui.desk import Desk
 from clipsearch.tui.indexing import Indexing, Stopped
-from clipsearch.tui.keys import described_bindings, shown_keys
+from clipsearch.tui.keys import described_bindings, shown_keys, unknown_action
 from clipsearch.tui.picture import Medium
 from clipsearch.tui.quiet import CHECK_S, QuietCollector
 from clipsearch.tui.screens.help import HelpScreen
@@ -55,7 +56,14 @@ class ClipsearchApp(App[None]):
             super().__init__()
             self.event = event
 
-    def __init__(self, paths: Paths, *, backend: str = "auto", pictures: Protocol = "blocks") -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        backend: str = "auto",
+        pictures: Protocol = "blocks",
+        keys: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         # Without colours Textual's own would be greys; its ansi theme leaves those of the terminal as they are.
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.indexing: Indexing | None = None
@@ -63,10 +71,13 @@ class ClipsearchApp(App[None]):
         self._backend = backend
         colors = depth(os.environ | ({"NO_COLOR": "1"} if self.no_color else {}))
         self.desk = Desk(paths, backend, Medium(pictures, colors, cell_size(_SCREEN)))
-        self.search_screen = SearchScreen(self.desk, shows_pictures=pictures != "none")
+        self.search_screen = SearchScreen(self.desk, shows_pictures=pictures != "none", keys=keys)
 
     def on_mount(self) -> None:
         self.push_screen(self.search_screen)
+        self.set_keymap(dict(self.search_screen.keys))
+        if unknown := unknown_action([node for _, node in self._described()], self.search_screen.keys):
+            tell(self, *unknown, is_error=True)
         self._collector = QuietCollector()
         self.set_interval(CHECK_S, self._collector.collect_if_quiet)
 
@@ -117,17 +128,25 @@ class ClipsearchApp(App[None]):
         self.theme = LIGHT if self.current_theme.dark else DARK
 
     def action_help(self) -> None:
-        screen = self.search_screen
-        nodes: list[tuple[str, DOMNode]] = [
-            ("Photos", screen.results),
-            ("With a photo or what is selected", screen.browser),
-            ("Searching", screen),
-        ]
         sections = [
             (
                 title,
-                [(shown_keys(self, binding, keys), binding.description) for binding, keys in described_bindings(node)],
+                [
+                    (shown_keys(self, binding, keys), binding.description, binding.id or "")
+                    for binding, keys in described_bindings(node, self.search_screen.keys)
+                ],
             )
-            for title, node in [*nodes, ("In the query line", screen.bar.line), ("Everywhere", self)]
+            for title, node in self._described()
         ]
         self.push_screen(HelpScreen(sections))
+
+    def _described(self) -> list[tuple[str, DOMNode]]:
+        """What has keys of its own, in the order of the help."""
+        screen = self.search_screen
+        return [
+            ("Photos", screen.results),
+            ("With a photo or what is selected", screen.browser),
+            ("Searching", screen),
+            ("In the query line", screen.bar.line),
+            ("Everywhere", self),
+        ]

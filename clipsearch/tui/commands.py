@@ -51,7 +51,7 @@ class Commands(Provider):
         for saved in self._saved:
             yield _Command(f"@{saved.name}", saved.query, partial(screen.bar.ask_for, f"@{saved.name}"))
         for node in (screen.results, screen.browser, screen, self.app):
-            for binding, keys in described_bindings(node):
+            for binding, keys in described_bindings(node, screen.keys):
                 if (binding.id or "").startswith("move."):
                     continue  # nobody moves by a palette
                 call = partial(self.app.run_action, binding.action, node)

@@ -67,7 +67,7 @@ def settings() -> str:
             f"the file that `{CONFIG_VARIABLE}` names. Nothing writes it but you.\n",
             _table(["setting", "what it is", "default", "variable", "flag"], rows),
             _fenced('library = "~/photos/library"    # relative paths begin at the folder of this file\n'
-                    'count = 50\n\n[keys]\n"open" = "ctrl+o"', "toml"),
+                    'count = 50\n\n[keys]\n"photo.open" = "ctrl+o"', "toml"),
             "An unknown setting or a value of the wrong kind is an error that names the file; nothing is ignored. "
             "`NO_COLOR` turns colours off where `color` is `auto`.\n",
         ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 
 from textual.pilot import Pilot
 
@@ -86,9 +87,10 @@ def drive(
     *,
     size: tuple[int, int] = (80, 24),
     pictures: Protocol = "blocks",
+    keys: Mapping[str, str] = MappingProxyType({}),
 ) -> ClipsearchApp:
     """Runs the interface through `scenario`."""
-    app = ClipsearchApp(paths, pictures=pictures)
+    app = ClipsearchApp(paths, pictures=pictures, keys=keys)
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:

@@ -61,12 +61,30 @@ def test_the_help_names_every_key(indexed: Paths) -> None:
         await driver.press("question_mark")
         await driver.until(lambda: "With a photo or what is selected" in driver.text, "the help")
         for node in (driver.results, driver.screen.browser, driver.screen, driver.screen.bar.line, driver.app):
-            for binding, keys in described_bindings(node):
-                assert f"{shown_keys(driver.app, binding, keys):<23} {binding.description}" in driver.text
+            for binding, keys in described_bindings(node, {}):
                 assert binding.id, "without an id nobody can give it another key"
+                told = f"{shown_keys(driver.app, binding, keys):<23} {binding.description}  {binding.id}"
+                assert told in driver.text
         assert 'after:"last summer"' in driver.text
 
     drive(indexed, scenario, size=(80, 100))
+
+
+def test_a_setting_gives_an_action_another_key_and_a_wrong_name_is_told(indexed: Paths) -> None:
+    """Keys that cannot be changed shut out who types on another keyboard; a typing error that is ignored, too."""
+
+    async def scenario(driver: Driver) -> None:
+        await driver.ready()
+        await driver.until(lambda: 'no action "photo.opne"' in driver.toasts, "the mistake")
+        assert "photo.open" in driver.toasts
+        await driver.press("space")
+        assert "1 selected" not in driver.text
+        await driver.press("b")
+        await driver.until(lambda: "1 selected" in driver.text, "the selection")
+        await driver.press("question_mark")
+        await driver.until(lambda: f"{'b':<23} select  select.one" in driver.text, "the new key in the help")
+
+    drive(indexed, scenario, size=(80, 40), keys={"select.one": "b", "photo.opne": "x"})
 
 
 @pytest.mark.parametrize(

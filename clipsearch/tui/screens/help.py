@@ -27,7 +27,7 @@ _WIDTH = 24
 
 
 class HelpScreen(Dialog[None]):
-    """Sections of (key, what it does)."""
+    """Sections of (key, what it does, the action's name in the settings)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1,q", "leave", "back", show=False, id="help.leave"),
@@ -38,7 +38,7 @@ class HelpScreen(Dialog[None]):
     HelpScreen > .box { height: 90%; }
     """
 
-    def __init__(self, sections: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
+    def __init__(self, sections: Sequence[tuple[str, Sequence[tuple[str, str, str]]]]) -> None:
         super().__init__()
         self._sections = sections
 
@@ -47,12 +47,13 @@ class HelpScreen(Dialog[None]):
             box.border_title = "Keys"
             box.border_subtitle = "esc back"
             for title, rows in self._sections:
-                yield self._section(title, [(what, key) for key, what in rows])
-            yield self._section("In a query", _LANGUAGE)
-            yield self._section("Filters, anywhere in it", [(one.meaning, one.example) for one in KEYS])
+                yield self._section(title, rows)
+            yield self._section("In a query", [(example, meaning, "") for meaning, example in _LANGUAGE])
+            yield self._section("Filters, anywhere in it", [(one.example, one.meaning, "") for one in KEYS])
 
     @staticmethod
-    def _section(title: str, rows: Sequence[tuple[str, str]]) -> Static:
+    def _section(title: str, rows: Sequence[tuple[str, str, str]]) -> Static:
         lines = [Content.styled(title, "bold $accent")]
-        lines += [Content.assemble((f"  {left:<{_WIDTH}}", "bold"), right) for right, left in rows]
+        for left, right, name in rows:
+            lines.append(Content.assemble((f"  {left:<{_WIDTH}}", "bold"), right, (f"  {name}", "$text-muted")))
         return Static(Content("\n").join([*lines, Content()]))

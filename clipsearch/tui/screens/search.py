@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on, work
@@ -79,9 +80,10 @@ class SearchScreen(Screen[None]):
     class StopWanted(Message):
         """Indexing is to stop."""
 
-    def __init__(self, desk: Desk, *, shows_pictures: bool) -> None:
+    def __init__(self, desk: Desk, *, shows_pictures: bool, keys: Mapping[str, str]) -> None:
         super().__init__()
         self._desk = desk
+        self.keys = keys
         self.browser = Browser(desk, shows_pictures=shows_pictures)
         self.bar = QueryBar(desk)
         self.title_line = Ends(id="title")
