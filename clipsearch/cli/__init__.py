@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import signal
 import sys
 
 import click
 from click.shell_completion import CompletionItem
 
 from clipsearch import __version__
+from clipsearch.cli.streams import READER_GONE, ReaderGone, forget_stdout, reader_may_go, ready_streams
 from clipsearch.cli.voice import choose_color, color_flag, give_voice, voice_options
 from clipsearch.config import resolved_settings
 from clipsearch.errors import ClipsearchError, Exit
@@ -65,6 +65,16 @@ class LazyGroup(click.Group):
         give_voice(command)
         return command
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
+    ) -> click.Context:
+        with reader_may_go():  # --help writes while it is parsed
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> object:
+        with reader_may_go():
+            return super().invoke(ctx)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         verbs = [CompletionItem(verb, help=what) for verb, what in VERBS.items() if verb.startswith(incomplete)]
         return verbs + click.Command.shell_complete(self, ctx, incomplete)  # not Group's, which imports every verb
@@ -107,6 +117,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of one call; errors are told on stderr, one sentence and one hint."""
     try:
+        ready_streams()
         if COMPLETING in os.environ:
             importlib.import_module("clipsearch.cli.completion")  # its classes are what click completes with
         code = cli.main(arguments, prog_name="clipsearch", standalone_mode=False)
@@ -126,10 +137,9 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`). Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + getattr(signal, "SIGPIPE", 13)
+    except (ReaderGone, BrokenPipeError):  # the latter from the last flush
+        forget_stdout()
+        return READER_GONE
     except OSError as error:
         # An error of the disk that no part has put into words of its own.
         _tell(

@@ -21,6 +21,7 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.place import copy_all, link_all
+from clipsearch.cli.streams import SIGPIPE
 from clipsearch.errors import SystemFault, UsageError
 from clipsearch.types import Hit
 
@@ -91,15 +92,19 @@ def act(actions: Actions, hits: Sequence[Hit]) -> bool:
     paths = [hit.path for hit in hits]
     if not paths:
         return True
-    done = [
+    placed = [
         *([copy_all(paths, actions.copy_to)] if actions.copy_to is not None else []),
         *([link_all(paths, actions.link_to)] if actions.link_to is not None else []),
+    ]
+    run = [
         *([_execute_all(paths, actions.command)] if actions.command else []),
         *([_open_all(paths)] if actions.opens else []),
     ]
-    if not all(done):
+    if not all(run):
+        output.tell("hint: What is not named here is done.")
+    elif not all(placed):
         output.tell("hint: What is not named here is done; the same command again does the rest.")
-    return all(done)
+    return all(placed) and all(run)
 
 
 # -- opening and running ---------------------------------------------------------------------------
@@ -170,6 +175,8 @@ def _execute_all(paths: Sequence[bytes], command: Sequence[bytes]) -> bool:
             ) from None
         except PermissionError:
             raise SystemFault(f"{output.shown(command[0])} may not be run.", "Name a program.") from None
+        if code == -SIGPIPE:
+            raise BrokenPipeError  # who read its output has seen enough, and would get the next ones' complaints
         if code:
             failed += 1
             output.tell(f"clipsearch: {output.shown(command[0])} {_ending(code)} for {output.shown(path)}")

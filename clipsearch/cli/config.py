@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,5 +62,5 @@ def _data(value: object) -> object:
 
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
-        return json.dumps(dict(value), ensure_ascii=False)
+        return output.json_text(dict(value))
     return output.printable(str(value))

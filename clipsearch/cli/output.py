@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 import click
 
+from clipsearch.cli.streams import is_utf8
 from clipsearch.cli.voice import is_quiet
 from clipsearch.service.wire import path_fields as path_fields  # JSON names a path alike everywhere
 
@@ -54,13 +55,18 @@ def _escaped(character: str) -> str:
 
 
 def write_json(rows: object) -> None:
-    sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json_text(rows, indent=2) + "\n")
 
 
 def write_ndjson(rows: Iterable[dict[str, Any]]) -> None:
     for row in rows:
-        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(row) + "\n")
         sys.stdout.flush()
+
+
+def json_text(data: object, indent: int | None = None) -> str:
+    """JSON that stdout's encoding can hold: where that is not UTF-8, other characters are written as \\u…"""
+    return json.dumps(data, ensure_ascii=not is_utf8(sys.stdout), indent=indent)
 
 
 def write_paths(paths: Iterable[bytes], *, end: bytes = b"\n") -> None:
