@@ -15,10 +15,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from clipsearch import __version__
+from clipsearch.cli.arguments import filled
+from clipsearch.cli.complaints import complaint
 from clipsearch.cli.streams import READER_GONE, ReaderGone, forget_stdout, reader_may_go, ready_streams
 from clipsearch.cli.voice import choose_color, color_flag, give_voice, voice_options
 from clipsearch.config import resolved_settings
-from clipsearch.errors import ClipsearchError, Exit
+from clipsearch.errors import ClipsearchError, Exit, UsageError
 
 # Each verb lies in the module of its name. What it does stands here too, so that `--help` imports none of them.
 VERBS = {
@@ -88,10 +90,12 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             import difflib
+            import shlex
 
             near = difflib.get_close_matches(args[0], VERBS, n=1)
-            did = f' Did you mean "{near[0]}"?' if near else ""
-            raise click.UsageError(f'There is no command "{args[0]}".{did}')
+            did = f" Did you mean {near[0]}?" if near else ""
+            meant = ["--help"] if args[0] == "help" else [*near, *args[1:]] if near else ["search", *args]
+            raise UsageError(f'There is no command "{args[0]}".{did}', shlex.join(["clipsearch", *meant]))
         return super().resolve_command(ctx, args)
 
 
@@ -99,7 +103,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}, params=[*voice_options()]
 )
 @click.version_option(__version__, prog_name="clipsearch")
-@click.option("--library", metavar="DIR", help="The library to use; also CLIPSEARCH_LIBRARY.")
+@click.option("--library", metavar="DIR", callback=filled, help="The library to use; also CLIPSEARCH_LIBRARY.")
 @click.pass_context
 def cli(ctx: click.Context, library: str | None) -> None:
     """Find photos by describing them, on your own machine, offline."""
@@ -126,11 +130,8 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(error.format_message() + "\n")
         return Exit.USAGE
-    except click.UsageError as error:
-        _tell(error.format_message().rstrip("."), _way_out(error))
-        return Exit.USAGE
     except click.ClickException as error:
-        _tell(error.format_message(), "clipsearch --help")
+        _tell(*complaint(error, _command_of(error, arguments)))
         return Exit.USAGE
     except ClipsearchError as error:
         _tell(error.message, error.hint)
@@ -165,11 +166,11 @@ def _written_traceback() -> str:
     return log.name
 
 
-def _way_out(error: click.UsageError) -> str:
-    command = error.ctx.command_path if error.ctx else "clipsearch"
-    if isinstance(error, click.NoSuchOption) and command.endswith(" search"):
-        return 'write a query with a minus in it after --: clipsearch search -- "beach - people"'
-    return f"{command} --help"
+def _command_of(error: click.ClickException, arguments: list[str]) -> str:
+    """What was asked for; an option without its value is refused before click has a context."""
+    if isinstance(error, click.UsageError) and error.ctx:
+        return error.ctx.command_path
+    return " ".join(["clipsearch", *[word for word in arguments if word in VERBS][:1]])
 
 
 def _tell(message: str, hint: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import click
 
 from clipsearch.cli import output
+from clipsearch.cli.arguments import Folder
 from clipsearch.cli.place import copy_all, link_all
 from clipsearch.cli.streams import SIGPIPE
 from clipsearch.errors import SystemFault, UsageError
@@ -70,10 +71,9 @@ def action_options(function: Function) -> Function:
     ) -> Any:
         return function(*args, actions=Actions(opens, command, copy_to, link_to), **kwargs)
 
-    folder = click.Path(path_type=Path, file_okay=False)
     for option in (
-        click.option("--link-to", type=folder, metavar="DIR", help="Make symbolic links to the photos that fit."),
-        click.option("--copy-to", type=folder, metavar="DIR", help="Copy the photos that fit; never overwrites."),
+        click.option("--link-to", type=Folder(), metavar="DIR", help="Make symbolic links to the photos that fit."),
+        click.option("--copy-to", type=Folder(), metavar="DIR", help="Copy the photos that fit; never overwrites."),
         click.option(
             "--exec", "command", metavar="'CMD {}'", callback=_command, help="Run a command for each photo that fits."
         ),

@@ -23,7 +23,7 @@ from clipsearch.errors import Exit
 PROGRAM = "clipsearch"
 
 EPILOG = """\b
-Put one of these where your shell reads it:
+SHELL is bash, zsh or fish. Put one of these where your shell reads it:
   eval "$(clipsearch completion bash)"       in ~/.bashrc
   eval "$(clipsearch completion zsh)"        in ~/.zshrc, below compinit
   clipsearch completion fish > ~/.config/fish/completions/clipsearch.fish
@@ -121,7 +121,7 @@ class _Zsh(ZshComplete):
 
 
 @click.command("completion", epilog=EPILOG)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 @click.pass_context
 def command(context: click.Context, shell: str) -> int:
     """Print the script that makes a shell complete clipsearch."""

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.options import json_options, library_option, opened
+from clipsearch.cli.options import json_options, library_option, opened, under_option
 from clipsearch.duplicates import BURST_S
 from clipsearch.errors import Exit
 from clipsearch.types import DUPLICATE_KINDS, DuplicateFile, DuplicateGroup, DuplicateKind
@@ -35,7 +35,7 @@ Examples:
 @click.option(
     "--kind", "kinds", type=click.Choice(DUPLICATE_KINDS), multiple=True, help="Only this kind; may be repeated."
 )
-@click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
+@under_option
 @click.option(
     "--within",
     "within_s",

@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 from clipsearch.cli import output
+from clipsearch.cli.arguments import Named, filled
 from clipsearch.cli.options import backend_option, files0_option, library_option, opened
 from clipsearch.cli.progress import reporter
 from clipsearch.cli.suggest import model_names
@@ -34,7 +35,7 @@ Examples:
 
 
 @click.command("index", epilog=EPILOG)
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.argument("folders", nargs=-1, type=Named(), metavar="[PATH]...")
 @files0_option
 @click.option(
     "--exclude", multiple=True, metavar="PATTERN", help="Leave out, in .gitignore syntax; remembered for the folder."
@@ -42,6 +43,7 @@ Examples:
 @click.option(
     "--model",
     metavar="NAME",
+    callback=filled,
     shell_complete=model_names,
     help="The model to encode with; changing it encodes the whole library again.",
 )

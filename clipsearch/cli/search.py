@@ -12,9 +12,19 @@ from clipsearch.cli import actions as acting
 from clipsearch.cli import answer as answers
 from clipsearch.cli import output
 from clipsearch.cli.actions import Actions, act, action_options
+from clipsearch.cli.arguments import Named, Source
 from clipsearch.cli.batch import answer_lines
 from clipsearch.cli.forms import chosen_form, form_options, render_form
-from clipsearch.cli.options import answering, backend_option, count_option, json_options, library_option, opened, utf8
+from clipsearch.cli.options import (
+    answering,
+    backend_option,
+    count_option,
+    json_options,
+    library_option,
+    opened,
+    under_option,
+    utf8,
+)
 from clipsearch.cli.suggest import query_words
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
@@ -64,11 +74,9 @@ Examples:
     "search", epilog=EPILOG, context_settings={"ignore_unknown_options": False, "help_option_names": ["-h", "--help"]}
 )
 @click.argument("words", nargs=-1, metavar="[QUERY]...", shell_complete=query_words)
-@click.option(
-    "--image", "images", multiple=True, type=click.Path(path_type=Path), help="Look for what this picture shows."
-)
+@click.option("--image", "images", multiple=True, type=Named(), help="Look for what this picture shows.")
 @count_option
-@click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
+@under_option
 @click.option(
     "--sort",
     type=click.Choice(["score", "date", "name"]),
@@ -85,7 +93,7 @@ Examples:
 @click.option("--explain", is_flag=True, help="Show the plan, its timings, and what each term gives to each photo.")
 @click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
 @action_options
-@click.option("--batch", type=click.File("rb"), metavar="FILE", help="Answer one query a line of FILE, as JSON lines.")
+@click.option("--batch", type=Source(), metavar="FILE", help="Answer one query a line of FILE, as JSON lines.")
 @form_options
 @json_options
 @backend_option

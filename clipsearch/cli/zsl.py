@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from clipsearch.cli import output
+from clipsearch.cli.arguments import Named, Source
 from clipsearch.cli.options import (
     answering,
     backend_option,
@@ -40,10 +41,15 @@ Examples:
 
 
 @click.command("zsl", epilog=EPILOG)
-@click.argument("targets", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("targets", nargs=-1, type=Named(), metavar="PATH...")
 @files0_option
 @click.option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
-@click.option("--labels-file", type=click.Path(path_type=Path), metavar="FILE", help="One label a line; - reads stdin.")
+@click.option(
+    "--labels-file",
+    type=Source(),
+    metavar="FILE",
+    help="One label a line, but those that begin with #; - reads stdin.",
+)
 @click.option("--template", "templates", multiple=True, help="A sentence with {} for the label; several are averaged.")
 @click.option("--save", is_flag=True, help="Write each photo's best label into the library; label:NAME finds it.")
 @json_options
@@ -55,7 +61,7 @@ def command(
     targets: tuple[Path, ...],
     listed: tuple[Path, ...] | None,
     labels: str | None,
-    labels_file: Path | None,
+    labels_file: IO[bytes] | None,
     templates: tuple[str, ...],
     save: bool,
     as_json: bool,
@@ -122,14 +128,14 @@ def _saving(context: click.Context, library: str | None, names: list[str], found
                 )
 
 
-def _labels(labels: str | None, labels_file: Path | None) -> list[str]:
+def _labels(labels: str | None, labels_file: IO[bytes] | None) -> list[str]:
     names = labels.split(",") if labels is not None else []
     if labels_file is not None:
         try:
-            with click.open_file(str(labels_file), encoding="utf-8-sig") as lines:
-                names += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{labels_file} cannot be read: {error}", "Write one label a line, in UTF-8.") from error
+            lines = labels_file.read().decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{labels_file.name} is not UTF-8.", "Write one label a line, in UTF-8.") from error
+        names += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return names
 
 
