@@ -50,7 +50,8 @@ Examples:
   clipsearch zsl ~/Photos/Inbox --labels receipt,screenshot,landscape
 
 \b
-Exit codes: 0 done, 1 nothing found, 2 usage, 3 library, 4 model, 5 system, 130 interrupted.
+Exit codes: 0 done, 1 nothing found, 2 usage, 3 library, 4 model, 5 system,
+            130 interrupted.
 """
 
 

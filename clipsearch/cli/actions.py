@@ -32,12 +32,9 @@ MOST_OPENED = 10  # windows; more than a person can look at is a slip
 _OPENER_S = 1.0  # a program that cannot open a photo says so within this time
 
 EPILOG = """\b
-With the photos that fit (search --all: with all, however far off):
-  --open                 opens the first 10 with the system's viewer
-  --exec 'exiftool {}'   runs a command for each, in quotes; {} is its path, no
-                         shell takes part. Its output takes the place of the list.
-  --copy-to DIR          copies them; a name that is taken becomes name-2.jpg
-  --link-to DIR          makes symbolic links to them
+The command of --exec stands in quotes and runs once for each photo; {} is its
+path, and no shell takes part. Its output takes the place of the list.
+--copy-to and --link-to make name-2.jpg where name.jpg is taken.
 """
 
 
@@ -72,12 +69,10 @@ def action_options(function: Function) -> Function:
         return function(*args, actions=Actions(opens, command, copy_to, link_to), **kwargs)
 
     for option in (
-        click.option("--link-to", type=Folder(), metavar="DIR", help="Make symbolic links to the photos that fit."),
-        click.option("--copy-to", type=Folder(), metavar="DIR", help="Copy the photos that fit; never overwrites."),
-        click.option(
-            "--exec", "command", metavar="'CMD {}'", callback=_command, help="Run a command for each photo that fits."
-        ),
-        click.option("--open", "opens", is_flag=True, help="Open the photos that fit, at most 10."),
+        click.option("--link-to", type=Folder(), metavar="DIR", help="Make symbolic links to them."),
+        click.option("--copy-to", type=Folder(), metavar="DIR", help="Copy them; nothing is overwritten."),
+        click.option("--exec", "command", metavar="'CMD {}'", callback=_command, help="Run a command for each."),
+        click.option("--open", "opens", is_flag=True, help="Open them in the system's viewer, at most 10."),
     ):
         bundled = option(bundled)
     return bundled  # type: ignore[return-value]  # click's decorators keep the function

@@ -92,6 +92,10 @@ def count_option(function: Function) -> Function:
     )(function)
 
 
+def null_option(function: Function) -> Function:
+    return click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte, for xargs -0.")(function)
+
+
 def json_options(function: Function) -> Function:
     function = click.option("--ndjson", is_flag=True, help="One JSON object a line.")(function)
     return click.option("--json", "as_json", is_flag=True, help="One JSON array, exact and complete.")(function)

@@ -102,6 +102,15 @@ def padded(text: str, columns: int) -> str:
     return text + " " * max(0, columns - cells(text))
 
 
+def size_text(count: float) -> str:
+    """Bytes in the unit that needs three digits."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
 def common_folder(paths: Sequence[bytes]) -> bytes:
     """The folder that all paths share, named once above a table; empty when cutting it would say nothing."""
     if len(paths) < 2:

@@ -19,9 +19,11 @@ from clipsearch.cli.options import (
     count_option,
     json_options,
     library_option,
+    null_option,
     opened,
     under_option,
 )
+from clipsearch.cli.sections import Verb
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit
 from clipsearch.pictures.protocol import Wanted
@@ -38,11 +40,11 @@ Examples:
 """
 
 
-@click.command("similar", epilog=EPILOG)
+@click.command("similar", cls=Verb, epilog=EPILOG)
 @click.argument("photo", type=Named())
 @count_option
 @under_option
-@click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
+@null_option
 @action_options
 @form_options
 @json_options

@@ -23,24 +23,27 @@ from clipsearch.cli.options import (
     opened,
     utf8,
 )
+from clipsearch.cli.sections import Verb
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
 from clipsearch.query import Filter, Query, formatted
 from clipsearch.types import FailedFile, Labelled
 
 EPILOG = """\b
-The labels share 100 %, so name an alternative for what fits none: --labels cat,dog,"something else"
+The labels share 100 %, so name an alternative for what fits none:
+  --labels cat,dog,"something else"
 
 \b
 Examples:
-  clipsearch zsl ~/Photos/Inbox --labels receipt,screenshot,"a photo of people",landscape
-  clipsearch zsl ~/Photos --labels receipt,screenshot,"something else" --save && clipsearch search label:receipt
+  clipsearch zsl ~/Inbox --labels receipt,screenshot,"a photo of people"
+  clipsearch zsl ~/Photos --labels receipt,screenshot,"something else" --save
+  clipsearch search label:receipt
   clipsearch zsl party.jpg --labels-file labels.txt --json
-  clipsearch zsl ~/Photos --labels cat,dog --template "a photo of a {}." --template "a drawing of a {}."
+  clipsearch zsl ~/Art --labels cat,dog --template "a drawing of a {}."
 """
 
 
-@click.command("zsl", epilog=EPILOG)
+@click.command("zsl", cls=Verb, epilog=EPILOG)
 @click.argument("targets", nargs=-1, type=Named(), metavar="PATH...")
 @files0_option
 @click.option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
@@ -157,14 +160,16 @@ def _row(result: Labelled) -> None:
 
 def _line(result: Labelled, folder: bytes) -> None:
     """For a person: the name, the best label in its column, the next two dimmed."""
-    best, others = result.labels[0], result.labels[1:3]
+    best, others = result.labels[0], tuple(result.labels[1:3])
     name = output.shown(result.path[len(folder) :].lstrip(b"/"))
-    room = max(20, output.width() - 62)
-    rest = "  ".join(f"{output.printable(one.label)} {one.probability:.0%}" for one in others)
     cosine = f"  {best.score:.3f}" if is_verbose() else ""
+    room = max(20, output.width() - 62)
+    if output.width() < 50:  # the best label is what was asked for
+        room, others = output.width() - 27 - len(cosine), ()
+    rest = "  ".join(f"{output.printable(one.label)} {one.probability:.0%}" for one in others)
     label = output.padded(output.fitted(output.printable(best.label), 20), 20)
     name = output.padded(output.fitted(name, room), room)
-    click.echo(f"{name}  {label} {best.probability:>4.0%}{cosine}  {output.dim(rest)}")
+    click.echo(f"{name}  {label} {best.probability:>4.0%}{cosine}  {output.dim(rest)}".rstrip())
 
 
 def _common_folder(targets: tuple[Path, ...]) -> bytes:

@@ -52,9 +52,7 @@ def test_an_empty_value_is_refused(program: Program, tmp_path: Path, call: tuple
     assert [one.name for one in tmp_path.iterdir()] == ["machine"]
 
 
-@pytest.mark.parametrize(
-    "call", [("index", "--files0-from"), ("search", "--batch"), ("zsl", "x.jpg", "--labels-file")]
-)
+@pytest.mark.parametrize("call", [("index", "--files0-from"), ("search", "--batch"), ("zsl", "x.jpg", "--labels-file")])
 def test_a_file_that_cannot_be_read_is_the_systems(program: Program, tmp_path: Path, call: tuple[str, ...]) -> None:
     """Three options that read a file, and three exit codes."""
     assert "/no/such cannot be read" in said_once(program(*call, "/no/such"), 5)
