@@ -20,7 +20,9 @@ from typing import Any, TypeVar
 import click
 
 from clipsearch.cli import output
+from clipsearch.cli.arguments import Folder
 from clipsearch.cli.place import copy_all, link_all
+from clipsearch.cli.streams import SIGPIPE
 from clipsearch.errors import SystemFault, UsageError
 from clipsearch.types import Hit
 
@@ -30,12 +32,9 @@ MOST_OPENED = 10  # windows; more than a person can look at is a slip
 _OPENER_S = 1.0  # a program that cannot open a photo says so within this time
 
 EPILOG = """\b
-With the photos that fit (search --all: with all, however far off):
-  --open                 opens the first 10 with the system's viewer
-  --exec 'exiftool {}'   runs a command for each, in quotes; {} is its path, no
-                         shell takes part. Its output takes the place of the list.
-  --copy-to DIR          copies them; a name that is taken becomes name-2.jpg
-  --link-to DIR          makes symbolic links to them
+The command of --exec stands in quotes and runs once for each photo; {} is its
+path, and no shell takes part. Its output takes the place of the list.
+--copy-to and --link-to make name-2.jpg where name.jpg is taken.
 """
 
 
@@ -69,14 +68,11 @@ def action_options(function: Function) -> Function:
     ) -> Any:
         return function(*args, actions=Actions(opens, command, copy_to, link_to), **kwargs)
 
-    folder = click.Path(path_type=Path, file_okay=False)
     for option in (
-        click.option("--link-to", type=folder, metavar="DIR", help="Make symbolic links to the photos that fit."),
-        click.option("--copy-to", type=folder, metavar="DIR", help="Copy the photos that fit; never overwrites."),
-        click.option(
-            "--exec", "command", metavar="'CMD {}'", callback=_command, help="Run a command for each photo that fits."
-        ),
-        click.option("--open", "opens", is_flag=True, help="Open the photos that fit, at most 10."),
+        click.option("--link-to", type=Folder(), metavar="DIR", help="Make symbolic links to them."),
+        click.option("--copy-to", type=Folder(), metavar="DIR", help="Copy them; nothing is overwritten."),
+        click.option("--exec", "command", metavar="'CMD {}'", callback=_command, help="Run a command for each."),
+        click.option("--open", "opens", is_flag=True, help="Open them in the system's viewer, at most 10."),
     ):
         bundled = option(bundled)
     return bundled  # type: ignore[return-value]  # click's decorators keep the function
@@ -91,15 +87,19 @@ def act(actions: Actions, hits: Sequence[Hit]) -> bool:
     paths = [hit.path for hit in hits]
     if not paths:
         return True
-    done = [
+    placed = [
         *([copy_all(paths, actions.copy_to)] if actions.copy_to is not None else []),
         *([link_all(paths, actions.link_to)] if actions.link_to is not None else []),
+    ]
+    run = [
         *([_execute_all(paths, actions.command)] if actions.command else []),
         *([_open_all(paths)] if actions.opens else []),
     ]
-    if not all(done):
+    if not all(run):
+        output.tell("hint: What is not named here is done.")
+    elif not all(placed):
         output.tell("hint: What is not named here is done; the same command again does the rest.")
-    return all(done)
+    return all(placed) and all(run)
 
 
 # -- opening and running ---------------------------------------------------------------------------
@@ -170,6 +170,8 @@ def _execute_all(paths: Sequence[bytes], command: Sequence[bytes]) -> bool:
             ) from None
         except PermissionError:
             raise SystemFault(f"{output.shown(command[0])} may not be run.", "Name a program.") from None
+        if code == -SIGPIPE:
+            raise BrokenPipeError  # who read its output has seen enough, and would get the next ones' complaints
         if code:
             failed += 1
             output.tell(f"clipsearch: {output.shown(command[0])} {_ending(code)} for {output.shown(path)}")

@@ -117,6 +117,7 @@ def _table(hits: Sequence[Hit], *, verbose: bool) -> None:
     if folder:
         click.echo(output.dim(output.shown(folder)))
     ranks = {hit.rank for hit in hits}
+    dated = any(hit.taken_at for hit in hits)  # else the room is the names'
     folded = Counter(hit.same_as for hit in hits if not verbose and hit.same_as in ranks)
     for hit in hits:
         if not verbose and hit.same_as in ranks:
@@ -130,6 +131,7 @@ def _table(hits: Sequence[Hit], *, verbose: bool) -> None:
             note = ""
         worth = "" if hit.relevance is None else f"{dots(hit.relevance)}  "
         worth += f"{hit.score:.3f}  " if verbose and hit.score is not None else ""
-        head = f"{hit.rank:>3}  {worth}{(hit.taken_at or '')[:10]:<10}  "
+        taken = f"{(hit.taken_at or '')[:10]:<10}  " if dated else ""
+        head = f"{hit.rank:>3}  {worth}{taken}"
         room = output.width() - len(head) - len(note)
         click.echo(f"{head}{output.fitted(name, room)}{output.dim(note)}")

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import click
 
+from clipsearch.cli.streams import is_utf8
 from clipsearch.cli.voice import is_quiet
 from clipsearch.printable import cells, fitted, padded, printable, shown
 from clipsearch.service.wire import path_fields as path_fields  # JSON names a path alike everywhere
@@ -46,13 +47,18 @@ def on_terminal() -> bool:
 
 
 def write_json(rows: object) -> None:
-    sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json_text(rows, indent=2) + "\n")
 
 
 def write_ndjson(rows: Iterable[dict[str, Any]]) -> None:
     for row in rows:
-        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(row) + "\n")
         sys.stdout.flush()
+
+
+def json_text(data: object, indent: int | None = None) -> str:
+    """JSON that stdout's encoding can hold: where that is not UTF-8, other characters are written as \\u…"""
+    return json.dumps(data, ensure_ascii=not is_utf8(sys.stdout), indent=indent)
 
 
 def write_paths(paths: Iterable[bytes], *, end: bytes = b"\n") -> None:
@@ -63,6 +69,15 @@ def write_paths(paths: Iterable[bytes], *, end: bytes = b"\n") -> None:
 
 def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
+
+
+def size_text(count: float) -> str:
+    """Bytes in the unit that needs three digits."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
 
 
 def common_folder(paths: Sequence[bytes]) -> bytes:

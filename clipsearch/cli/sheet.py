@@ -45,7 +45,8 @@ def write_sheet(library: Library, answer: Answer, hits: Sequence[Hit], target: s
         sys.stdout.buffer.flush()
         return
     size = _written(Path(target), pieces)
-    output.narrate(f"{output.printable(target)} · {len(hits):,} photos · {size / 1e6:.1f} MB")
+    photos = f"{len(hits):,} photo{'' if len(hits) == 1 else 's'}"
+    output.narrate(f"{output.printable(target)} · {photos} · {output.size_text(size)}")
 
 
 def _written(target: Path, pieces: Iterator[str]) -> int:

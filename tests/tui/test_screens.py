@@ -63,7 +63,7 @@ def test_the_help_names_every_key(indexed: Paths) -> None:
         for node in (driver.results, driver.screen.browser, driver.screen, driver.screen.bar.line, driver.app):
             for binding, keys in described_bindings(node, {}):
                 assert binding.id, "without an id nobody can give it another key"
-                told = f"{shown_keys(driver.app, binding, keys):<23} {binding.description}  {binding.id}"
+                told = f"{shown_keys(driver.app, binding, keys):<19} {binding.description}  {binding.id}"
                 assert told in driver.text
         assert 'after:"last summer"' in driver.text
 
@@ -82,7 +82,7 @@ def test_a_setting_gives_an_action_another_key_and_a_wrong_name_is_told(indexed:
         await driver.press("b")
         await driver.until(lambda: "1 selected" in driver.text, "the selection")
         await driver.press("question_mark")
-        await driver.until(lambda: f"{'b':<23} select  select.one" in driver.text, "the new key in the help")
+        await driver.until(lambda: f"{'b':<19} select  select.one" in driver.text, "the new key in the help")
 
     drive(indexed, scenario, size=(80, 40), keys={"select.one": "b", "photo.opne": "x"})
 

@@ -23,7 +23,7 @@ _LANGUAGE = (
     ("looks like a picture", "like:cat.jpg"),
     ("a saved search", "@name"),
 )
-_WIDTH = 24
+_WIDTH = 20
 
 
 class HelpScreen(Dialog[None]):
