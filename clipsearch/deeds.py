@@ -1,136 +1,173 @@
 """What is done with photos that were found: open them, show where they lie, copy, link or list them elsewhere.
 
-The photos themselves are only ever read, and no file that is there already is written over: a name that is taken
-gets -2, -3, … before its ending.
+The photos themselves are only ever read, and nothing that is there already is written over: a name that is taken
+gets -2, -3, … before its ending. Says nothing to a person; the command line and the interface do.
 """
 
 from __future__ import annotations
 
-import itertools
+import filecmp
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from clipsearch.errors import SystemFault
 
-ExportKind = Literal["copy", "link", "list"]
+PlaceKind = Literal["copy", "link"]
 LIST_NAME = "photos.txt"
 _OPENER_S = 1.0  # a program that cannot open a photo says so within this time
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
-    """A wish: these photos as copies, as symbolic links or as a list of their paths, in a folder."""
+class Placed:
+    """What became of one photo that was to be copied or linked."""
 
-    kind: ExportKind
-    folder: Path
+    photo: bytes
+    target: bytes | None  # the file that now stands for it; None if there is none
+    is_new: bool = False  # False too where that file was there already
+    reason: str = ""  # why there is none
 
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What an export has made. `missing` are photos that could not be read, which others do not suffer from."""
-
-    made: int
-    target: Path  # the folder, or the list in it
-    missing: tuple[bytes, ...] = ()
+    @property
+    def is_renamed(self) -> bool:
+        return self.is_new and os.path.basename(self.target or b"") != os.path.basename(self.photo)
 
 
-def open_photos(paths: Sequence[bytes]) -> None:
-    """Opens photos with the system's program for them. Raises SystemFault when there is none."""
-    for path in paths:
-        _existing(path)
-        _started([_opener(), path])
+def placed(photos: Sequence[bytes], kind: PlaceKind, folder: Path) -> Iterator[Placed]:
+    """Copies of photos with their times, or symbolic links to them, one after the other, in `folder`, made if new.
+
+    A copy of the same content or a link to the same file is not made again. Raises SystemFault for a folder that
+    cannot be made.
+    """
+    _make(folder)
+    place, is_there = (_copy, _same_content) if kind == "copy" else (os.symlink, _links_to)
+    for photo in photos:
+        try:
+            yield Placed(photo, *_place(photo, os.fsencode(folder), place, is_there))
+        except OSError as error:
+            yield Placed(photo, None, reason=error.strerror or str(error))
 
 
-def reveal(path: bytes) -> None:
-    """Shows a photo in its folder. Raises SystemFault."""
-    _existing(path)
-    if sys.platform == "darwin":
-        _started(["open", "-R", path])
-    else:
-        _started([_opener(), os.path.dirname(path)])
+def listed(photos: Sequence[bytes], folder: Path) -> Path:
+    """A new file in `folder` with one path a line, in the disk's own bytes. Raises SystemFault."""
+    _make(folder)
+    content = b"\n".join([*photos, b""])
+
+    def write(_: bytes, target: bytes) -> None:
+        with open(target, "xb") as new:
+            new.write(content)
+
+    try:
+        target, _ = _place(os.fsencode(LIST_NAME), os.fsencode(folder), write, lambda *_: False)
+    except OSError as error:
+        raise SystemFault(f"{folder} cannot be written ({error.strerror}).", "Choose another folder.") from error
+    return Path(os.fsdecode(target))
 
 
-def exported(paths: Sequence[bytes], export: Export) -> Exported:
-    """Makes the copies, the links or the list. Raises SystemFault when the folder cannot be written."""
-    folder = Path(os.path.abspath(os.path.expanduser(export.folder)))
+def opened(photos: Sequence[bytes]) -> list[tuple[bytes, int]]:
+    """Opens photos with the system's program for them; those it could not open, with the code it ended with.
+
+    Raises SystemFault when there is no such program. Not click.launch: its viewer keeps our stdout open, and a reader
+    in a pipe would wait for its end.
+    """
+    if sys.platform == "win32":
+        for photo in photos:
+            os.startfile(os.fsdecode(photo))
+        return []
+    started = [(photo, _started([opener(), photo])) for photo in photos]
+    until = time.monotonic() + _OPENER_S
+    return [(photo, code) for photo, process in started if (code := _code_by(process, until))]
+
+
+def reveal(photo: bytes) -> int:
+    """Shows a photo in its folder; 0, or the code that the program for it ended with. Raises SystemFault without one."""
+    command: list[str | bytes] = (
+        ["open", "-R", photo] if sys.platform == "darwin" else [opener(), os.path.dirname(photo)]
+    )
+    return _code_by(_started(command), time.monotonic() + _OPENER_S)
+
+
+def opener() -> str:
+    """The program that opens a file as the system would."""
+    return "open" if sys.platform == "darwin" else "xdg-open"
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if export.kind == "list":
-            target = _taken(folder, os.fsencode(LIST_NAME), lambda name: _write(name, b"\n".join([*paths, b""])))
-            return Exported(len(paths), target)
-        place = _copied if export.kind == "copy" else os.symlink
-        missing = []
-        for path in paths:
-            if not os.path.isfile(path):
-                missing.append(path)
-                continue
-            _taken(folder, os.path.basename(path), lambda name, path=path: place(path, name))  # type: ignore[misc]
-        return Exported(len(paths) - len(missing), folder, tuple(missing))
     except OSError as error:
         raise SystemFault(
-            f"{error.filename or folder} cannot be written ({error.strerror}).", "Choose another folder."
+            f"The folder {folder} cannot be made ({error.strerror}).", "Name a folder in a place you may write to."
         ) from error
 
 
-def _taken(folder: Path, name: bytes, make: Callable[[bytes], object]) -> Path:
-    """The path that `make` has made, under the first free name; it raises FileExistsError for one that is not."""
-    stem, ending = os.path.splitext(name)
-    for number in itertools.count(1):
-        candidate = name if number == 1 else stem + f"-{number}".encode() + ending
-        path = os.path.join(os.fsencode(folder), candidate)
+def _place(
+    photo: bytes, folder: bytes, place: Callable[[bytes, bytes], None], is_there: Callable[[bytes, bytes], bool]
+) -> tuple[bytes, bool]:
+    """The file that now stands for `photo` in `folder`, and whether it is new. Raises OSError."""
+    for name in _names(os.path.basename(photo)):
+        target = os.path.join(folder, name)
         try:
-            make(path)
+            place(photo, target)
         except FileExistsError:
-            continue
-        return Path(os.fsdecode(path))
-    raise AssertionError("there is always one more number")
+            if is_there(photo, target):
+                return target, False
+        else:
+            return target, True
+    raise AssertionError("names never end")
 
 
-def _write(path: bytes, content: bytes) -> None:
-    with open(path, "xb") as target:
-        target.write(content)
+def _names(name: bytes) -> Iterator[bytes]:
+    """a.jpg, a-2.jpg, a-3.jpg, …"""
+    yield name
+    stem, ending = os.path.splitext(name)
+    number = 2
+    while True:
+        yield b"%s-%d%s" % (stem, number, ending)
+        number += 1
 
 
-def _copied(source: bytes, path: bytes) -> None:
-    with open(source, "rb") as photo, open(path, "xb") as target:
-        shutil.copyfileobj(photo, target)
-    shutil.copystat(source, path)
+def _copy(source: bytes, target: bytes) -> None:
+    """A copy with the times of the source; FileExistsError where there is something already, even a broken link."""
+    with open(source, "rb") as content, open(target, "xb") as copy:
+        try:
+            shutil.copyfileobj(content, copy, 1 << 20)
+        except BaseException:
+            os.unlink(target)  # half a photo is none
+            raise
+        times = os.fstat(content.fileno())
+    # Times only: a copy may be written to, and a memory card knows no permissions.
+    os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _existing(path: bytes) -> None:
-    if not os.path.exists(path):
-        raise SystemFault(
-            f"{os.fsdecode(path)} is not there.", "Plug in its disk, or bring the library up to date: clipsearch index"
-        )
+def _same_content(source: bytes, target: bytes) -> bool:
+    return os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
 
 
-def _opener() -> str:
-    if sys.platform == "darwin":
-        return "open"
-    if shutil.which("xdg-open") is None:
-        raise SystemFault(
-            "This machine has no xdg-open, so it cannot open photos.", "Install xdg-utils; y copies the path."
-        )
-    return "xdg-open"
+def _links_to(source: bytes, target: bytes) -> bool:
+    return os.path.islink(target) and os.readlink(target) == source
 
 
-def _started(command: Sequence[str | bytes]) -> None:
-    """Starts a program that outlives us and is silent on our screen. Raises SystemFault when it fails."""
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+def _started(command: Sequence[str | bytes]) -> subprocess.Popen[bytes]:
+    null = subprocess.DEVNULL
     try:
-        code = process.wait(_OPENER_S)
+        # In a session of its own, so that Ctrl-C here closes no picture there.
+        return subprocess.Popen(command, stdin=null, stdout=null, stderr=null, start_new_session=True)
+    except FileNotFoundError:
+        raise SystemFault(
+            f"There is no program {os.fsdecode(command[0])} here to open photos with.",
+            "Install xdg-utils, or name your viewer: clipsearch search … --exec 'viewer {}'",
+        ) from None
+
+
+def _code_by(process: subprocess.Popen[bytes], until: float) -> int:
+    try:
+        return process.wait(max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.returncode = 0  # a viewer that stays is one that works; Python need not warn that nobody waits for it
-        return
-    if code:
-        raise SystemFault(
-            f"{os.fsdecode(command[0])} could not open {os.fsdecode(command[-1])} (it ended with {code}).",
-            "y copies the path.",
-        )
+        return 0

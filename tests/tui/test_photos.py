@@ -250,7 +250,7 @@ def test_without_a_program_to_open_photos_it_says_so(indexed: Paths, monkeypatch
     async def scenario(driver: Driver) -> None:
         await driver.ready()
         await driver.press("enter")
-        await driver.until(lambda: "no xdg-open" in driver.toasts and "y copies" in driver.toasts, "the toast")
+        await driver.until(lambda: "no program" in driver.toasts and "xdg-utils" in driver.toasts, "the toast")
 
     drive(indexed, scenario)
 

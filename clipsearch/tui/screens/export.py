@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 
-from clipsearch.deeds import LIST_NAME, Export, ExportKind
+from clipsearch.deeds import LIST_NAME, PlaceKind
 from clipsearch.tui.screens.dialog import Dialog
+
+ExportKind = PlaceKind | Literal["list"]
 
 _KINDS: tuple[tuple[ExportKind, str], ...] = (
     ("copy", "Copies of the photos"),
     ("link", "Symbolic links to them"),
     ("list", f"A list of their paths, {LIST_NAME}"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A wish: photos as copies, as symbolic links or as a list of their paths, in a folder."""
+
+    kind: ExportKind
+    folder: Path
 
 
 class ExportScreen(Dialog[Export]):

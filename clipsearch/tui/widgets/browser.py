@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from textual import on, work
@@ -15,12 +16,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from clipsearch.deeds import exported, open_photos, reveal
+from clipsearch.deeds import listed, opened, opener, placed, reveal
+from clipsearch.errors import SystemFault
 from clipsearch.pictures.blocks import RGB
 from clipsearch.printable import shown
 from clipsearch.tui.desk import Desk
 from clipsearch.tui.picture import Picture
-from clipsearch.tui.screens.export import ExportScreen
+from clipsearch.tui.screens.export import Export, ExportScreen
 from clipsearch.tui.screens.listing import ListingScreen
 from clipsearch.tui.telling import tell, tell_error
 from clipsearch.tui.widgets.preview import Preview
@@ -120,11 +122,11 @@ class Browser(Horizontal):
                 "Esc selects none.",
             )
         elif paths:
-            self._do(lambda: open_photos(paths))
+            self._do(lambda: _open(paths))
 
     def action_reveal(self) -> None:
         if hit := self.results.hit:
-            self._do(lambda: reveal(hit.path))
+            self._do(lambda: _reveal(hit.path))
 
     def action_copy(self) -> None:
         """Puts paths into the clipboard by OSC 52, which reaches the terminal through SSH too."""
@@ -141,10 +143,9 @@ class Browser(Horizontal):
         export = await self.app.push_screen_wait(ExportScreen(len(paths))) if paths else None
         if export is None:
             return
-        done = await self._done(lambda: exported(paths, export))
-        if done is not None:
-            missing = f"{len(done.missing):,} are not there now." if done.missing else ""
-            tell(self.app, f"{done.made:,} in {done.target}", missing, is_error=bool(missing))
+        told = await self._done(lambda: _exported(paths, export))
+        if told is not None:
+            tell(self.app, *told, is_error=bool(told[1]))
 
     @work
     async def action_copies(self) -> None:
@@ -159,7 +160,7 @@ class Browser(Horizontal):
         screen = ListingScreen(f"{len(rows)} files with this content", rows, enter="open")
         path = await self.app.push_screen_wait(screen)
         if path is not None:
-            self._do(lambda: open_photos([path]))
+            self._do(lambda: _open([path]))
 
     @work
     async def _do(self, deed: Callable[[], None]) -> None:
@@ -172,3 +173,39 @@ class Browser(Horizontal):
         except Exception as error:  # the boundary of this worker
             tell_error(self.app, error)
             return None
+
+
+def _open(paths: Sequence[bytes]) -> None:
+    """Raises SystemFault for a photo that is gone or that the system's program does not open."""
+    for path in paths:
+        _check_there(path)
+    for path, code in opened(paths):
+        raise _not_opened(path, code)
+
+
+def _reveal(path: bytes) -> None:
+    _check_there(path)
+    if code := reveal(path):
+        raise _not_opened(path, code)
+
+
+def _check_there(path: bytes) -> None:
+    if not os.path.exists(path):
+        raise SystemFault(
+            f"{shown(path)} is not there.", "Plug in its disk, or bring the library up to date: clipsearch index"
+        )
+
+
+def _not_opened(path: bytes, code: int) -> SystemFault:
+    return SystemFault(f"{opener()} could not open {shown(path)} (it ended with {code}).", "y copies the path.")
+
+
+def _exported(paths: Sequence[bytes], export: Export) -> tuple[str, str]:
+    """What was made, and what of it failed, in words. Raises SystemFault for a folder that cannot be written."""
+    folder = Path(os.path.abspath(os.path.expanduser(export.folder)))
+    if export.kind == "list":
+        return f"{len(paths):,} in {listed(paths, folder)}", ""
+    done = list(placed(paths, export.kind, folder))
+    failed = [one for one in done if one.target is None]
+    missing = f"{len(failed):,} left out: {shown(failed[0].photo)}: {failed[0].reason}" if failed else ""
+    return f"{len(done) - len(failed):,} in {folder}", missing
