@@ -29,7 +29,8 @@ from clipsearch.errors import Exit
 from clipsearch.pictures.protocol import Wanted
 
 EPILOG = f"""\b
-A photo of the library is its own nearest one and comes first.
+A photo of the library is its own nearest one and comes first. Nothing is held
+back as too far off: -k says how many are shown, opened or copied.
 
 {acting.EPILOG}
 \b
