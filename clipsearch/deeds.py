@@ -85,7 +85,7 @@ def opened(photos: Sequence[bytes]) -> list[tuple[bytes, int]]:
 
 
 def reveal(photo: bytes) -> int:
-    """Shows a photo in its folder; 0, or the code that the program for it ended with. Raises SystemFault without one."""
+    """Shows a photo in its folder; 0, or the code that the program ended with. Raises SystemFault without one."""
     command: list[str | bytes] = (
         ["open", "-R", photo] if sys.platform == "darwin" else [opener(), os.path.dirname(photo)]
     )
