@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.types import Metadata
+from clipsearch.types import BURST_S, Metadata
 
 Rows = NDArray[np.intp]
 Vectors = NDArray[np.float32]
@@ -26,7 +26,6 @@ ALL_BITS = 26  # of 256; copies differ in 17 or fewer but for the tiniest, diffe
 SHAPE = 0.03  # by which the ratios of the sides may differ: a preview of 80 px rounds its sides
 COPY_COSINE = 0.75  # previews smaller than the model's input fall to 0.78, pairs whose hashes meet by chance below 0.76
 
-BURST_S = 5  # seconds between a frame and the next
 BURST_COSINE = 0.9  # frames of a hand-held camera; 0.07 % of pairs of unrelated photos reach it
 _FRAMES = 8  # before a frame, that it is compared with: two cameras of one name may shoot at once
 

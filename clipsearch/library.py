@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from clipsearch.answers import Question, Stopwatch, answered
 from clipsearch.background import background_texts
 from clipsearch.config import Paths, resolved_paths
-from clipsearch.duplicates import BURST_S
 from clipsearch.encoding import Engine
 from clipsearch.engine.backends import AUTO
 from clipsearch.engine.bank import bank_vectors
@@ -40,6 +39,7 @@ from clipsearch.photos import existing, photo_vectors, photos_below
 from clipsearch.query import Filter, Query, parse
 from clipsearch.relevance import Background, background_of
 from clipsearch.types import (
+    BURST_S,
     DUPLICATE_KINDS,
     Answer,
     AnyPath,

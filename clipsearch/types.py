@@ -25,6 +25,7 @@ Picture: TypeAlias = "AnyPath | Image | NDArray[np.uint8]"  # an array is RGB, (
 Sort = Literal["score", "date", "name"]
 DuplicateKind = Literal["exact", "perceptual", "burst"]
 DUPLICATE_KINDS: tuple[DuplicateKind, ...] = ("exact", "perceptual", "burst")
+BURST_S = 5  # seconds between a frame of a burst and the next, where nobody says otherwise
 
 
 class Stamp(NamedTuple):

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from clipsearch.duplicates import (
     ALL_BITS,
-    BURST_S,
     COARSE_BITS,
     NO_CAMERA,
     SHAPE,
@@ -28,7 +27,7 @@ from clipsearch.duplicates import (
     copies,
     looks_of,
 )
-from clipsearch.types import Metadata
+from clipsearch.types import BURST_S, Metadata
 
 HASH = 0x9E37_79B9_7F4A_7C15
 ALIKE = np.array([1, 0, 0], np.float32)

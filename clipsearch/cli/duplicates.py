@@ -12,9 +12,8 @@ import click
 from clipsearch.cli import output
 from clipsearch.cli.options import json_options, library_option, opened, under_option
 from clipsearch.cli.sections import Verb
-from clipsearch.duplicates import BURST_S
 from clipsearch.errors import Exit
-from clipsearch.types import DUPLICATE_KINDS, DuplicateFile, DuplicateGroup, DuplicateKind
+from clipsearch.types import BURST_S, DUPLICATE_KINDS, DuplicateFile, DuplicateGroup, DuplicateKind
 
 EPILOG = """\b
 Three kinds of groups:

@@ -361,8 +361,8 @@ def test_a_really_full_disk_keeps_what_was_committed(small: Program, tmp_path: P
         {mount} || exit 99
         {program} index --progress none '{tmp_path}/few' || exit 98
         {program} index --progress none '{tmp_path}/many'; echo "full: $?" >&2
-        {program} search colour -k 2000 | wc -l
-        {program} search colour -k 1 > '{tmp_path}/answer'; echo "searched: $?" >&2
+        {program} search colour --all -k 2000 | wc -l
+        {program} search colour --all -k 1 > '{tmp_path}/answer'; echo "searched: $?" >&2
     """
     done = subprocess.run(
         [*mounted, script], env=small.environment, capture_output=True, text=True, timeout=100, stdin=subprocess.DEVNULL

@@ -72,8 +72,9 @@ def test_score_is_the_cosine_of_query_and_photo(indexed: Program) -> None:
     paths = Paths(indexed.library, indexed.cache, indexed.folder / "models")
     hit = indexed("search", "a dog", "-k", "1", "--json").json[0]
     with Library(paths) as library:
-        (words,) = library._text_vectors(["a dog"]).vectors.astype(np.float64)
-        (photo,) = library._image_vectors([hit["path"]])
+        space = library._space()
+        (words,) = library._text_vectors(space, ["a dog"]).vectors.astype(np.float64)
+        (photo,) = library._image_vectors(space, [hit["path"]])
     cosine = words @ photo / np.linalg.norm(words) / np.linalg.norm(photo)
     assert hit["score"] == pytest.approx(cosine, abs=2e-3)  # stored in half precision
 
