@@ -49,8 +49,8 @@ QUERY is what you remember, in plain words. In it:
   not:people            drops photos that show it
   like:cat.jpg          looks like that picture
   @name                 a saved search
-Operators count only at the start or after a blank, so t-shirt is a word. Put
-the query in single quotes where the shell takes a sign for itself: 'size:>2mp'.
+Operators count only at the start or after a blank, so t-shirt is a word. What
+the shell takes for itself stands in single quotes: 'size:>2mp'.
 
 \b
 Filters, anywhere in it. The same one twice means one or the other, different

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_a_narrow_terminal_keeps_names_and_breaks_no_line(indexed: Program, phot
     rows = [line for line in shown.splitlines() if ".jpg" in line]
     assert len(rows) == 3 and max(map(len, rows)) <= 40, shown
     undated = indexed.on_terminal("search", "singaporean city", "--all", "-k", "1", columns=40).text
-    assert "-cityscape.jpg" in undated, undated
+    assert re.search(r"…[\w-]{8,}\.jpg", undated), undated
     labels = indexed.on_terminal("zsl", photos / "food", "--labels", "cup of coffee,bread,fruit", columns=40).text
     rows = [line for line in labels.splitlines() if "%" in line]
     assert len(rows) == 3 and max(map(len, rows)) <= 40, labels
