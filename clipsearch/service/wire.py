@@ -225,7 +225,7 @@ def _object_reader(kind: type) -> Reader:
         if not isinstance(data, dict):
             raise Malformed(f"This is not a JSON object, where a {kind.__name__} belongs.")
         if unknown := data.keys() - known:
-            raise Malformed(f"There is no {min(unknown)} here; there are {', '.join(name for name, *_ in plan)}.")
+            raise Malformed(f"There is no {min(unknown)!r} here; there are {', '.join(name for name, *_ in plan)}.")
         values = {}
         for name, reader, required in readers:
             if name in paths and f"{name}_b64" in data:
