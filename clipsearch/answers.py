@@ -17,8 +17,8 @@ import numpy as np
 
 from clipsearch.groups import better_ones
 from clipsearch.index.catalog import Catalog, PhotoRow
+from clipsearch.index.filters import is_meant
 from clipsearch.index.nearest import Found, Nearest
-from clipsearch.index.roots import lies_in
 from clipsearch.index.spaces import Space
 from clipsearch.query import Filter
 from clipsearch.relevance import DEFAULT_THRESHOLD, Background, likeness, relevance
@@ -191,13 +191,14 @@ class _Search:
         ]
 
     def _hit(self, row: PhotoRow, score: float | None, relevant: float | None, contributions: tuple[float, ...]) -> Hit:
-        # Shown by the copy that lies where one asked.
-        under = self.question.under
-        paths = sorted(row.paths, key=lambda path: under is not None and not lies_in(path, under) and path != under)
+        paths = row.paths
+        if len(paths) > 1:  # shown by a copy that lies where one asked
+            filters, under = self.question.filters, self.question.under
+            paths = tuple(sorted(paths, key=lambda path: not is_meant(path, filters, under=under)))
         self.rows[paths[0]] = row
         described = row.metadata
         return Hit(
-            0, paths[0], score, relevant, tuple(paths[1:]), described.width, described.height, described.taken_at,
+            0, paths[0], score, relevant, paths[1:], described.width, described.height, described.taken_at,
             row.offline, contributions,
         )  # fmt: skip
 

@@ -203,6 +203,27 @@ def test_a_photo_is_shown_by_the_copy_that_lies_where_one_asked(gallery: Gallery
     assert hit.path == b"/photos/c/third.jpg" and hit.score is None
 
 
+@pytest.mark.parametrize(
+    ("filters", "shown"),
+    [
+        ([("in", "Deck")], b"b/deck/second.jpg"),
+        ([("in", "elsewhere"), ("in", "b")], b"b/deck/second.jpg"),
+        ([("in", "/photos/c")], b"c/third.jpeg"),
+        ([("in", "/photos/c/third.jpeg")], b"c/third.jpeg"),
+        ([("ext", "jpeg")], b"c/third.jpeg"),
+        ([("in", "photos"), ("ext", "jpeg")], b"c/third.jpeg"),
+        ([("type", "jpeg")], b"a/first.jpg"),
+    ],
+)
+def test_a_photo_is_shown_by_the_copy_that_the_filters_mean(
+    gallery: Gallery, filters: list[tuple[str, str]], shown: bytes
+) -> None:
+    """`in:Deck` in a pipe would copy, open or delete a file in another folder."""
+    gallery.add("a/first.jpg", X, copies=["b/deck/second.jpg", "c/third.jpeg"])
+    (hit,) = gallery.ask(X, filters=tuple(Filter(key, value) for key, value in filters)).hits
+    assert hit.path == b"/photos/" + shown and len(hit.copies) == 2
+
+
 def test_a_photo_whose_files_are_gone_answers_nothing(fan: Gallery) -> None:
     """A path that does not exist any more is the wrong answer to everything."""
     known = fan.catalog.known_files(fan.root.id, fan.space.id)
