@@ -30,6 +30,7 @@ from clipsearch.query import Filter, Query, parse
 from clipsearch.types import (
     BURST_S,
     DUPLICATE_KINDS,
+    SORTS,
     Answer,
     AnyPath,
     DuplicateGroup,
@@ -150,6 +151,10 @@ class Library:
         """
         if k < 0:
             raise UsageError(f"There are no {k} photos.", "Ask for 1 or more, or for 0, which means all.")
+        if min_relevance is not None and not 0 <= min_relevance <= 1:
+            raise UsageError(f"A min_relevance of {min_relevance} means nothing.", "Give one between 0 and 1.")
+        if sort is not None and sort not in SORTS:
+            raise UsageError(f"There is no sort {sort!r}.", f"There are {', '.join(SORTS)}.")
         watch = Stopwatch()
         space = self._opened.space()  # before a model is loaded in vain
         with watch.step("query"):
@@ -265,7 +270,7 @@ class Library:
 
     def expanded(self, query: str) -> str:
         """`query` with the saved search that its first word names (`@beach`) written out. Raises UsageError."""
-        first, _, rest = query.strip().partition(" ")
+        first, rest = [*query.split(maxsplit=1), "", ""][:2]
         if not first.startswith("@") or len(first) == 1:
             return query
         saved = {one.name: one.query for one in self.saved_searches()}

@@ -20,7 +20,7 @@ from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
 from clipsearch.pictures.protocol import Wanted
 from clipsearch.query import KEYS, formatted, literal
-from clipsearch.types import Sort
+from clipsearch.types import SORTS, Sort
 
 _FILTERS = "\n".join(f"  {one.example:<21} {one.meaning}" for one in KEYS)
 
@@ -71,7 +71,7 @@ Examples:
 @click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
 @click.option(
     "--sort",
-    type=click.Choice(["score", "date", "name"]),
+    type=click.Choice(SORTS),
     help="Order of the photos found; by score, or by date where only filters are asked.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show the nearest photos even if they are far off.")
