@@ -209,7 +209,7 @@ class _Search:
         return self.nearest.find(self.catalog, self.space, vector, k, is_image=is_image, exact=exact)
 
     def _without_excluded(self, found: Found) -> Found:
-        if not len(self.question.excluded):
+        if not len(self.question.excluded) or not len(found.ids):
             return found
         keep: list[np.bool_] = []
         background = replace(self.background(), photos=_EXCLUDED_AMONG)

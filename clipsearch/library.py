@@ -92,7 +92,8 @@ class Library:
         """
         space = self._opened.space()
         self._opened.engine_of(space).freshly_encoded(["a photo"])
-        self._opened.background(space)
+        if len(self._opened.catalog.sample(space, 1)):  # without photos, no relevance is ever asked for
+            self._opened.background(space)
 
     # -- indexing ---------------------------------------------------------------------------------
 

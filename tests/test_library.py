@@ -512,6 +512,32 @@ def test_a_text_that_the_model_reads_in_part_is_told(gallery: Library) -> None:
     assert gallery.search("a flower", k=1).truncated == ()
 
 
+@pytest.mark.parametrize("is_emptied", [False, True])
+def test_a_library_without_photos_answers_every_question_with_none(
+    paths: Paths, folder: Path, is_emptied: bool
+) -> None:
+    """There is nothing to measure a relevance against; a service of it would not even start."""
+    with Library(paths) as library:
+        photos = folder / "garden"
+        if is_emptied:
+            summary(library, photos)
+        shutil.rmtree(photos)
+        photos.mkdir()
+        summary(library, photos)
+        picture = os.fspath(SAMPLES / "garden/dandelions.jpg")
+        for query in (
+            "a dog",
+            "a dog not:cat",
+            "is:landscape not:cat",
+            f"like:{picture} not:cat",
+            "a dog is:landscape",
+        ):
+            for diverse in (False, True):
+                assert library.search(query, k=0, diverse=diverse, min_relevance=0.2).hits == ()
+        assert list(library.duplicates()) == []
+        library.warm_up()
+
+
 @pytest.mark.parametrize("wrong", [{"min_relevance": 50}, {"min_relevance": float("nan")}, {"sort": "size"}])
 def test_a_value_that_means_nothing_is_told(gallery: Library, wrong: dict) -> None:  # type: ignore[type-arg]
     """50 for 50 % would find nothing, and an order that does not exist would be that of the scores, without a word."""
