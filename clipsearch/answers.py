@@ -26,6 +26,8 @@ from clipsearch.search import Ids, Vectors, diverse_order, mixture
 from clipsearch.types import Answer, Hit, Sort, Step
 
 _MIN_POOL = 100  # candidates that a diverse answer is chosen from, or five times as many as asked for
+_MOST_POOL = 5000  # and never more: each choice is compared with all of them
+_MOST_DIVERSE = 1000  # photos that are chosen so, in 1.5 s; all others follow by score
 _COMPARED = 1000  # hits that are looked through for the same picture or moment; takes 10 ms
 # Each photo is judged alone by `not:`, not as the best of a whole library. At 20 it drops half of the photos that
 # mention the thing and 0.7 % of the others, at 200 a third and 0.1 % (docs/relevance.md, section 7).
@@ -124,7 +126,8 @@ class _Search:
         """The k best that no `not:` drops, in the order of score or, on demand, diverse."""
         total = self.catalog.vector_count(self.space) if among is None else len(among)
         asked = min(self.question.k or total, total)
-        wanted = min(total, max(_MIN_POOL, 5 * asked)) if self.question.diverse else asked
+        pool = max(_MIN_POOL, min(5 * asked, _MOST_POOL))
+        wanted = min(total, max(pool, asked)) if self.question.diverse else asked
         reach = wanted
         while True:
             found = self._nearest_to(vector, reach, among)
@@ -134,8 +137,9 @@ class _Search:
                 break
             reach = min(total, 4 * reach)
         if self.question.diverse:
-            order = diverse_order(kept.scores, self._vectors(kept.ids), asked)
-            return replace(kept, ids=kept.ids[order], scores=kept.scores[order])
+            best = diverse_order(kept.scores[:pool], self._vectors(kept.ids[:pool]), min(asked, _MOST_DIVERSE))
+            order = np.concatenate([np.array(best, np.intp), np.setdiff1d(np.arange(len(kept.ids)), best)])
+            kept = replace(kept, ids=kept.ids[order], scores=kept.scores[order])
         return replace(kept, ids=kept.ids[:asked], scores=kept.scores[:asked])
 
     def scored(self, vector: Vectors, found: Found) -> list[Hit]:
