@@ -10,7 +10,12 @@ used, so that importing the package costs nothing.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING
+
+# ONNX Runtime would write an identity of the machine to the user's cache and send events about each run to its maker.
+# It looks when it is loaded, which more than one module does; this one comes before all of them.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = [

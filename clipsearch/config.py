@@ -228,7 +228,7 @@ def _number_from(text: str) -> object:
 
 def _key_table(said: object, base: Path) -> dict[str, str]:
     if not isinstance(said, dict) or not all(isinstance(key, str) and key for key in said.values()):
-        raise _Unfit('a table of actions and their keys: [keys] and below it open = "ctrl+o"')
+        raise _Unfit('a table of actions and their keys: [keys] and below it "photo.open" = "ctrl+o"')
     return dict(said)
 
 
@@ -287,8 +287,8 @@ COLOR = Setting(
 )
 KEYS: Setting[dict[str, str]] = Setting(
     "keys",
-    "A table of actions of the terminal interface and the keys you want for them.",
-    "empty: the keys that its help shows",
+    "A table of actions of the terminal interface and the keys you want for them; its help (?) names them all.",
+    "none: the keys that its help shows",
     dict,
     _key_table,
 )

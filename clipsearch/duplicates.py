@@ -2,7 +2,7 @@
 
 A *copy* is the same picture in another size, compression or format. Hashes find it and prove it, shape and time may
 contradict, vectors have the last word. A *burst* is one moment: the same camera, seconds apart, and alike.
-Vectors alone say neither: two receipts are nearer to each other (0.996) than a photo to its own preview (0.90).
+Vectors alone say neither: two receipts reach a cosine of 0.999, a photo and its own preview as little as 0.80.
 Where the numbers come from: docs/duplicates.md.
 """
 
@@ -24,9 +24,9 @@ VectorsOf = Callable[[Rows], Vectors]  # unit vectors (n, dim) of rows; zeros wh
 COARSE_BITS = 8  # of 64 that may differ; of 10.3 million pairs of different photos none differs in fewer than 13
 ALL_BITS = 26  # of 256; copies differ in 17 or fewer but for the tiniest, different receipts and lists in 32 or more
 SHAPE = 0.03  # by which the ratios of the sides may differ: a preview of 80 px rounds its sides
-COPY_COSINE = 0.75  # previews smaller than the model's input fall to 0.78, pairs whose hashes meet by chance below 0.76
+COPY_COSINE = 0.65  # previews smaller than a model's input fall to 0.68 (CLIP ViT-B/16), strong compression to 0.80
 
-BURST_COSINE = 0.9  # frames of a hand-held camera; 0.07 % of pairs of unrelated photos reach it
+BURST_COSINE = 0.85  # frames of a hand-held camera reach it (all but 1 of 283), and 0.4 % of pairs of other photos
 _FRAMES = 8  # before a frame, that it is compared with: two cameras of one name may shoot at once
 
 UNDATED = np.iinfo(np.int64).min

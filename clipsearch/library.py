@@ -95,6 +95,10 @@ class Library:
         if len(self._opened.catalog.sample(space, 1)):  # without photos, no relevance is ever asked for
             self._opened.background(space)
 
+    def exists(self) -> bool:
+        """Whether anything was indexed here yet; without it there is nothing to ask."""
+        return catalog_path(self._paths).exists()
+
     # -- indexing ---------------------------------------------------------------------------------
 
     def index(

@@ -16,7 +16,7 @@ from clipsearch.cli import VERBS, cli
 from clipsearch.cli.completion import EPILOG as COMPLETION
 from clipsearch.config import SETTINGS
 from clipsearch.errors import Exit
-from clipsearch.query import KEYS
+from clipsearch.query import KEYS, parse
 from tests.conftest import REPOSITORY
 
 PAGE = REPOSITORY / "man" / "clipsearch.1"
@@ -56,9 +56,10 @@ def test_every_verb_and_each_of_its_options_is_mentioned(verb: str) -> None:
     assert command is not None and command.help
     assert f"## clipsearch {verb}\n" in text("docs/cli.md") and f".SS {verb}\n" in plain_page()
     section = re.split(rf"(?m)^## clipsearch {verb}(?= |$)", text("docs/cli.md"), maxsplit=1)[1]
+    everywhere = text("docs/cli.md").split("\n## ", 1)[0]
     for name in options(command):
         alone = rf"(?<![\w-]){re.escape(name)}(?![\w-])"
-        assert re.search(rf"(?m)^\| `[^`]*{alone}", section), name
+        assert re.search(rf"(?m)^\| `[^`]*{alone}", everywhere + section), name
         assert re.search(rf"(?m)^\.B .*{alone}", plain_page()), name
     for one in command.params:
         assert not isinstance(one, click.Option) or one.help, one.name
@@ -77,6 +78,19 @@ def test_every_filter_setting_and_exit_code_is_mentioned() -> None:
         assert setting.variable is None or setting.variable in page
     for code in Exit:
         assert f"| {int(code)} | {code.meaning} |" in text("docs/exit-codes.md")
+
+
+def test_every_query_of_the_lessons_can_be_read() -> None:
+    """Who learns by examples types them; one that is refused is the last that he types."""
+    lessons = text("docs/query.md").split("## Filters")[0]
+    queries = re.findall(r"(?m)^\| `(.+?)` \|", lessons)
+    assert len(queries) > 15
+    for one in queries:
+        query = parse(one.replace("@evenings", "sunset"))
+        assert query.terms or query.filters
+        # What is meant as a filter is not read as a word.
+        said = "".join(term.text for term in query.terms if one[0] != '"')
+        assert ":" not in said and "+" not in said and " - " not in said, one
 
 
 def test_the_manual_page_has_no_mistake_in_its_markup() -> None:

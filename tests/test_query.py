@@ -150,6 +150,8 @@ def test_filters_and_exclusions_stand_anywhere_and_have_one_form(text: str, expe
         ("dog +", "there is nothing to look for", "    ^"),
         ("0:dog", "a weight lies between", "^^"),
         ("99999:dog", "a weight lies between", "^^^^^^"),
+        ("kids in: Texel", "in: has no value", "     ^^^"),
+        ("dog not:", "not: has no value", "    ^^^^"),
         ('""', "there is nothing to look for", "^^"),
         ('dog + " "', "there is nothing to look for", "    ^^^^^"),
         ("beach taken:2023-13", "there is no month 13", "            ^^^^^^^"),

@@ -9,19 +9,22 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import signal
 import sys
 
 import click
 from click.shell_completion import CompletionItem
 
 from clipsearch import __version__
+from clipsearch.cli.arguments import filled
+from clipsearch.cli.complaints import complaint
+from clipsearch.cli.streams import READER_GONE, ReaderGone, forget_stdout, reader_may_go, ready_streams
 from clipsearch.cli.voice import choose_color, color_flag, give_voice, voice_options
 from clipsearch.config import resolved_settings
-from clipsearch.errors import ClipsearchError, Exit
+from clipsearch.errors import ClipsearchError, Exit, UsageError
 
 # Each verb lies in the module of its name. What it does stands here too, so that `--help` imports none of them.
 VERBS = {
+    "tui": "Search in a full-screen terminal interface.",
     "index": "Index photo folders, so that they can be searched.",
     "search": "Find photos by describing them.",
     "similar": "Find photos that look like PHOTO.",
@@ -48,7 +51,8 @@ Examples:
   clipsearch zsl ~/Photos/Inbox --labels receipt,screenshot,landscape
 
 \b
-Exit codes: 0 done, 1 nothing found, 2 usage, 3 library, 4 model, 5 system, 130 interrupted.
+Exit codes: 0 done, 1 nothing found, 2 usage, 3 library, 4 model, 5 system,
+            130 interrupted.
 """
 
 
@@ -65,6 +69,16 @@ class LazyGroup(click.Group):
         give_voice(command)
         return command
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
+    ) -> click.Context:
+        with reader_may_go():  # --help writes while it is parsed
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> object:
+        with reader_may_go():
+            return super().invoke(ctx)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         verbs = [CompletionItem(verb, help=what) for verb, what in VERBS.items() if verb.startswith(incomplete)]
         return verbs + click.Command.shell_complete(self, ctx, incomplete)  # not Group's, which imports every verb
@@ -78,25 +92,41 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             import difflib
+            import shlex
 
             near = difflib.get_close_matches(args[0], VERBS, n=1)
-            did = f' Did you mean "{near[0]}"?' if near else ""
-            raise click.UsageError(f'There is no command "{args[0]}".{did}')
+            did = f" Did you mean {near[0]}?" if near else ""
+            meant = ["--help"] if args[0] == "help" else [*near, *args[1:]] if near else ["search", *args]
+            raise UsageError(f'There is no command "{args[0]}".{did}', shlex.join(["clipsearch", *meant]))
         return super().resolve_command(ctx, args)
 
 
 @click.group(
-    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}, params=[*voice_options()]
+    cls=LazyGroup,
+    epilog=EPILOG,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    params=[*voice_options()],
 )
 @click.version_option(__version__, prog_name="clipsearch")
-@click.option("--library", metavar="DIR", help="The library to use; also CLIPSEARCH_LIBRARY.")
+@click.option("--library", metavar="DIR", callback=filled, help="The library to use; also CLIPSEARCH_LIBRARY.")
 @click.pass_context
-def cli(ctx: click.Context, library: str | None) -> None:
+def cli(ctx: click.Context, library: str | None) -> int | None:
     """Find photos by describing them, on your own machine, offline."""
     ctx.obj = settings = resolved_settings({"library": library, "color": color_flag(ctx)})
     choose_color(ctx, settings.color)
     # Where a verb's option was not given, the settings decide; `config show` says which.
     ctx.default_map = {verb: {"backend": settings.backend, "count": settings.count} for verb in VERBS}
+    if ctx.invoked_subcommand is None:
+        from clipsearch.cli.output import on_terminal
+
+        if not on_terminal():
+            raise click.exceptions.NoArgsIsHelpError(ctx)
+        from clipsearch.cli.tui import command
+
+        code: int = ctx.invoke(command)
+        return code
+    return None
 
 
 def main() -> None:
@@ -107,6 +137,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of one call; errors are told on stderr, one sentence and one hint."""
     try:
+        ready_streams()
         if COMPLETING in os.environ:
             importlib.import_module("clipsearch.cli.completion")  # its classes are what click completes with
         code = cli.main(arguments, prog_name="clipsearch", standalone_mode=False)
@@ -115,21 +146,17 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(error.format_message() + "\n")
         return Exit.USAGE
-    except click.UsageError as error:
-        _tell(error.format_message().rstrip("."), _way_out(error))
-        return Exit.USAGE
     except click.ClickException as error:
-        _tell(error.format_message(), "clipsearch --help")
+        _tell(*complaint(error, _command_of(error, arguments)))
         return Exit.USAGE
     except ClipsearchError as error:
         _tell(error.message, error.hint)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`). Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + getattr(signal, "SIGPIPE", 13)
+    except (ReaderGone, BrokenPipeError):  # the latter from the last flush
+        forget_stdout()
+        return READER_GONE
     except OSError as error:
         # An error of the disk that no part has put into words of its own.
         _tell(
@@ -155,11 +182,11 @@ def _written_traceback() -> str:
     return log.name
 
 
-def _way_out(error: click.UsageError) -> str:
-    command = error.ctx.command_path if error.ctx else "clipsearch"
-    if isinstance(error, click.NoSuchOption) and command.endswith(" search"):
-        return 'write a query with a minus in it after --: clipsearch search -- "beach - people"'
-    return f"{command} --help"
+def _command_of(error: click.ClickException, arguments: list[str]) -> str:
+    """What was asked for; an option without its value is refused before click has a context."""
+    if isinstance(error, click.UsageError) and error.ctx:
+        return error.ctx.command_path
+    return " ".join(["clipsearch", *[word for word in arguments if word in VERBS][:1]])
 
 
 def _tell(message: str, hint: str) -> None:

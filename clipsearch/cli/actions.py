@@ -1,7 +1,7 @@
 """What `search` and `similar` do with the photos that fit: open, run a command, copy, link.
 
 Acts on what the table shows, so nothing that is far off is opened or copied unless --all asks for it. Originals are
-only read. A photo that fails is told and the others go on. Copies and links are place.py's.
+only read. A photo that fails is told and the others go on. How each is done is deeds.py's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,22 +19,21 @@ from typing import Any, TypeVar
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.place import copy_all, link_all
+from clipsearch.cli.arguments import Folder
+from clipsearch.cli.streams import SIGPIPE
+from clipsearch.cli.voice import is_verbose
+from clipsearch.deeds import PlaceKind, opened, opener, placed
 from clipsearch.errors import SystemFault, UsageError
 from clipsearch.types import Hit
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 MOST_OPENED = 10  # windows; more than a person can look at is a slip
-_OPENER_S = 1.0  # a program that cannot open a photo says so within this time
 
 EPILOG = """\b
-With the photos that fit (search --all: with all, however far off):
-  --open                 opens the first 10 with the system's viewer
-  --exec 'exiftool {}'   runs a command for each, in quotes; {} is its path, no
-                         shell takes part. Its output takes the place of the list.
-  --copy-to DIR          copies them; a name that is taken becomes name-2.jpg
-  --link-to DIR          makes symbolic links to them
+The command of --exec stands in quotes and runs once for each photo; {} is its
+path, and no shell takes part. Its output takes the place of the list.
+--copy-to and --link-to make name-2.jpg where name.jpg is taken.
 """
 
 
@@ -69,14 +67,11 @@ def action_options(function: Function) -> Function:
     ) -> Any:
         return function(*args, actions=Actions(opens, command, copy_to, link_to), **kwargs)
 
-    folder = click.Path(path_type=Path, file_okay=False)
     for option in (
-        click.option("--link-to", type=folder, metavar="DIR", help="Make symbolic links to the photos that fit."),
-        click.option("--copy-to", type=folder, metavar="DIR", help="Copy the photos that fit; never overwrites."),
-        click.option(
-            "--exec", "command", metavar="'CMD {}'", callback=_command, help="Run a command for each photo that fits."
-        ),
-        click.option("--open", "opens", is_flag=True, help="Open the photos that fit, at most 10."),
+        click.option("--link-to", type=Folder(), metavar="DIR", help="Make symbolic links to them."),
+        click.option("--copy-to", type=Folder(), metavar="DIR", help="Copy them; nothing is overwritten."),
+        click.option("--exec", "command", metavar="'CMD {}'", callback=_command, help="Run a command for each."),
+        click.option("--open", "opens", is_flag=True, help="Open them in the system's viewer, at most 10."),
     ):
         bundled = option(bundled)
     return bundled  # type: ignore[return-value]  # click's decorators keep the function
@@ -91,57 +86,56 @@ def act(actions: Actions, hits: Sequence[Hit]) -> bool:
     paths = [hit.path for hit in hits]
     if not paths:
         return True
-    done = [
-        *([copy_all(paths, actions.copy_to)] if actions.copy_to is not None else []),
-        *([link_all(paths, actions.link_to)] if actions.link_to is not None else []),
+    placed = [
+        *([_place_all(paths, "copy", actions.copy_to)] if actions.copy_to is not None else []),
+        *([_place_all(paths, "link", actions.link_to)] if actions.link_to is not None else []),
+    ]
+    run = [
         *([_execute_all(paths, actions.command)] if actions.command else []),
         *([_open_all(paths)] if actions.opens else []),
     ]
-    if not all(done):
+    if not all(run):
+        output.tell("hint: What is not named here is done.")
+    elif not all(placed):
         output.tell("hint: What is not named here is done; the same command again does the rest.")
-    return all(done)
+    return all(placed) and all(run)
+
+
+# -- copies and links ------------------------------------------------------------------------------
+
+
+def _place_all(paths: Sequence[bytes], kind: PlaceKind, folder: Path) -> bool:
+    done = []
+    for one in placed(paths, kind, folder):
+        done.append(one)
+        if one.is_new and is_verbose():
+            output.narrate(f"{output.shown(one.photo)} -> {output.shown(one.target or b'')}")
+    new, known = sum(one.is_new for one in done), sum(one.target is not None and not one.is_new for one in done)
+    renamed = sum(one.is_renamed for one in done)
+    did = "Copied" if kind == "copy" else "Linked"
+    where = f"{'to' if kind == 'copy' else 'in'} {output.shown(os.fsencode(folder))}"
+    notes = f"{did} {new:,} photo{'' if new == 1 else 's'} {where}"
+    notes += f", {renamed:,} under another name" if renamed else ""
+    notes += f"; {known:,} {'was' if known == 1 else 'were'} there already" if known else ""
+    output.narrate(notes + ".")
+    failed = [one for one in done if one.target is None]
+    for one in failed:
+        output.tell(f"clipsearch: {output.shown(one.photo)} was left out: {one.reason}")
+    return not failed
 
 
 # -- opening and running ---------------------------------------------------------------------------
 
 
 def _open_all(paths: Sequence[bytes]) -> bool:
-    """Not click.launch: its viewer keeps our stdout open, and a reader in a pipe would wait for its end."""
     if len(paths) > MOST_OPENED:
         output.narrate(
             f"Opening the first {MOST_OPENED} of {len(paths):,}; fewer: -k, all of them: --exec 'xdg-open {{}}'"
         )
-    if sys.platform == "win32":
-        for path in paths[:MOST_OPENED]:
-            os.startfile(os.fsdecode(path))
-        return True
-    program = "open" if sys.platform == "darwin" else "xdg-open"
-    started = [(path, _start_viewer(program, path)) for path in paths[:MOST_OPENED]]
-    until = time.monotonic() + _OPENER_S
-    failed = [path for path, process in started if not _has_opened(program, path, process, until)]
+    failed = opened(paths[:MOST_OPENED])
+    for path, code in failed:
+        output.tell(f"clipsearch: {output.shown(path)} was not opened: {opener()} ended with {code}")
     return not failed
-
-
-def _start_viewer(program: str, path: bytes) -> subprocess.Popen[bytes]:
-    null = subprocess.DEVNULL
-    try:
-        # In a session of its own, so that Ctrl-C here closes no picture there.
-        return subprocess.Popen([program, path], stdin=null, stdout=null, stderr=null, start_new_session=True)
-    except FileNotFoundError:
-        raise SystemFault(
-            f"There is no program {program} here to open photos with.", "Name your viewer: --exec 'viewer {}'"
-        ) from None
-
-
-def _has_opened(program: str, path: bytes, process: subprocess.Popen[bytes], until: float) -> bool:
-    try:
-        code = process.wait(max(0.0, until - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        process.returncode = 0  # a viewer that stays is one that works; Python need not warn that nobody waits for it
-        return True
-    if code:
-        output.tell(f"clipsearch: {output.shown(path)} was not opened: {program} ended with {code}")
-    return code == 0
 
 
 def _command(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[bytes, ...]:
@@ -170,6 +164,8 @@ def _execute_all(paths: Sequence[bytes], command: Sequence[bytes]) -> bool:
             ) from None
         except PermissionError:
             raise SystemFault(f"{output.shown(command[0])} may not be run.", "Name a program.") from None
+        if code == -SIGPIPE:
+            raise BrokenPipeError  # who read its output has seen enough, and would get the next ones' complaints
         if code:
             failed += 1
             output.tell(f"clipsearch: {output.shown(command[0])} {_ending(code)} for {output.shown(path)}")

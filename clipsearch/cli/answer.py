@@ -5,7 +5,6 @@ A person and a pipe see the hits that fit; JSON is data and has all of them, eac
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +14,8 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.voice import is_verbose
+from clipsearch.printable import dots
 from clipsearch.types import Answer, Hit
-
-DOTS = 5
 
 
 def shown_hits(answer: Answer, *, everything: bool) -> Sequence[Hit]:
@@ -114,17 +112,12 @@ def hit_fields(hit: Hit) -> dict[str, Any]:
     }
 
 
-def dots(relevance: float) -> str:
-    """Relevance in five steps, as TUI, table and pages show it."""
-    full = max(1, min(DOTS, math.ceil(relevance * DOTS)))
-    return "●" * full + "○" * (DOTS - full)
-
-
 def _table(hits: Sequence[Hit], *, verbose: bool) -> None:
     folder = output.common_folder([hit.path for hit in hits])
     if folder:
         click.echo(output.dim(output.shown(folder)))
     ranks = {hit.rank for hit in hits}
+    dated = any(hit.taken_at for hit in hits)  # else the room is the names'
     folded = Counter(hit.same_as for hit in hits if not verbose and hit.same_as in ranks)
     for hit in hits:
         if not verbose and hit.same_as in ranks:
@@ -138,6 +131,7 @@ def _table(hits: Sequence[Hit], *, verbose: bool) -> None:
             note = ""
         worth = "" if hit.relevance is None else f"{dots(hit.relevance)}  "
         worth += f"{hit.score:.3f}  " if verbose and hit.score is not None else ""
-        head = f"{hit.rank:>3}  {worth}{(hit.taken_at or '')[:10]:<10}  "
+        taken = f"{(hit.taken_at or '')[:10]:<10}  " if dated else ""
+        head = f"{hit.rank:>3}  {worth}{taken}"
         room = output.width() - len(head) - len(note)
         click.echo(f"{head}{output.fitted(name, room)}{output.dim(note)}")

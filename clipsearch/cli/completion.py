@@ -1,6 +1,6 @@
-"""`clipsearch completion`: click's shell completion, with what the query language needs in bash and zsh.
+"""`clipsearch completion`: click's shell completion, with what the query language needs.
 
-There `camera:` must not be followed by a blank, and bash takes `:` and `@` for the ends of words. What is offered
+There `camera:` must not be followed by a blank, and bash takes `:` for the end of a word. What is offered
 is suggest.py's.
 """
 
@@ -11,6 +11,7 @@ import os
 import click
 from click.shell_completion import (
     BashComplete,
+    FishComplete,
     ZshComplete,
     add_completion_class,
     get_completion_class,
@@ -18,12 +19,13 @@ from click.shell_completion import (
 )
 
 from clipsearch.cli import COMPLETING
+from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 
 PROGRAM = "clipsearch"
 
 EPILOG = """\b
-Put one of these where your shell reads it:
+SHELL is bash, zsh or fish. Put one of these where your shell reads it:
   eval "$(clipsearch completion bash)"       in ~/.bashrc
   eval "$(clipsearch completion zsh)"        in ~/.zshrc, below compinit
   clipsearch completion fish > ~/.config/fish/completions/clipsearch.fish
@@ -34,10 +36,9 @@ _BASH = """\
     local IFS=$'\\n'
     local line=${COMP_LINE:0:COMP_POINT}
     local typed=${line##*[[:space:]]}
-    local breaks=${COMP_WORDBREAKS//[^:@]/}
     local kept= response completion type value
-    # Readline replaces only what stands behind the last word break.
-    [[ -n $breaks ]] && kept=${typed%%"${typed##*[$breaks]}"}
+    # Readline replaces only what stands behind the last colon. (An @ ends a word, too, and is replaced with it.)
+    [[ $COMP_WORDBREAKS == *:* ]] && kept=${typed%%"${typed##*:}"}
 
     response=$(env COMP_WORDS="$line" %(complete_var)s=bash_complete "$1")
 
@@ -103,6 +104,29 @@ fi
 """
 
 
+# click's cuts descriptions at their first comma.
+_FISH = """\
+function %(complete_func)s;
+    set -l response (env %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp) \
+COMP_CWORD=(commandline -t) %(prog_name)s);
+
+    for completion in $response;
+        set -l metadata (string split --max 1 "," -- $completion);
+
+        if test $metadata[1] = "dir";
+            __fish_complete_directories $metadata[2];
+        else if test $metadata[1] = "file";
+            __fish_complete_path $metadata[2];
+        else if test $metadata[1] = "plain";
+            echo $metadata[2];
+        end;
+    end;
+end;
+
+complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)";
+"""
+
+
 @add_completion_class
 class _Bash(BashComplete):
     source_template = _BASH
@@ -120,8 +144,13 @@ class _Zsh(ZshComplete):
     source_template = _ZSH
 
 
-@click.command("completion", epilog=EPILOG)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@add_completion_class
+class _Fish(FishComplete):
+    source_template = _FISH
+
+
+@click.command("completion", cls=Verb, epilog=EPILOG)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 @click.pass_context
 def command(context: click.Context, shell: str) -> int:
     """Print the script that makes a shell complete clipsearch."""

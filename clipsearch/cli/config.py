@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.options import library_option
+from clipsearch.cli.sections import Verb
 from clipsearch.cli.voice import color_flag
 from clipsearch.config import SETTINGS, resolved_settings, settings_file
 from clipsearch.errors import Exit
@@ -20,7 +20,7 @@ def command() -> None:
     """Show the settings and where each comes from."""
 
 
-@command.command("path")
+@command.command("path", cls=Verb)
 def path() -> int:
     """Print where the settings file is looked for; it need not be there."""
     click.echo(settings_file())
@@ -29,13 +29,15 @@ def path() -> int:
 
 @command.command(
     "show",
+    cls=Verb,
     epilog="""\b
-A flag wins over an environment variable, that over the settings file, that over the default.
+A flag wins over an environment variable, that over the settings file, that
+over the default.
 
 \b
 Examples:
   clipsearch config show
-  clipsearch config show --json | jq -r '.[] | select(.name == "library").value'
+  clipsearch config show --json | jq '.[] | select(.name == "library")'
 """,
 )
 @click.option("--json", "as_json", is_flag=True, help="An array of {name, value, origin}.")
@@ -63,5 +65,5 @@ def _data(value: object) -> object:
 
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
-        return json.dumps(dict(value), ensure_ascii=False)
+        return output.json_text(dict(value))
     return output.printable(str(value))

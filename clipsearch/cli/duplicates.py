@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.options import json_options, library_option, opened
+from clipsearch.cli.options import json_options, library_option, opened, under_option
+from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 from clipsearch.types import BURST_S, DUPLICATE_KINDS, DuplicateFile, DuplicateGroup, DuplicateKind
 
@@ -19,8 +20,9 @@ Three kinds of groups:
   exact        files with the same bytes
   perceptual   one picture in other sizes, compressions or formats
   burst        one moment: the same camera, seconds apart, and alike
-In each the best one comes first: the most pixels, then the largest file, then
-the oldest. Nothing is ever deleted. In a pipe an empty line ends a group.
+In each the best one comes first: the most pixels, then the largest file,
+then the oldest. Nothing is ever deleted. In a pipe an empty line ends a
+group.
 
 \b
 Examples:
@@ -30,11 +32,11 @@ Examples:
 """
 
 
-@click.command("duplicates", epilog=EPILOG)
+@click.command("duplicates", cls=Verb, epilog=EPILOG)
 @click.option(
     "--kind", "kinds", type=click.Choice(DUPLICATE_KINDS), multiple=True, help="Only this kind; may be repeated."
 )
-@click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
+@under_option
 @click.option(
     "--within",
     "within_s",
@@ -122,20 +124,12 @@ def _table(groups: list[DuplicateGroup]) -> None:
             notes += ["offline"] if file.offline else []
             note = "  " + " · ".join(notes) if notes else ""
             size = f"{file.width} x {file.height}"
-            head = f"  {mark} {size:>13}  {_bytes(file.size):>7}  {at.replace('T', ' ')}  "
+            head = f"  {mark} {size:>13}  {output.size_text(file.size):>7}  {at.replace('T', ' ')}  "
             name = output.shown(file.path[len(folder) :].lstrip(b"/") if folder else file.path)
             room = output.width() - len(head) - len(note)
             click.echo(f"{head}{output.fitted(name, room)}{output.dim(note)}")
 
 
-def _bytes(count: int) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000  # type: ignore[assignment]
-    return f"{count:.3g} GB"
-
-
 def _summary(counts: Counter[str]) -> str:
     each = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
-    return f"{counts.total():,} groups: {each}. Nothing was changed."
+    return f"{counts.total():,} group{'' if counts.total() == 1 else 's'}: {each}. Nothing was changed."

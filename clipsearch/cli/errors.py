@@ -8,12 +8,11 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.options import library_option, opened
+from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 
 
-@click.command(
-    "errors", epilog="\b\nThey are tried again when the file changes, or with a clipsearch that may read it."
-)
+@click.command("errors", cls=Verb, epilog="\b\nThey are tried again when the file changes, or by a newer clipsearch.")
 @click.option("--json", "as_json", is_flag=True, help="An array of {path, reason, attempts}.")
 @library_option
 @click.pass_context

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clipsearch.cli.arguments import filled
 from clipsearch.cli.options import Function
 from clipsearch.errors import UsageError
 from clipsearch.pictures.protocol import WANTED, Protocol, Wanted
@@ -26,7 +27,9 @@ class Form:
 
 
 def form_options(function: Function) -> Function:
-    function = click.option("--html", metavar="FILE", help="Write a page with the photos; - for stdout.")(function)
+    function = click.option(
+        "--html", metavar="FILE", callback=filled, help="Write a page with the photos; - for stdout."
+    )(function)
     function = click.option(
         "--pictures",
         type=click.Choice(WANTED),

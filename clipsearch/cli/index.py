@@ -13,16 +13,18 @@ from types import FrameType
 import click
 
 from clipsearch.cli import output
+from clipsearch.cli.arguments import Named, filled
 from clipsearch.cli.options import backend_option, files0_option, library_option, opened
 from clipsearch.cli.progress import reporter
+from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit
 from clipsearch.types import Summary
 
 EPILOG = """\b
-Excluded by default: hidden names, @eaDir, trash folders, what a .clipsearchignore
-file (in .gitignore syntax) names. Photos are only ever read.
+Left out by default: hidden names, @eaDir, trash folders, and what a file
+.clipsearchignore (in .gitignore syntax) names. Photos are only ever read.
 
 \b
 Examples:
@@ -33,8 +35,8 @@ Examples:
 """
 
 
-@click.command("index", epilog=EPILOG)
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.command("index", cls=Verb, epilog=EPILOG)
+@click.argument("folders", nargs=-1, type=Named(), metavar="[PATH]...")
 @files0_option
 @click.option(
     "--exclude", multiple=True, metavar="PATTERN", help="Leave out, in .gitignore syntax; remembered for the folder."
@@ -42,6 +44,7 @@ Examples:
 @click.option(
     "--model",
     metavar="NAME",
+    callback=filled,
     shell_complete=model_names,
     help="The model to encode with; changing it encodes the whole library again.",
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import click
 
 from clipsearch.cli import output
 from clipsearch.cli.options import chosen_paths
+from clipsearch.cli.sections import Verb
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.store import DEFAULT_MODEL, available_models
 from clipsearch.errors import Exit
@@ -16,7 +19,7 @@ def command() -> None:
     """Show the models that turn photos and words into vectors."""
 
 
-@command.command("list")
+@command.command("list", cls=Verb)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 @click.pass_context
 def model_list(context: click.Context, as_json: bool) -> int:
@@ -29,19 +32,29 @@ def model_list(context: click.Context, as_json: bool) -> int:
         output.write_json([_fields(card) for card in cards])
         return Exit.DONE
     for card in cards:
-        click.echo(f"{card.name} {card.version}  ({card.dim} dimensions, {card.licence})")
-        click.echo(f"  {card.summary}")
+        _say(f"{card.name} {card.version}  ({card.dim} dimensions, {card.licence})")
+        _say(f"  {card.summary}")
         for name, value in card.measured.items():
-            click.echo(f"  {name}: {value}")
+            _say(f"  {name}: {value}")
         if card.caution:
-            click.echo(f"  Caution: {card.caution}")
+            _say(f"  Caution: {card.caution}")
     if [card.name for card in cards] == [DEFAULT_MODEL]:
-        click.echo(
-            "\nThe starter is a small model to begin with; a CLIP model finds much more. Put its folder (card.toml,\n"
-            f"two ONNX towers, tokenizer) into {paths.models} and run: clipsearch index --model NAME\n"
-            "A command that downloads one, clipsearch model pull NAME, is not part of this version."
+        click.echo()
+        _say(
+            "The starter is a small model to begin with; a CLIP model finds much more. Put its folder (card.toml, two "
+            f"ONNX towers, tokenizer) into {paths.models} and run: clipsearch index --model NAME",
+            hanging="",
         )
     return Exit.DONE
+
+
+def _say(text: str, *, hanging: str = "    ") -> None:
+    """A paragraph; a terminal gets it in lines."""
+    if output.is_terminal():
+        text = textwrap.fill(
+            text, output.width(), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+        )
+    click.echo(text)
 
 
 def _fields(card: ModelCard) -> dict[str, object]:

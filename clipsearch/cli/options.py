@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from clipsearch.cli.arguments import Named, Source, filled
 from clipsearch.config import BACKENDS, Paths, Settings, resolved_paths
 from clipsearch.errors import ModelError, UsageError
 from clipsearch.service.record import read_record
@@ -23,7 +24,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def library_option(function: Function) -> Function:
     """`--library` after the verb too: it wins over the one before."""
-    return click.option("--library", metavar="DIR", help="The library to use; also CLIPSEARCH_LIBRARY.")(function)
+    return click.option(
+        "--library", metavar="DIR", callback=filled, help="The library to use; also CLIPSEARCH_LIBRARY."
+    )(function)
+
+
+def under_option(function: Function) -> Function:
+    return click.option("--under", type=Named(), metavar="DIR", help="Only photos in this folder or below it.")(
+        function
+    )
 
 
 def _known_backend(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -59,7 +68,7 @@ def files0_option(function: Function) -> Function:
         "--files0-from",
         "listed",
         metavar="FILE",
-        type=click.File("rb"),
+        type=Source(),
         callback=_listed,
         help="Take paths from FILE, each ended by a NUL byte; - reads stdin.",
     )(function)
@@ -81,6 +90,10 @@ def count_option(function: Function) -> Function:
         show_default=True,
         help="How many photos; 0 for all.",
     )(function)
+
+
+def null_option(function: Function) -> Function:
+    return click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte, for xargs -0.")(function)
 
 
 def json_options(function: Function) -> Function:

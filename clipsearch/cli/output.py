@@ -10,16 +10,20 @@ import json
 import os
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 import click
 
+from clipsearch.cli.streams import is_utf8
 from clipsearch.cli.voice import is_quiet
+from clipsearch.printable import cells, fitted, padded, printable, shown
 from clipsearch.service.wire import path_fields as path_fields  # JSON names a path alike everywhere
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+__all__ = [
+    "cells", "common_folder", "dim", "fitted", "is_terminal", "narrate", "on_terminal", "padded", "path_fields",
+    "printable", "shown", "tell", "width", "write_json", "write_ndjson", "write_paths",
+]  # fmt: skip
 
 
 def narrate(text: str) -> None:
@@ -37,30 +41,24 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def shown(path: bytes) -> str:
-    """A path for a person's eyes: nothing in it moves the cursor, turns the direction or is not text."""
-    return printable(path.decode("utf-8", "backslashreplace"))
-
-
-def printable(text: str) -> str:
-    return "".join(
-        _escaped(c) if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in _BIDI else c for c in text
-    )
-
-
-def _escaped(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+def on_terminal() -> bool:
+    """Whether a full screen can be drawn: keys come from a terminal, and all that is written goes there."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def write_json(rows: object) -> None:
-    sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json_text(rows, indent=2) + "\n")
 
 
 def write_ndjson(rows: Iterable[dict[str, Any]]) -> None:
     for row in rows:
-        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(row) + "\n")
         sys.stdout.flush()
+
+
+def json_text(data: object, indent: int | None = None) -> str:
+    """JSON that stdout's encoding can hold: where that is not UTF-8, other characters are written as \\u…"""
+    return json.dumps(data, ensure_ascii=not is_utf8(sys.stdout), indent=indent)
 
 
 def write_paths(paths: Iterable[bytes], *, end: bytes = b"\n") -> None:
@@ -73,27 +71,13 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-def fitted(text: str, columns: int) -> str:
-    """`text` in at most `columns`; a long path loses its middle, for its end names the file."""
-    if cells(text) <= columns:
-        return text
-    head = columns // 3
-    return _start(text, head) + "…" + _start(text[::-1], columns - head - 1)[::-1]
-
-
-def _start(text: str, columns: int) -> str:
-    while cells(text) > max(columns, 0):
-        text = text[: min(len(text) - 1, max(columns, 0))]
-    return text
-
-
-def cells(text: str) -> int:
-    """Columns of a terminal that the text takes: wide East Asian characters take two, combining ones none."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def padded(text: str, columns: int) -> str:
-    return text + " " * max(0, columns - cells(text))
+def size_text(count: float) -> str:
+    """Bytes in the unit that needs three digits."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
 
 
 def common_folder(paths: Sequence[bytes]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from clipsearch.cli.output import colored, narrate, path_fields, shown, tell
+from clipsearch.cli.output import colored, narrate, path_fields, shown, tell, write_ndjson
 from clipsearch.cli.voice import is_quiet
 from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Unlisted
 
@@ -40,8 +39,7 @@ def reporter(kind: str) -> Iterator[Report]:
 
 
 def _report_json(event: Event) -> None:
-    sys.stdout.write(json.dumps(_fields(event), ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    write_ndjson([_fields(event)])
 
 
 def _fields(event: Event) -> dict[str, object]:

@@ -8,6 +8,7 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.options import library_option, opened
+from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import saved_names
 from clipsearch.errors import Exit, UsageError
 
@@ -45,7 +46,7 @@ def command(context: click.Context, as_json: bool, library: str | None) -> int:
     return Exit.DONE
 
 
-@command.command("remove")
+@command.command("remove", cls=Verb)
 @click.argument("name", shell_complete=saved_names)
 @library_option
 @click.pass_context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -12,9 +13,21 @@ from clipsearch.cli import actions as acting
 from clipsearch.cli import answer as answers
 from clipsearch.cli import output
 from clipsearch.cli.actions import Actions, act, action_options
+from clipsearch.cli.arguments import Named, Source
 from clipsearch.cli.batch import answer_lines
 from clipsearch.cli.forms import chosen_form, form_options, render_form
-from clipsearch.cli.options import answering, backend_option, count_option, json_options, library_option, opened, utf8
+from clipsearch.cli.options import (
+    answering,
+    backend_option,
+    count_option,
+    json_options,
+    library_option,
+    null_option,
+    opened,
+    under_option,
+    utf8,
+)
+from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import query_words
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
@@ -22,7 +35,10 @@ from clipsearch.pictures.protocol import Wanted
 from clipsearch.query import KEYS, formatted, literal
 from clipsearch.types import SORTS, Sort
 
-_FILTERS = "\n".join(f"  {one.example:<21} {one.meaning}" for one in KEYS)
+_FILTERS = "\n".join(
+    textwrap.fill(f"{one.example:<21} {one.meaning}", 76, initial_indent="  ", subsequent_indent=" " * 24)
+    for one in KEYS
+)
 
 EPILOG = f"""\b
 QUERY is what you remember, in plain words. In it:
@@ -33,7 +49,8 @@ QUERY is what you remember, in plain words. In it:
   not:people            drops photos that show it
   like:cat.jpg          looks like that picture
   @name                 a saved search
-Operators count only at the start or after a blank, so t-shirt is a word.
+Operators count only at the start or after a blank, so t-shirt is a word. What
+the shell takes for itself stands in single quotes: 'size:>2mp'.
 
 \b
 Filters, anywhere in it. The same one twice means one or the other, different
@@ -42,9 +59,9 @@ ones must all hold, a minus before one turns it round:
 
 {acting.EPILOG}
 \b
---batch answers each line of a file, - for stdin, with one line of JSON:
-{{"query": …, "hits": […]}} or {{"query": …, "error": …, "hint": …}}. Its exit code
-is 0 when any query found something.
+--batch answers each line of a file with one line of JSON,
+  {{"query": …, "hits": […]}} or {{"query": …, "error": …, "hint": …}}
+and ends with 0 when any query found something.
 
 \b
 Examples:
@@ -52,7 +69,8 @@ Examples:
   clipsearch search "harbour at night - boats" -k 5
   clipsearch search --image party.jpg "+ balloons"
   clipsearch search is:portrait year:2019 --sort name -k 0
-  clipsearch search sunset --save evenings && clipsearch search @evenings in:Crete
+  clipsearch search sunset --save evenings
+  clipsearch search @evenings in:Crete
   clipsearch search snow --show
   clipsearch search snow -k 200 --html snow.html
   clipsearch search receipts year:2024 -k 0 --copy-to ~/receipts
@@ -60,32 +78,37 @@ Examples:
 """
 
 
-@click.command(
-    "search", epilog=EPILOG, context_settings={"ignore_unknown_options": False, "help_option_names": ["-h", "--help"]}
-)
+@click.command("search", cls=Verb, epilog=EPILOG)
 @click.argument("words", nargs=-1, metavar="[QUERY]...", shell_complete=query_words)
 @click.option(
-    "--image", "images", multiple=True, type=click.Path(path_type=Path), help="Look for what this picture shows."
+    "--image",
+    "images",
+    multiple=True,
+    type=Named(),
+    metavar="FILE",
+    help="Look for what this picture shows; like:FILE in the query.",
 )
 @count_option
-@click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
+@under_option
 @click.option(
     "--sort",
     type=click.Choice(SORTS),
-    help="Order of the photos found; by score, or by date where only filters are asked.",
+    help="Order of what was found; without words in the query, date.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show the nearest photos even if they are far off.")
 @click.option("--min-relevance", type=click.FloatRange(0, 1), metavar="0..1", help="Only photos at least as relevant.")
 @click.option("--diverse", is_flag=True, help="Prefer photos that are unlike each other.")
-@click.option("--exact", is_flag=True, help="Compare with every photo, never by the graph.")
+@click.option("--exact", is_flag=True, help="Compare with every photo, however many.")
 @click.option("--save", "save_as", metavar="NAME", help="Keep this query; search for it again with @NAME.")
 @click.option(
     "--literal", "is_literal", is_flag=True, help="Search for the text as it is; no operators, filters or quotes."
 )
 @click.option("--explain", is_flag=True, help="Show the plan, its timings, and what each term gives to each photo.")
-@click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
+@null_option
 @action_options
-@click.option("--batch", type=click.File("rb"), metavar="FILE", help="Answer one query a line of FILE, as JSON lines.")
+@click.option(
+    "--batch", type=Source(), metavar="FILE", help="Answer each line of FILE, in lines of JSON; - reads stdin."
+)
 @form_options
 @json_options
 @backend_option

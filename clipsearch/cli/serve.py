@@ -9,11 +9,12 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.options import chosen_paths, library_option
+from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 
 EPILOG = """\b
-While it runs, search, similar, zsl and status are answered by it, by themselves.
-Other programs ask it in JSON over HTTP: docs/service.md has the requests.
+While it runs, it answers search, similar, zsl and status; they find it by
+themselves. Other programs ask it in JSON over HTTP, as docs/service.md says.
 
 \b
 Examples:
@@ -23,7 +24,7 @@ Examples:
 """
 
 
-@click.command("serve", epilog=EPILOG)
+@click.command("serve", cls=Verb, epilog=EPILOG)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

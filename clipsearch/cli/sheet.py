@@ -11,11 +11,11 @@ from datetime import date
 from pathlib import Path
 
 from clipsearch.cli import output
-from clipsearch.cli.answer import dots
 from clipsearch.errors import SystemFault
 from clipsearch.files import publish
 from clipsearch.library import Library
 from clipsearch.pages.contact_sheet import Entry, contact_sheet
+from clipsearch.printable import dots
 from clipsearch.types import Answer, Hit
 
 STDOUT = "-"
@@ -45,7 +45,8 @@ def write_sheet(library: Library, answer: Answer, hits: Sequence[Hit], target: s
         sys.stdout.buffer.flush()
         return
     size = _written(Path(target), pieces)
-    output.narrate(f"{output.printable(target)} · {len(hits):,} photos · {size / 1e6:.1f} MB")
+    photos = f"{len(hits):,} photo{'' if len(hits) == 1 else 's'}"
+    output.narrate(f"{output.printable(target)} · {photos} · {output.size_text(size)}")
 
 
 def _written(target: Path, pieces: Iterator[str]) -> int:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 import sys
 from collections.abc import Iterator, Sequence
 
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.answer import dots
 from clipsearch.errors import UsageError
 from clipsearch.library import Library
 from clipsearch.pictures import blocks
-from clipsearch.pictures.graphics import ASSUMED_CELL, CellSize, Drawing, drawn
+from clipsearch.pictures.graphics import CellSize, Drawing, drawn
 from clipsearch.pictures.protocol import Protocol, Wanted, chosen, detected
+from clipsearch.pictures.window import cell_size
+from clipsearch.printable import dots
 from clipsearch.types import Failure, Hit
 
 _LEAST_COLUMNS = 28  # of a picture: as half blocks, 28 px, below which little is recognised; two fit 80 columns
@@ -46,7 +46,7 @@ def show(library: Library, hits: Sequence[Hit], protocol: Protocol, *, verbose: 
     columns = (width - _GAP * (across - 1)) // across
     # A box of 4:3, for a cell is twice as high as wide; in a low window one row of pictures still fits.
     rows = max(1, min(round(columns * 3 / 8), shutil.get_terminal_size((100, 24)).lines - _CAPTION))
-    cell = _cell_size()
+    cell = cell_size(sys.stdout.fileno())
     for row in _rows(library, hits, across):
         pictures = [picture for _, picture in row]
         if protocol == "blocks":
@@ -128,20 +128,3 @@ def _facts(hit: Hit, columns: int, *, verbose: bool) -> str:
     while len(facts) > 1 and output.cells("  ".join(facts)) > columns:
         facts.pop()
     return "  ".join(facts)
-
-
-def _cell_size() -> CellSize:
-    """Of the terminal's characters in px, from its own window size; many do not tell."""
-    try:
-        import fcntl
-        import termios
-    except ImportError:  # Windows
-        return ASSUMED_CELL
-    try:
-        size = fcntl.ioctl(sys.stdout.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
-    except OSError:  # a pipe, with a protocol that was forced
-        return ASSUMED_CELL
-    rows, columns, width, height = struct.unpack("HHHH", size)
-    if not (rows and columns and width and height):
-        return ASSUMED_CELL
-    return CellSize(max(1, width // columns), max(1, height // rows))

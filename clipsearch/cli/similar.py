@@ -11,14 +11,26 @@ from clipsearch.cli import actions as acting
 from clipsearch.cli import output
 from clipsearch.cli.actions import Actions, act, action_options
 from clipsearch.cli.answer import render, tell_nothing
+from clipsearch.cli.arguments import Named
 from clipsearch.cli.forms import chosen_form, form_options, render_form
-from clipsearch.cli.options import answering, backend_option, count_option, json_options, library_option, opened
+from clipsearch.cli.options import (
+    answering,
+    backend_option,
+    count_option,
+    json_options,
+    library_option,
+    null_option,
+    opened,
+    under_option,
+)
+from clipsearch.cli.sections import Verb
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit
 from clipsearch.pictures.protocol import Wanted
 
 EPILOG = f"""\b
-A photo of the library is its own nearest one and comes first.
+A photo of the library is its own nearest one and comes first. Nothing is held
+back as too far off: -k says how many are shown, opened or copied.
 
 {acting.EPILOG}
 \b
@@ -29,11 +41,11 @@ Examples:
 """
 
 
-@click.command("similar", epilog=EPILOG)
-@click.argument("photo", type=click.Path(path_type=Path))
+@click.command("similar", cls=Verb, epilog=EPILOG)
+@click.argument("photo", type=Named())
 @count_option
-@click.option("--under", type=click.Path(path_type=Path), metavar="DIR", help="Only photos in this folder or below it.")
-@click.option("-0", "--null", is_flag=True, help="Paths, each ended by a NUL byte.")
+@under_option
+@null_option
 @action_options
 @form_options
 @json_options

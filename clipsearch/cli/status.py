@@ -8,11 +8,12 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.options import answering, library_option
+from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 from clipsearch.types import Status
 
 
-@click.command("status", epilog="\b\nExamples:\n  clipsearch status\n  clipsearch status --json | jq .photos")
+@click.command("status", cls=Verb, epilog="\b\nExamples:\n  clipsearch status\n  clipsearch status --json | jq .photos")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, exact and complete.")
 @library_option
 @click.pass_context
@@ -62,6 +63,6 @@ def _table(status: Status) -> None:
     click.echo(f"Index     {number}{tail} · {checkpoint.state}")
     cache = status.text_cache
     click.echo(
-        f"Queries   {cache.entries:,} texts cached, "
+        f"Queries   {cache.entries:,} text{'' if cache.entries == 1 else 's'} cached, "
         f"{cache.hits:,} hits of {cache.hits + cache.misses:,} ({cache.hit_rate:.0%})"
     )

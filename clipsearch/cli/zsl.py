@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from clipsearch.cli import output
+from clipsearch.cli.arguments import Named, Source
 from clipsearch.cli.options import (
     answering,
     backend_option,
@@ -22,28 +23,36 @@ from clipsearch.cli.options import (
     opened,
     utf8,
 )
+from clipsearch.cli.sections import Verb
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
 from clipsearch.query import Filter, Query, formatted
 from clipsearch.types import FailedFile, Labelled
 
 EPILOG = """\b
-The labels share 100 %, so name an alternative for what fits none: --labels cat,dog,"something else"
+The labels share 100 %, so name an alternative for what fits none:
+  --labels cat,dog,"something else"
 
 \b
 Examples:
-  clipsearch zsl ~/Photos/Inbox --labels receipt,screenshot,"a photo of people",landscape
-  clipsearch zsl ~/Photos --labels receipt,screenshot,"something else" --save && clipsearch search label:receipt
+  clipsearch zsl ~/Inbox --labels receipt,screenshot,"a photo of people"
+  clipsearch zsl ~/Photos --labels receipt,screenshot,"something else" --save
+  clipsearch search label:receipt
   clipsearch zsl party.jpg --labels-file labels.txt --json
-  clipsearch zsl ~/Photos --labels cat,dog --template "a photo of a {}." --template "a drawing of a {}."
+  clipsearch zsl ~/Art --labels cat,dog --template "a drawing of a {}."
 """
 
 
-@click.command("zsl", epilog=EPILOG)
-@click.argument("targets", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@click.command("zsl", cls=Verb, epilog=EPILOG)
+@click.argument("targets", nargs=-1, type=Named(), metavar="PATH...")
 @files0_option
 @click.option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
-@click.option("--labels-file", type=click.Path(path_type=Path), metavar="FILE", help="One label a line; - reads stdin.")
+@click.option(
+    "--labels-file",
+    type=Source(),
+    metavar="FILE",
+    help="One label a line, but those that begin with #; - reads stdin.",
+)
 @click.option("--template", "templates", multiple=True, help="A sentence with {} for the label; several are averaged.")
 @click.option("--save", is_flag=True, help="Write each photo's best label into the library; label:NAME finds it.")
 @json_options
@@ -55,7 +64,7 @@ def command(
     targets: tuple[Path, ...],
     listed: tuple[Path, ...] | None,
     labels: str | None,
-    labels_file: Path | None,
+    labels_file: IO[bytes] | None,
     templates: tuple[str, ...],
     save: bool,
     as_json: bool,
@@ -122,14 +131,14 @@ def _saving(context: click.Context, library: str | None, names: list[str], found
                 )
 
 
-def _labels(labels: str | None, labels_file: Path | None) -> list[str]:
+def _labels(labels: str | None, labels_file: IO[bytes] | None) -> list[str]:
     names = labels.split(",") if labels is not None else []
     if labels_file is not None:
         try:
-            with click.open_file(str(labels_file), encoding="utf-8-sig") as lines:
-                names += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{labels_file} cannot be read: {error}", "Write one label a line, in UTF-8.") from error
+            lines = labels_file.read().decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{labels_file.name} is not UTF-8.", "Write one label a line, in UTF-8.") from error
+        names += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return names
 
 
@@ -151,14 +160,16 @@ def _row(result: Labelled) -> None:
 
 def _line(result: Labelled, folder: bytes) -> None:
     """For a person: the name, the best label in its column, the next two dimmed."""
-    best, others = result.labels[0], result.labels[1:3]
+    best, others = result.labels[0], tuple(result.labels[1:3])
     name = output.shown(result.path[len(folder) :].lstrip(b"/"))
-    room = max(20, output.width() - 62)
-    rest = "  ".join(f"{output.printable(one.label)} {one.probability:.0%}" for one in others)
     cosine = f"  {best.score:.3f}" if is_verbose() else ""
+    room = max(20, output.width() - 62)
+    if output.width() < 50:  # the best label is what was asked for
+        room, others = output.width() - 27 - len(cosine), ()
+    rest = "  ".join(f"{output.printable(one.label)} {one.probability:.0%}" for one in others)
     label = output.padded(output.fitted(output.printable(best.label), 20), 20)
     name = output.padded(output.fitted(name, room), room)
-    click.echo(f"{name}  {label} {best.probability:>4.0%}{cosine}  {output.dim(rest)}")
+    click.echo(f"{name}  {label} {best.probability:>4.0%}{cosine}  {output.dim(rest)}".rstrip())
 
 
 def _common_folder(targets: tuple[Path, ...]) -> bytes:

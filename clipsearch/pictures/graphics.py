@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 _KITTY_CHUNK = 4096  # characters of base64 in one sequence: the protocol's limit
 _JPEG_QUALITY = 85
 
+# The first of Kitty's row and column diacritics, in the order that is their number (rowcolumn-diacritics.txt).
+_DIACRITICS = (
+    "\u0305\u030d\u030e\u0310\u0312\u033d\u033e\u033f\u0346\u034a\u034b\u034c\u0350\u0351\u0352\u0357"
+    "\u035b\u0363\u0364\u0365\u0366\u0367\u0368\u0369\u036a\u036b\u036c\u036d\u036e\u036f\u0483\u0484"
+    "\u0485\u0486\u0487\u0592\u0593\u0594\u0595\u0597\u0598\u0599\u059c\u059d\u059e\u059f\u05a0\u05a1"
+)
+
 
 class CellSize(NamedTuple):
     """One character of the terminal in px."""
@@ -40,32 +47,66 @@ class Drawing(NamedTuple):
 
 def drawn(protocol: Protocol, picture: bytes, columns: int, rows: int, cell: CellSize = ASSUMED_CELL) -> Drawing:
     """`picture` (an encoded image file) in at most `columns` x `rows`; protocol is kitty, iterm2 or sixel."""
+    fitted = _fitted(picture, columns, rows, cell)
+    if protocol == "sixel":
+        return Drawing(_sixel(fitted.image.resize((fitted.width, fitted.height))), fitted.columns, fitted.rows)
+    image = fitted.shrunk()
+    if protocol == "kitty":
+        side = f"c={fitted.columns}" if fitted.is_wide else f"r={fitted.rows}"
+        return Drawing(_kitty(image, f"C=1,{side}"), fitted.columns, fitted.rows)
+    assert protocol == "iterm2", protocol
+    return Drawing(_iterm2(image, fitted.columns, fitted.rows), fitted.columns, fitted.rows)
+
+
+def transmitted(picture: bytes, columns: int, rows: int, cell: CellSize, number: int) -> Drawing:
+    """Sends `picture` to a terminal with Kitty's protocol without showing it: `placeholder` does, wherever it stands.
+
+    `number` (1 to 2**24 - 1) names it; the one that had that name is replaced.
+    """
+    fitted = _fitted(picture, columns, rows, cell)
+    place = f"U=1,i={number},c={fitted.columns},r={fitted.rows}"
+    return Drawing(_kitty(fitted.shrunk(), place), fitted.columns, fitted.rows)
+
+
+def placeholder(column: int, row: int) -> str:
+    """The character that shows one cell of a picture; its colour as 24-bit RGB is the picture's number."""
+    return f"\U0010eeee{_DIACRITICS[row]}{_DIACRITICS[column]}"
+
+
+class _Fitted(NamedTuple):
+    """A picture and its size in px and in cells of the terminal."""
+
+    image: Image
+    width: int
+    height: int
+    columns: int
+    rows: int
+    is_wide: bool  # the columns bound it, not the rows
+
+    def shrunk(self) -> Image:
+        """At the size of the screen if it is larger; the terminal enlarges a smaller one."""
+        return self.image.resize((self.width, self.height)) if self.width < self.image.width else self.image
+
+
+def _fitted(picture: bytes, columns: int, rows: int, cell: CellSize) -> _Fitted:
     from PIL import Image
 
     with Image.open(io.BytesIO(picture)) as opened:
         image = opened.convert("RGB")
     by_width, by_height = columns * cell.width / image.width, rows * cell.height / image.height
     scale = min(by_width, by_height)
-    wide, high = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    across = min(columns, -(-wide // cell.width))
-    down = min(rows, -(-high // cell.height))
-    if protocol == "sixel":
-        return Drawing(_sixel(image.resize((wide, high))), across, down)
-    if scale < 1:
-        image = image.resize((wide, high))
-    if protocol == "kitty":
-        return Drawing(_kitty(image, f"c={across}" if by_width <= by_height else f"r={down}"), across, down)
-    assert protocol == "iterm2", protocol
-    return Drawing(_iterm2(image, across, down), across, down)
+    width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    across, down = min(columns, -(-width // cell.width)), min(rows, -(-height // cell.height))
+    return _Fitted(image, width, height, across, down, by_width <= by_height)
 
 
-def _kitty(image: Image, side: str) -> str:
+def _kitty(image: Image, place: str) -> str:
     """https://sw.kovidgoyal.net/kitty/graphics-protocol: PNG, transmitted and placed at once, no answer wanted.
 
-    `side` names one side in cells; the terminal makes the other one by the picture's ratio.
+    `place` says where and how large: one side in cells (the other one is made by the picture's ratio), or both.
     """
     data = b64encode(_encoded(image, "PNG")).decode()
-    keys = f"a=T,f=100,q=2,C=1,{side},"
+    keys = f"a=T,f=100,q=2,{place},"
     parts = []
     for start in range(0, len(data), _KITTY_CHUNK):
         more = int(start + _KITTY_CHUNK < len(data))

@@ -21,11 +21,14 @@ _WEIGHT = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(?=[^\s\d])")
 # Two letters or more, so that C:\photos is no filter; // follows in an address, which is none either.
 _KEYED = re.compile(r"([A-Za-z]{2,}):(?!//)(?=\S)")
 # @ starts the name of a saved search, which is written out before anything is parsed.
-_SPECIAL = re.compile(r'^@|(?:^|\s)(?:[+"-]|(?:\d+(?:\.\d*)?|\.\d+):[^\s\d]|[A-Za-z]{2,}:(?!//)\S)')
+_EXCLUDE, _LIKE = "not", "like"
+# A key with nothing behind its colon: a blank too many, which would be searched for as words.
+_BARE = re.compile(rf"({'|'.join((*BY_KEY, _EXCLUDE, _LIKE))}):(?=\s|$)", re.IGNORECASE)
+_SPECIAL = re.compile(
+    rf'^@|(?:^|\s)(?:[+"-]|(?:\d+(?:\.\d*)?|\.\d+):[^\s\d]|[A-Za-z]{{2,}}:(?!//)\S|{_BARE.pattern})', re.IGNORECASE
+)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _WORD = re.compile(r"\S+")
-
-_EXCLUDE, _LIKE = "not", "like"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,10 @@ class _Parser:
                 self.pieces.append(self._word())
         elif match := _KEYED.match(self.text, self.position):
             self._read_keyed(match, negated=False)
+        elif match := _BARE.match(self.text, self.position):
+            example, word = f'{match[1].lower()}:"…"', f'"{match[0]}"'
+            hint = f"its value touches the colon, as in {example}; to search for the word, quote it: {word}"
+            raise _error(self.text, *match.span(), f"{match[0]} has no value", hint)
         else:
             self.pieces.append(self._word())
 

@@ -8,12 +8,22 @@ from dataclasses import dataclass
 import click
 
 from clipsearch.cli import cli
+from clipsearch.cli.sections import in_sections
+
+# Named once, for all verbs. (The few that use no library have no --library.)
+ON_EVERY_VERB = ("--library", "--quiet", "--verbose", "--color", "--help")
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
     names: str  # "-k INTEGER RANGE"
     meaning: str  # with the default, as --help shows it
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    title: str
+    options: tuple[Option, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class Verb:
     name: str  # "clipsearch config show"
     usage: str
     help: str
-    options: tuple[Option, ...]
+    sections: tuple[Section, ...]  # without what every verb has
     notes: tuple[Block, ...]
 
 
@@ -56,15 +66,22 @@ def _below(group: click.Group, context: click.Context) -> Iterator[Verb]:
 
 
 def _described(command: click.Command, context: click.Context) -> Verb:
-    options = [one for one in command.get_params(context) if isinstance(one, click.Option)]
-    records = [option.get_help_record(context) for option in options]
     return Verb(
         name=context.command_path,
         usage=" ".join([context.command_path, *command.collect_usage_pieces(context)]),
         help=command.help or "",
-        options=tuple(Option(*record) for record in records if record is not None),
+        sections=tuple(_sections(command, context)),
         notes=tuple(blocks(command.epilog or "")),
     )
+
+
+def _sections(command: click.Command, context: click.Context) -> Iterator[Section]:
+    is_program = context.parent is None
+    for title, options in in_sections(command.get_params(context)):
+        shown = [one for one in options if is_program or one.opts[-1] not in ON_EVERY_VERB]
+        records = [record for one in shown if (record := one.get_help_record(context)) is not None]
+        if records:
+            yield Section(title, tuple(Option(*record) for record in records))
 
 
 def blocks(text: str) -> Iterator[Block]:

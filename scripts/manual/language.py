@@ -7,6 +7,65 @@ import inspect
 from clipsearch import query
 from clipsearch.query import dates
 
+# Title, one paragraph, and queries with what they find: from the plainest on.
+LESSONS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "Say what it shows",
+        "Type what you see when you think of the photo. A few words that describe the whole scene find more than one "
+        "word; names of people and rare things find little.",
+        (
+            ("kids in yellow raincoats", "children in yellow raincoats, the most fitting first"),
+            ("a red car in the snow", "what fits all of it, before what fits half of it"),
+        ),
+    ),
+    (
+        "More of this, less of that",
+        "A plus or a minus between blanks adds a second description or looks away from one. A number and a colon make "
+        "one count more.",
+        (
+            ("beach + sunset", "beaches, and among them those at sunset first"),
+            ("beach - people", "beaches; those with people come later, and are not gone"),
+            ("beach not:people", "beaches; photos that show people are gone"),
+            ("2:dog + snow", "dogs in snow, where the dog counts twice"),
+            ('"black - and - white"', "the words as they are: quotes take the meaning out of signs"),
+        ),
+    ),
+    (
+        "By example",
+        "A photo says more than words, and the two can be mixed. A path with a blank in it is quoted.",
+        (
+            ("like:party.jpg", "photos like this one"),
+            ("like:party.jpg + balloons", "photos like it, with balloons"),
+            ("like:party.jpg - cake", "photos like it, without the cake"),
+        ),
+    ),
+    (
+        "Only some photos",
+        "A filter says what must hold, exactly: a word, a colon and its value, without a blank between them. Filters "
+        "stand anywhere in the query, or alone.",
+        (
+            ("dog before:2015", "dogs, in photos taken before 2015"),
+            ('beach after:"last summer"', "beaches, in photos taken after last summer was over"),
+            ("taken:2015-07 in:Texel", "all photos of July 2015 in the folder Texel and below it"),
+            ("sunset camera:nikon camera:canon", "sunsets taken with a Nikon or with a Canon"),
+            ("cat is:portrait -in:Screenshots", "cats, upright photos, and none from Screenshots"),
+            ("near:52.37,4.54/5 year:2010..2015", "what was taken within 5 km of a place in six years"),
+            ("label:receipt year:2024", "what `clipsearch zsl --save` has labelled a receipt"),
+        ),
+    ),
+    (
+        "Again and again",
+        "`clipsearch search 'sunset is:landscape' --save evenings` keeps a query; its name stands for it, and more may "
+        "follow.",
+        (("@evenings in:Crete", "the sunsets of Crete"),),
+    ),
+)
+
+SHELL = (
+    "In a shell, put the query in single quotes as soon as there is a sign in it that the shell takes for itself, such "
+    "as `\"`, `>`, `*` or `!`: `clipsearch search 'beach after:\"last summer\"'`, `clipsearch search 'size:>2mp'`."
+)
+
 RULES = (
     "The same filter twice means one or the other: `camera:nikon camera:canon` finds photos of both.",
     "Different filters must all hold: `year:2015 is:portrait` finds the portraits of that year.",

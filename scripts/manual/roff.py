@@ -10,7 +10,7 @@ from clipsearch.config import CONFIG_VARIABLE, SETTINGS
 from clipsearch.errors import Exit
 from clipsearch.query import KEYS
 from manual.describe import Block, Verb, program, verbs
-from manual.language import RULES, date_words, grammar
+from manual.language import LESSONS, RULES, SHELL, date_words, grammar
 
 
 def page() -> str:
@@ -31,14 +31,20 @@ def _lines() -> Iterator[str]:
         "gets tables, a pipe gets paths, one a line; data goes to standard output, everything else to standard error."
     )
     yield ".SH OPTIONS"
-    yield from _wrapped("They stand before the verb; --library, -q, -v and --color may stand behind it, too.")
+    yield from _wrapped("They hold for every command and stand before or behind its name.")
     yield from _options(whole)
     yield ".SH COMMANDS"
     for verb in verbs():
         yield f".SS {_text(verb.name.removeprefix('clipsearch '))}"
         yield from _verb(verb)
     yield ".SH QUERIES"
-    yield from _as_written(grammar())
+    for title, text, rows in LESSONS:
+        yield f".SS {_text(title)}"
+        yield from _wrapped(text)
+        for query, finds in rows:
+            yield from _item(query, finds)
+    yield ".SS Rules"
+    yield from _wrapped(SHELL)
     for rule in RULES:
         yield ".PP"
         yield from _wrapped(rule)
@@ -47,6 +53,8 @@ def _lines() -> Iterator[str]:
         yield from _item(one.example, one.meaning)
     yield ".SS Dates"
     yield from _as_written(date_words())
+    yield ".SS Grammar"
+    yield from _as_written(grammar())
     yield ".SH SETTINGS"
     yield from _wrapped(
         "A flag wins over an environment variable, that over the settings file, that over the default. "
@@ -90,8 +98,12 @@ def _note(note: Block) -> Iterator[str]:
 
 
 def _options(verb: Verb) -> Iterator[str]:
-    for option in verb.options:
-        yield from _item(option.names, option.meaning)
+    for number, section in enumerate(verb.sections):
+        if number:
+            yield ".PP"
+            yield f"{_text(section.title)}:"
+        for option in section.options:
+            yield from _item(option.names, option.meaning)
 
 
 def _item(name: str, meaning: str) -> Iterator[str]:

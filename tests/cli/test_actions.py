@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_made_is_told(indexed: Program, tmp_path: Path) 
     """A traceback about a path that is a file."""
     (tmp_path / "file").write_text("")
     assert "cannot be made" in said_once(indexed(*FOOD, "--copy-to", tmp_path / "file" / "below"), 5)
-    assert "is a file" in said_once(indexed(*FOOD, "--copy-to", tmp_path / "file"), 2)
+    assert "is a file" in said_once(indexed(*FOOD, "--copy-to", tmp_path / "file"), 5)
 
 
 # -- commands --------------------------------------------------------------------------------------

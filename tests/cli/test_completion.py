@@ -71,7 +71,7 @@ COMP_CWORD={len(words) - 1}
 _clipsearch_completion clipsearch
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-        kept = re.split(r"[\s:@]", line)[-1]
+        kept = re.split(r"[\s:]", line)[-1]  # an @ is replaced with what stands behind it
         prefix = line.split(" ")[-1].removesuffix(kept)
         return [prefix + item for item in self._run("bash", "--norc", "-c", code)]
 
@@ -119,6 +119,14 @@ def test_the_query_language_is_offered(complete: Completion, shell: str) -> None
     assert complete(shell, "clipsearch saved remove lu") == ["lunches"]
 
 
+def test_fish_shows_a_description_with_a_comma_whole(complete: Completion) -> None:
+    """`is:` would be "one of portrait", and nothing else."""
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed here")
+    code = f"source '{complete.scripts['fish']}'; complete -C 'clipsearch search is'"
+    assert "screenshot" in "".join(complete._run("fish", "--no-config", "-c", code))
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_models_are_offered(complete: Completion, shell: str) -> None:
     """A name that has to be typed exactly, and that nobody remembers."""
@@ -146,6 +154,8 @@ def test_tab_in_a_real_shell_completes_the_line(complete: Completion, shell: str
         terminal.wait_for("is:screenshot")
         terminal.write("camer\tnikon")
         terminal.wait_for("camera:nikon")
+        terminal.write(" @lu\t")
+        terminal.wait_for("@lunches")
 
 
 class Terminal:

@@ -97,7 +97,7 @@ def test_a_browser_shows_every_picture_and_its_links_open_the_originals(indexed:
     page = tmp_path / "animals.html"
     outcome = indexed("search", "an animal", "-k", "30", "--all", "--html", page)
     assert outcome.code == 0 and outcome.stdout == b""
-    assert re.fullmatch(r".*animals\.html · 30 photos · \d\.\d MB\n", outcome.stderr)
+    assert re.fullmatch(r".*animals\.html · 30 photos · \d+ kB\n", outcome.stderr)
     wanted = indexed("search", "an animal", "-k", "30", "--json").json
     seen = looked_at(page)
     assert seen["title"] == "an animal · clipsearch" and seen["heading"] == "an animal"

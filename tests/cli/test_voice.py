@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_color_wins_over_the_terminal_and_over_no_color(indexed: Program) -> Non
     ):  # fmt: skip
         assert ESCAPE not in indexed.on_terminal(*option, "config", "show", env=env).stdout
     assert ESCAPE in indexed.on_terminal("config", "show", env={"NO_COLOR": ""}).stdout  # empty is not set
-    assert "always" in said_once(indexed("status", "--color", "yes"), 2)
+    assert "--color" in said_once(indexed("status", "--color", "yes"), 2)
 
 
 def test_pictures_obey_too(indexed: Program) -> None:
@@ -76,6 +77,20 @@ def test_pictures_obey_too(indexed: Program) -> None:
 def test_a_path_in_a_pipe_is_never_colored(indexed: Program) -> None:
     """An escape code in a path names no file."""
     assert ESCAPE not in indexed("search", "in:food", "--color", "always").stdout
+
+
+def test_a_narrow_terminal_keeps_names_and_breaks_no_line(indexed: Program, photos: Path) -> None:
+    """A phone or a split screen: /wo…e.jpg names no photo, and a label on the next line belongs to none."""
+    shown = indexed.on_terminal("search", "in:city", "-k", "3", columns=40).text
+    rows = [line for line in shown.splitlines() if ".jpg" in line]
+    assert len(rows) == 3 and max(map(len, rows)) <= 40, shown
+    undated = indexed.on_terminal("search", "singaporean city", "--all", "-k", "1", columns=40).text
+    assert re.search(r"…[\w-]{8,}\.jpg", undated), undated
+    labels = indexed.on_terminal("zsl", photos / "food", "--labels", "cup of coffee,bread,fruit", columns=40).text
+    rows = [line for line in labels.splitlines() if "%" in line]
+    assert len(rows) == 3 and max(map(len, rows)) <= 40, labels
+    models = indexed.on_terminal("model", "list", columns=60).text
+    assert not [line for line in models.splitlines() if len(line) > 60 and "/" not in line], models
 
 
 # -- exit codes ------------------------------------------------------------------------------------

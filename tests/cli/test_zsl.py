@@ -99,7 +99,6 @@ def test_templates_are_averaged_as_unit_vectors(indexed: Program, photos: Path) 
         ([], "no labels"),
         (["--labels", "a,b", "--template", "a photo"], "0 places"),
         (["--labels", "a,b", "--template", "{} and {}"], "2 places"),
-        (["--labels-file", "/no/such/file"], "cannot be read"),
         (["--labels", os.fsdecode(b"caf\xe9,b")], "not UTF-8"),
     ],
 )

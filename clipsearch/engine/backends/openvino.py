@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import openvino
-from numpy.typing import NDArray
 
-from clipsearch.engine.backends import Port, Session
-from clipsearch.errors import ModelError
+# Without this package OpenVINO has a stub for it; with it, to import OpenVINO is to send that to its maker, unasked.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import openvino  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+from clipsearch.engine.backends import Port, Session  # noqa: E402
+from clipsearch.errors import ModelError  # noqa: E402
 
 _DTYPES = {"f32": "float32", "f16": "float16", "i64": "int64", "i32": "int32", "u8": "uint8"}
 
