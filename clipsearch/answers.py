@@ -17,8 +17,8 @@ import numpy as np
 
 from clipsearch.groups import better_ones
 from clipsearch.index.catalog import Catalog, PhotoRow
+from clipsearch.index.filters import is_meant
 from clipsearch.index.nearest import Found, Nearest
-from clipsearch.index.roots import lies_in
 from clipsearch.index.spaces import Space
 from clipsearch.query import Filter
 from clipsearch.relevance import DEFAULT_THRESHOLD, Background, likeness, relevance
@@ -26,6 +26,8 @@ from clipsearch.search import Ids, Vectors, diverse_order, mixture
 from clipsearch.types import Answer, Hit, Sort, Step
 
 _MIN_POOL = 100  # candidates that a diverse answer is chosen from, or five times as many as asked for
+_MOST_POOL = 5000  # and never more: each choice is compared with all of them
+_MOST_DIVERSE = 1000  # photos that are chosen so, in 1.5 s; all others follow by score
 _COMPARED = 1000  # hits that are looked through for the same picture or moment; takes 10 ms
 # Each photo is judged alone by `not:`, not as the best of a whole library. At 20 it drops half of the photos that
 # mention the thing and 0.7 % of the others, at 200 a third and 0.1 % (docs/relevance.md, section 7).
@@ -124,7 +126,8 @@ class _Search:
         """The k best that no `not:` drops, in the order of score or, on demand, diverse."""
         total = self.catalog.vector_count(self.space) if among is None else len(among)
         asked = min(self.question.k or total, total)
-        wanted = min(total, max(_MIN_POOL, 5 * asked)) if self.question.diverse else asked
+        pool = max(_MIN_POOL, min(5 * asked, _MOST_POOL))
+        wanted = min(total, max(pool, asked)) if self.question.diverse else asked
         reach = wanted
         while True:
             found = self._nearest_to(vector, reach, among)
@@ -134,8 +137,9 @@ class _Search:
                 break
             reach = min(total, 4 * reach)
         if self.question.diverse:
-            order = diverse_order(kept.scores, self._vectors(kept.ids), asked)
-            return replace(kept, ids=kept.ids[order], scores=kept.scores[order])
+            best = diverse_order(kept.scores[:pool], self._vectors(kept.ids[:pool]), min(asked, _MOST_DIVERSE))
+            order = np.concatenate([np.array(best, np.intp), np.setdiff1d(np.arange(len(kept.ids)), best)])
+            kept = replace(kept, ids=kept.ids[order], scores=kept.scores[order])
         return replace(kept, ids=kept.ids[:asked], scores=kept.scores[:asked])
 
     def scored(self, vector: Vectors, found: Found) -> list[Hit]:
@@ -191,13 +195,14 @@ class _Search:
         ]
 
     def _hit(self, row: PhotoRow, score: float | None, relevant: float | None, contributions: tuple[float, ...]) -> Hit:
-        # Shown by the copy that lies where one asked.
-        under = self.question.under
-        paths = sorted(row.paths, key=lambda path: under is not None and not lies_in(path, under) and path != under)
+        paths = row.paths
+        if len(paths) > 1:  # shown by a copy that lies where one asked
+            filters, under = self.question.filters, self.question.under
+            paths = tuple(sorted(paths, key=lambda path: not is_meant(path, filters, under=under)))
         self.rows[paths[0]] = row
         described = row.metadata
         return Hit(
-            0, paths[0], score, relevant, tuple(paths[1:]), described.width, described.height, described.taken_at,
+            0, paths[0], score, relevant, paths[1:], described.width, described.height, described.taken_at,
             row.offline, contributions,
         )  # fmt: skip
 
@@ -208,7 +213,7 @@ class _Search:
         return self.nearest.find(self.catalog, self.space, vector, k, is_image=is_image, exact=exact)
 
     def _without_excluded(self, found: Found) -> Found:
-        if not len(self.question.excluded):
+        if not len(self.question.excluded) or not len(found.ids):
             return found
         keep: list[np.bool_] = []
         background = replace(self.background(), photos=_EXCLUDED_AMONG)

@@ -30,6 +30,7 @@ from clipsearch.query import Filter, Query, parse
 from clipsearch.types import (
     BURST_S,
     DUPLICATE_KINDS,
+    SORTS,
     Answer,
     AnyPath,
     DuplicateGroup,
@@ -91,7 +92,8 @@ class Library:
         """
         space = self._opened.space()
         self._opened.engine_of(space).freshly_encoded(["a photo"])
-        self._opened.background(space)
+        if len(self._opened.catalog.sample(space, 1)):  # without photos, no relevance is ever asked for
+            self._opened.background(space)
 
     def exists(self) -> bool:
         """Whether anything was indexed here yet; without it there is nothing to ask."""
@@ -154,6 +156,10 @@ class Library:
         """
         if k < 0:
             raise UsageError(f"There are no {k} photos.", "Ask for 1 or more, or for 0, which means all.")
+        if min_relevance is not None and not 0 <= min_relevance <= 1:
+            raise UsageError(f"A min_relevance of {min_relevance} means nothing.", "Give one between 0 and 1.")
+        if sort is not None and sort not in SORTS:
+            raise UsageError(f"There is no sort {sort!r}.", f"There are {', '.join(SORTS)}.")
         watch = Stopwatch()
         space = self._opened.space()  # before a model is loaded in vain
         with watch.step("query"):
@@ -269,7 +275,7 @@ class Library:
 
     def expanded(self, query: str) -> str:
         """`query` with the saved search that its first word names (`@beach`) written out. Raises UsageError."""
-        first, _, rest = query.strip().partition(" ")
+        first, rest = [*query.split(maxsplit=1), "", ""][:2]
         if not first.startswith("@") or len(first) == 1:
             return query
         saved = {one.name: one.query for one in self.saved_searches()}

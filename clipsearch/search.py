@@ -46,14 +46,24 @@ def best(ids: Ids, scores: Vectors, k: int) -> tuple[Ids, Vectors]:
     return ids[order], scores[order]
 
 
+_UNSORTED = 4096  # scores that may wait beyond twice as many as are asked for
+
+
 def best_of_chunks(query: Vectors, chunks: Iterable[tuple[Ids, NDArray[np.float16]]], k: int) -> tuple[Ids, Vectors]:
-    """The k best of vectors that come in chunks, in memory for one chunk and k rows."""
-    kept_ids, kept_scores = np.empty(0, np.int64), np.empty(0, np.float32)
+    """The k best of vectors that come in chunks, in memory for one chunk and the scores of some 2 k rows."""
+    kept: list[tuple[Ids, Vectors]] = [(np.empty(0, np.int64), np.empty(0, np.float32))]
+    rows = 0
     for ids, vectors in chunks:
-        kept_ids, kept_scores = best(
-            np.concatenate([kept_ids, ids]), np.concatenate([kept_scores, cosines(query, vectors)]), k
-        )
-    return kept_ids, kept_scores
+        kept.append((ids, cosines(query, vectors)))
+        rows += len(ids)
+        if rows > 2 * k + _UNSORTED:  # not with every chunk: where all are asked for, each would sort all again
+            kept = [_best_of(kept, k)]
+            rows = len(kept[0][0])
+    return _best_of(kept, k)
+
+
+def _best_of(parts: Sequence[tuple[Ids, Vectors]], k: int) -> tuple[Ids, Vectors]:
+    return best(np.concatenate([ids for ids, _ in parts]), np.concatenate([scores for _, scores in parts]), k)
 
 
 DIVERSITY = 0.4  # how much likeness to what is shown already counts against a photo; at 0.3 a burst fills the answer

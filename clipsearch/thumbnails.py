@@ -56,9 +56,12 @@ class Thumbnails:
 
         `paths` are absolute; both parts come in their order.
         """
+        # All of them now: the catalog may be closed and opened again before the last picture is asked for.
+        return self._pictures([(path, _source(catalog, path)) for path in paths])
+
+    def _pictures(self, sources: Sequence[tuple[bytes, _Source | Failure]]) -> Iterator[tuple[bytes, bytes | Failure]]:
         missing: list[_Source] = []
-        for path in paths:
-            source = _source(catalog, path)
+        for path, source in sources:
             if isinstance(source, Failure):
                 yield path, source
             elif (kept := self._cache.get(source.key)) is not None:

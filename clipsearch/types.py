@@ -23,6 +23,7 @@ COLORS = ("black", "white", "gray", "brown", "red", "orange", "yellow", "green",
 AnyPath = str | bytes | os.PathLike[str]
 Picture: TypeAlias = "AnyPath | Image | NDArray[np.uint8]"  # an array is RGB, (height, width, 3)
 Sort = Literal["score", "date", "name"]
+SORTS: tuple[Sort, ...] = ("score", "date", "name")
 DuplicateKind = Literal["exact", "perceptual", "burst"]
 DUPLICATE_KINDS: tuple[DuplicateKind, ...] = ("exact", "perceptual", "burst")
 BURST_S = 5  # seconds between a frame of a burst and the next

@@ -203,6 +203,46 @@ def test_a_photo_is_shown_by_the_copy_that_lies_where_one_asked(gallery: Gallery
     assert hit.path == b"/photos/c/third.jpg" and hit.score is None
 
 
+@pytest.mark.parametrize(
+    ("filters", "shown"),
+    [
+        ([("in", "Deck")], b"b/deck/second.jpg"),
+        ([("in", "elsewhere"), ("in", "b")], b"b/deck/second.jpg"),
+        ([("in", "/photos/c")], b"c/third.jpeg"),
+        ([("in", "/photos/c/third.jpeg")], b"c/third.jpeg"),
+        ([("ext", "jpeg")], b"c/third.jpeg"),
+        ([("in", "photos"), ("ext", "jpeg")], b"c/third.jpeg"),
+        ([("type", "jpeg")], b"a/first.jpg"),
+    ],
+)
+def test_a_photo_is_shown_by_the_copy_that_the_filters_mean(
+    gallery: Gallery, filters: list[tuple[str, str]], shown: bytes
+) -> None:
+    """`in:Deck` in a pipe would copy, open or delete a file in another folder."""
+    gallery.add("a/first.jpg", X, copies=["b/deck/second.jpg", "c/third.jpeg"])
+    (hit,) = gallery.ask(X, filters=tuple(Filter(key, value) for key, value in filters)).hits
+    assert hit.path == b"/photos/" + shown and len(hit.copies) == 2
+
+
+def test_a_diverse_answer_of_all_photos_compares_the_best_only(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each choice is compared with all candidates: `--diverse -k 0` of 200,000 photos would run for hours."""
+    for number in range(3):
+        gallery.add(f"0{number}.jpg", unit(1, 0.001 * number, 0, 0))
+    gallery.add("03.jpg", unit(0.5, 0, 0.8, 0))
+    for number in range(4, 12):
+        gallery.add(f"{number:02}.jpg", unit(0.1, 0.1 * number, 0, 1))
+    asked = unit(1, 0, 0.55, 0)
+    monkeypatch.setattr(answers, "_MIN_POOL", 5)
+    monkeypatch.setattr(answers, "_MOST_POOL", 5)
+    monkeypatch.setattr(answers, "_MOST_DIVERSE", 2)
+    by_score, diverse = names(gallery.ask(asked, k=0)), names(gallery.ask(asked, k=0, diverse=True))
+    assert by_score[:4] == ["00", "01", "02", "03"] and diverse[:2] == ["00", "03"]
+    assert diverse[2:] == ["01", "02", *by_score[4:]]
+    assert names(gallery.ask(asked, k=7, diverse=True)) == diverse[:7]
+
+
 def test_a_photo_whose_files_are_gone_answers_nothing(fan: Gallery) -> None:
     """A path that does not exist any more is the wrong answer to everything."""
     known = fan.catalog.known_files(fan.root.id, fan.space.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,36 @@ def summary(library: Library, *folders: Path, model: str | None = None) -> Summa
     return last
 
 
+def released_first(paths: Paths) -> None:
+    """Makes the library of `paths` what the first release had made of the same photos."""
+    new = paths.library / "catalog.db"
+    old = paths.library / "old.db"
+    connection = sqlite3.connect(old)
+    connection.executescript((Path(__file__).parent / "index" / "schema_v1.sql").read_text("utf-8"))
+    connection.executescript(_RECORD_OF_THE_FIRST_MIGRATION)
+    connection.execute("ATTACH ? AS new", (str(new),))
+    connection.execute(f"INSERT INTO photo SELECT {_PHOTO_OF_THE_FIRST} FROM new.photo")
+    connection.execute("UPDATE photo SET files = 0")  # the trigger counts again
+    for table in ("root", "file", "space", "embedding", "event"):
+        connection.execute(f"INSERT INTO {table} SELECT * FROM new.{table}")
+    connection.commit()
+    connection.close()
+    shutil.rmtree(paths.library / "vectors", ignore_errors=True)
+    new.unlink()
+    old.rename(new)
+
+
+_PHOTO_OF_THE_FIRST = (
+    "id, digest, files, width, height, format, taken_at, taken_offset, latitude, longitude, camera, lens"
+)
+_RECORD_OF_THE_FIRST_MIGRATION = """
+CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT);
+CREATE UNIQUE INDEX idx__sqlite_migrations_migration_set_name ON _sqlite_migrations (migration_set, name);
+INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('clipsearch', 'm001_first_light', '2026');
+PRAGMA user_version = 1;
+"""
+
+
 def stretched(folder: Path) -> Path:
     """A model that differs from the starter in how it sees: its vectors of photos are others, its texts the same."""
     shutil.copytree(STARTER_FOLDER, folder)
@@ -100,6 +131,29 @@ def plain_relevance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Relevance is the cosine, and 0.18 fits: what it really is has tests of its own."""
     monkeypatch.setattr(answers, "DEFAULT_THRESHOLD", 0.18)
     monkeypatch.setattr(answers, "relevance", lambda query, scores, vectors, background: np.float64(scores))
+
+
+def test_a_library_of_the_first_release_is_searched_after_one_index_run(filled: Paths, folder: Path) -> None:
+    """Whoever updates would lose hours of encoding, or photos, or filter by colours that are not there."""
+    with Library(filled) as library:
+        before = [library.search(query, k=0).hits for query in QUERIES]
+        colours = names(library.search("color:orange", k=0))
+        assert colours and library.status().failed == 1
+    released_first(filled)
+    with Library(filled) as library:
+        with pytest.raises(LibraryError, match="older clipsearch"):
+            library.search("a dog")
+        with pytest.raises(LibraryError, match="older clipsearch"):
+            library.save_search("dogs", "a dog")
+        shutil.move(folder / "animals", folder.parent / "away")  # no photo may depend on being there to survive
+        assert summary(library).removed == 2
+        shutil.move(folder.parent / "away", folder / "animals")
+        done = summary(library)
+        assert (done.removed, done.failed) == (0, 0)
+        assert [library.search(query, k=0).hits for query in QUERIES] == before
+        assert names(library.search("color:orange", k=0)) == colours
+        library.save_search("dogs", "a dog")
+        assert library.saved_searches()
 
 
 def test_index_tells_what_it_does_and_ends_with_a_summary(paths: Paths, folder: Path) -> None:
@@ -458,6 +512,52 @@ def test_a_text_that_the_model_reads_in_part_is_told(gallery: Library) -> None:
     assert gallery.search("a flower", k=1).truncated == ()
 
 
+@pytest.mark.parametrize("is_emptied", [False, True])
+def test_a_library_without_photos_answers_every_question_with_none(
+    paths: Paths, folder: Path, is_emptied: bool
+) -> None:
+    """There is nothing to measure a relevance against; a service of it would not even start."""
+    with Library(paths) as library:
+        photos = folder / "garden"
+        if is_emptied:
+            summary(library, photos)
+        shutil.rmtree(photos)
+        photos.mkdir()
+        summary(library, photos)
+        picture = os.fspath(SAMPLES / "garden/dandelions.jpg")
+        for query in (
+            "a dog",
+            "a dog not:cat",
+            "is:landscape not:cat",
+            f"like:{picture} not:cat",
+            "a dog is:landscape",
+        ):
+            for diverse in (False, True):
+                assert library.search(query, k=0, diverse=diverse, min_relevance=0.2).hits == ()
+        assert list(library.duplicates()) == []
+        library.warm_up()
+
+
+@pytest.mark.parametrize("wrong", [{"min_relevance": 50}, {"min_relevance": float("nan")}, {"sort": "size"}])
+def test_a_value_that_means_nothing_is_told(gallery: Library, wrong: dict) -> None:  # type: ignore[type-arg]
+    """50 for 50 % would find nothing, and an order that does not exist would be that of the scores, without a word."""
+    with pytest.raises(UsageError, match=r"min_relevance|sort"):
+        gallery.search("a flower", **wrong)
+
+
+@pytest.mark.parametrize("query", ["in:caf\udce9", "camera:\udce9", "ext:\udce9", "label:\udce9", "type:\udce9"])
+def test_a_name_that_is_not_utf8_may_be_asked_for(gallery: Library, query: str) -> None:
+    """Python gives names of files with such characters; all but a ClipsearchError would end the service's answer."""
+    assert not gallery.search(query).hits
+
+
+@pytest.mark.parametrize("query", ["in:\ud800", "in:/\ud800", "like:\ud800", "a \ud800"])
+def test_a_text_that_is_no_text_is_refused(gallery: Library, query: str) -> None:
+    """JSON can spell half a character, which no file and no model can take."""
+    with pytest.raises(UsageError, match="UTF-8"):
+        gallery.search(query)
+
+
 # -- a person's own words -------------------------------------------------------------------------
 
 
@@ -474,6 +574,13 @@ def test_a_saved_search_is_a_query_that_can_be_narrowed(gallery: Library) -> Non
     with pytest.raises(UsageError, match='no saved search "evenings"') as raised:
         gallery.search("@evenings")
     assert "Did you mean @city-evenings?" in raised.value.hint
+
+
+@pytest.mark.parametrize("blank", ["\t", "\n", "\u00a0", " \t "])
+def test_any_blank_ends_the_name_of_a_saved_search(gallery: Library, blank: str) -> None:
+    """A query that was pasted, or a line of a batch, would ask for a name with a tab in it."""
+    gallery.save_search("spaced", "sunset")
+    assert gallery.expanded(f"@spaced{blank}in:city") == "sunset in:city"
 
 
 def test_only_the_first_word_may_name_a_saved_search(gallery: Library) -> None:
@@ -495,6 +602,17 @@ def test_a_query_that_cannot_be_asked_cannot_be_saved(gallery: Library) -> None:
     with pytest.raises(UsageError, match="befor"):
         gallery.save_search("broken", "dog befor:2015")
     assert "broken" not in [saved.name for saved in gallery.saved_searches()]
+
+
+def test_one_query_asked_often_does_not_push_the_others_out(filled: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for the same thing again and again would have a history of one."""
+    monkeypatch.setattr("clipsearch.index.annotations.HISTORY", 3)
+    with Library(filled) as library:
+        for query in ["first", "dog", "cat", *["dog", "cat"] * 5]:
+            library.remember(query)
+        assert library.history() == ["cat", "dog", "first"]
+        library.remember("bird")
+        assert library.history() == ["bird", "cat", "dog"]
 
 
 def test_history_has_the_latest_first_and_each_query_once(filled: Paths) -> None:

@@ -183,6 +183,7 @@ def test_an_error_points_at_the_culprit(text: str, problem: str, caret: str) -> 
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
+        ("taken:2015..", "taken:2010..2015"),
         ("sea colour:red", 'did you mean color:? to search for the words, quote them: "colour:red"'),
         ("sea yaer:2015", "did you mean year:?"),
         ("sea xyzzy:1", "there are before, after"),

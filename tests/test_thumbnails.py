@@ -186,6 +186,19 @@ def test_what_is_kept_comes_first_and_both_parts_in_the_order_asked(library: Lib
     assert order == [b"3.png", b"5.png", b"0.png", b"1.png", b"2.png", b"4.png"]
 
 
+def test_pictures_come_while_the_library_is_written_and_asked(paths: Paths, tmp_path: Path) -> None:
+    """An interface asks and shows pictures at once; after an index run elsewhere the rest would be called damaged."""
+    photos = [plain(tmp_path / "in" / f"{n}.png", (n * 20, 0, 0)) for n in range(3)]
+    with Library(paths) as library, Library(paths) as other:
+        indexed(other, tmp_path / "in")
+        assert len([*library.thumbnails(photos)]) == 3
+        pictures = library.thumbnails(photos)
+        next(pictures)
+        other.save_search("written", "red")
+        assert library.saved_searches()  # reopens the catalog
+        assert all(isinstance(picture, bytes) for _, picture in pictures)
+
+
 def test_nothing_is_created_where_nothing_was_indexed(paths: Paths, tmp_path: Path) -> None:
     """Looking at a picture must not leave a library behind."""
     with Library(paths) as library:

@@ -33,7 +33,7 @@ from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
 from clipsearch.pictures.protocol import Wanted
 from clipsearch.query import KEYS, formatted, literal
-from clipsearch.types import Sort
+from clipsearch.types import SORTS, Sort
 
 _FILTERS = "\n".join(
     textwrap.fill(f"{one.example:<21} {one.meaning}", 76, initial_indent="  ", subsequent_indent=" " * 24)
@@ -92,7 +92,7 @@ Examples:
 @under_option
 @click.option(
     "--sort",
-    type=click.Choice(["score", "date", "name"]),
+    type=click.Choice(SORTS),
     help="Order of what was found; without words in the query, date.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show the nearest photos even if they are far off.")

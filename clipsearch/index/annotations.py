@@ -36,7 +36,7 @@ class Annotations(Database):
         """Puts a query on top of those asked before; the oldest leave."""
         with self.transaction():
             self._run("INSERT OR REPLACE INTO asked (query) VALUES (?)", (query,))
-            self._run("DELETE FROM asked WHERE id <= (SELECT max(id) FROM asked) - ?", (HISTORY,))
+            self._run("DELETE FROM asked WHERE id NOT IN (SELECT id FROM asked ORDER BY id DESC LIMIT ?)", (HISTORY,))
 
     def put_labels(self, labels: Iterable[tuple[int, str, float]], *, instead_of: Sequence[str] = ()) -> None:
         """(photo, label, probability); a label given again gets the new probability.

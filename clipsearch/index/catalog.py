@@ -222,10 +222,6 @@ class Catalog(Spaces):
         assert row is not None
         return row[0], row[1], row[2]
 
-    def hidden_photos(self) -> NDArray[np.int64]:
-        """Photos that no file shows any more."""
-        return ids_of(self._all("SELECT id FROM photo WHERE files = 0"))
-
     def photo_at(self, path: bytes) -> tuple[int, Stamp] | None:
         """The photo that `path` (absolute) showed when it was last looked at."""
         folder, name = os.path.split(path)
@@ -302,7 +298,7 @@ class Catalog(Spaces):
 
 PATH_PARTS = f"{FOLDER}, name"
 METADATA = """photo.width, photo.height, photo.format, photo.taken_at, photo.taken_offset, photo.latitude,
-    photo.longitude, photo.camera, photo.lens, photo.phash, photo.phash_fine, photo.colors"""
+    photo.longitude, photo.camera, photo.lens, photo.colors, photo.phash, photo.phash_fine"""
 
 
 def base_of(path: bytes, *, is_file: bool) -> bytes:
@@ -323,5 +319,7 @@ def joined(folder: bytes, name: bytes) -> bytes:
 
 def metadata_of(columns: Sequence[Any]) -> Metadata:
     """Of METADATA's columns."""
-    *plain, coarse, fine, colors = columns
-    return replace(Metadata(*plain), phash=coarse, phash_fine=fine, colors=tuple(colors.split()))
+    width, height, form, taken_at, offset, latitude, longitude, camera, lens, colors, coarse, fine = columns
+    return Metadata(
+        width, height, form, taken_at, offset, latitude, longitude, camera, lens, tuple(colors.split()), coarse, fine
+    )  # fmt: skip

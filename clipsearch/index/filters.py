@@ -41,6 +41,8 @@ def where(filters: Sequence[Filter], today: date, *, under: bytes | None = None)
     parameters: Parameters = {}
 
     def bound(value: object) -> str:
+        if isinstance(value, str):  # in names, Python writes a byte that is no UTF-8 as half a character
+            value = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         parameters[f"p{len(parameters)}"] = value
         return f":p{len(parameters) - 1}"
 
@@ -53,6 +55,29 @@ def where(filters: Sequence[Filter], today: date, *, under: bytes | None = None)
         every.append("(" + " OR ".join(condition(one) for one in alike) + ")")
     every += [f"NOT {condition(one)}" for one in filters if one.negated]
     return " AND ".join(every), parameters
+
+
+def is_meant(path: bytes, filters: Sequence[Filter], *, under: bytes | None = None) -> bool:
+    """Whether a file is where `under`, in: and ext: say; of a photo's copies, one that is there is shown."""
+    folder, name = os.path.split(path)
+    written = os.sep + _folded(folder) + os.sep
+
+    def lies_in(value: str) -> bool:
+        if os.path.isabs(value):
+            return _is_at(path, os.fsencode(value))
+        return os.sep + _folded(value.strip(os.sep)) + os.sep in written
+
+    folders = [one.value for one in filters if one.key == "in" and not one.negated]
+    endings = [os.fsencode(f".{one.value}") for one in filters if one.key == "ext" and not one.negated]
+    return (
+        (under is None or _is_at(path, under))
+        and (not folders or any(map(lies_in, folders)))
+        and (not endings or name.lower().endswith(tuple(endings)))
+    )
+
+
+def _is_at(path: bytes, place: bytes) -> bool:
+    return path == place or path.startswith(place.rstrip(os.sep.encode()) + os.sep.encode())
 
 
 def filter_functions(connection: sqlite3.Connection) -> None:

@@ -101,12 +101,24 @@ class Spaces(Database):
                 yield _chunk(rows, space.identity.dim)
 
     def sample(self, space: Space, size: int) -> NDArray[np.float16]:
-        """At most `size` vectors (n, dim), the same ones until the library changes, spread over its whole age."""
+        """At most `size` vectors (n, dim) of photos that answer, the same until they change, over their whole age."""
         row = self._one("SELECT coalesce(max(id), 0) FROM photo")
         assert row is not None
-        ids = range(1, row[0] + 1, max(1, -(-row[0] // size)))
-        parts = [vectors for _, vectors in self.vectors_of(space, ids)]
+        hidden = self.hidden_photos()
+        chosen = _spread(np.setdiff1d(_spread(np.arange(1, row[0] + 1), 2 * size), hidden), size)
+        sample = self._vectors(space, chosen)
+        if len(sample) < min(size, row[0]) // 2:  # most photos are gone, or were gone when the model came
+            known = ids_of(self._all("SELECT photo_id FROM embedding WHERE space_id = ?", (space.id,)))
+            sample = self._vectors(space, _spread(np.setdiff1d(known, hidden), size))
+        return sample
+
+    def _vectors(self, space: Space, ids: NDArray[np.int64]) -> NDArray[np.float16]:
+        parts = [vectors for _, vectors in self.vectors_of(space, ids.tolist())]
         return np.concatenate(parts) if parts else np.empty((0, space.identity.dim), np.float16)
+
+    def hidden_photos(self) -> NDArray[np.int64]:
+        """Photos that no file shows any more."""
+        return ids_of(self._all("SELECT id FROM photo WHERE files = 0"))
 
     def vector_count(self, space: Space, *, after_seq: int = 0) -> int:
         row = self._one("SELECT count(*) FROM embedding WHERE space_id = ? AND seq > ?", (space.id, after_seq))
@@ -151,6 +163,11 @@ class Spaces(Database):
                 ),
             )  # fmt: skip
             self._run("DELETE FROM checkpoint WHERE space_id = ? AND generation < ?", (space.id, checkpoint.generation))
+
+
+def _spread(ids: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """At most `size` of them, in even steps."""
+    return ids[:: max(1, -(-len(ids) // size))]
 
 
 def _chunk(rows: list[Row], dim: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:

@@ -77,6 +77,8 @@ def _date(key: str) -> Callable[[str], str]:
 
 
 def _date_hint(key: str, text: str) -> str:
+    if ".." in text:
+        return f"write {key}:2010..2015"
     year = re.match(r"\d{4}", text)
     if year and year[0] != "0000":
         return f"write {key}:{year[0]}-12, or {key}:{year[0]} for the whole year"

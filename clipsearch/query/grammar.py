@@ -49,7 +49,7 @@ class Query:
 
 def literal(text: str) -> Query:
     """The query that means exactly `text`, operators and quotes included. Raises UsageError when it is blank."""
-    _check_length(text)
+    _check_text(text)
     stripped = " ".join(text.split())
     if not stripped:
         raise _empty()
@@ -58,7 +58,7 @@ def literal(text: str) -> Query:
 
 def parse(text: str) -> Query:
     """The Query that `text` stands for. Raises UsageError with a caret under the culprit."""
-    _check_length(text)
+    _check_text(text)
     return _Parser(text).parsed()
 
 
@@ -210,7 +210,11 @@ def _in_quotes(text: str) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
-def _check_length(text: str) -> None:
+def _check_text(text: str) -> None:
+    try:
+        text.encode("utf-8", "surrogateescape")  # in the name of a file, a byte that is no UTF-8 may stand
+    except UnicodeEncodeError:
+        raise UsageError("The query is not UTF-8.", "Decode it before it is asked.") from None
     if len(text) > MAX_CHARACTERS:
         raise UsageError(
             f"The query is {len(text):,} characters long; {MAX_CHARACTERS:,} are the limit, "

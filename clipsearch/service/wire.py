@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from clipsearch.errors import ClipsearchError, LibraryError, ModelError, SystemFault, UsageError
+from clipsearch.printable import printable
 from clipsearch.types import Answer, FailedFile, Labelled, LibraryAPI, PhotoDetails, Sort
 
 T = TypeVar("T")
@@ -225,7 +226,8 @@ def _object_reader(kind: type) -> Reader:
         if not isinstance(data, dict):
             raise Malformed(f"This is not a JSON object, where a {kind.__name__} belongs.")
         if unknown := data.keys() - known:
-            raise Malformed(f"There is no {min(unknown)!r} here; there are {', '.join(name for name, *_ in plan)}.")
+            fields = ", ".join(name for name, *_ in plan)
+            raise Malformed(f"There is no {printable(min(unknown))} here; there are {fields}.")
         values = {}
         for name, reader, required in readers:
             if name in paths and f"{name}_b64" in data:

@@ -519,3 +519,27 @@ def test_hot_queries_use_an_index_and_sort_nothing(catalog: Catalog, space: Spac
             assert "TEMP B-TREE" not in row[3] or "RIGHT PART" in row[3], (statement, row[3])
             small = ("SCAN root", "SCAN photo USING INDEX photo_hidden")
             assert not row[3].startswith("SCAN") or row[3].startswith(small), (statement, row[3])
+
+
+# -- the sample -------------------------------------------------------------------------------------
+
+
+def test_a_sample_is_of_photos_that_answer(catalog: Catalog, space: Space, root: Root) -> None:
+    """What is gone would say what is usual; and after a new model it has no vector, so a sample might be empty."""
+    ids = fill(catalog, space, root, 40)
+    other = catalog.space_for(identity(seed=1))
+    files = {file.photo_id: file.id for file in catalog.known_files(root.id, space.id)}
+    catalog.forget_files(files[photo_id] for photo_id in ids[:37])
+    for photo_id in ids[37:]:
+        catalog.put_vector(other, photo_id, hashed_vector(b"other %d" % photo_id, DIM), "fake")
+    assert len(catalog.sample(space, 5)) == len(catalog.sample(other, 5)) == 3
+    catalog.put_file(root.id, stamp(b"back.jpg"), ids[0])
+    assert len(catalog.sample(space, 5)) == 4
+
+
+def test_a_sample_is_spread_over_the_age_of_a_library(catalog: Catalog, space: Space, root: Root) -> None:
+    """The first folder that was indexed would stand for all others."""
+    fill(catalog, space, root, 100)
+    everything = {hashed_vector(b"content %d" % n, DIM).astype(np.float16).tobytes(): n for n in range(100)}
+    numbers = [everything[vector.tobytes()] for vector in catalog.sample(space, 8)]
+    assert 5 <= len(numbers) <= 8 and numbers == sorted(numbers) and numbers[0] < 20 and numbers[-1] > 80
