@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 
 def background_texts() -> tuple[str, ...]:
     """The lines of background.txt in their order, without comments and blanks. They are asked as they stand."""
-    lines = files("clipsearch").joinpath("background.txt").read_text("utf-8").splitlines()
+    lines = Path(__file__).with_name("background.txt").read_text("utf-8").splitlines()
     return tuple(line for line in lines if line and not line.startswith("#"))

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import functools
 import os
-import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -22,7 +20,6 @@ from clipsearch.cli import output
 from clipsearch.cli.arguments import Folder
 from clipsearch.cli.streams import SIGPIPE
 from clipsearch.cli.voice import is_verbose
-from clipsearch.deeds import PlaceKind, opened, opener, placed
 from clipsearch.errors import SystemFault, UsageError
 from clipsearch.types import Hit
 
@@ -104,7 +101,9 @@ def act(actions: Actions, hits: Sequence[Hit]) -> bool:
 # -- copies and links ------------------------------------------------------------------------------
 
 
-def _place_all(paths: Sequence[bytes], kind: PlaceKind, folder: Path) -> bool:
+def _place_all(paths: Sequence[bytes], kind: Literal["copy", "link"], folder: Path) -> bool:
+    from clipsearch.deeds import placed
+
     done = []
     for one in placed(paths, kind, folder):
         done.append(one)
@@ -128,6 +127,8 @@ def _place_all(paths: Sequence[bytes], kind: PlaceKind, folder: Path) -> bool:
 
 
 def _open_all(paths: Sequence[bytes]) -> bool:
+    from clipsearch.deeds import opened, opener
+
     if len(paths) > MOST_OPENED:
         output.narrate(
             f"Opening the first {MOST_OPENED} of {len(paths):,}; fewer: -k, all of them: --exec 'xdg-open {{}}'"
@@ -142,6 +143,8 @@ def _command(context: click.Context, parameter: click.Parameter, value: str | No
     """The words of the command, each in the bytes that were typed. {} is added at the end when it is nowhere."""
     if value is None:
         return ()
+    import shlex
+
     try:
         words = shlex.split(value)
     except ValueError as error:
@@ -154,6 +157,8 @@ def _command(context: click.Context, parameter: click.Parameter, value: str | No
 
 
 def _execute_all(paths: Sequence[bytes], command: Sequence[bytes]) -> bool:
+    import subprocess
+
     failed = 0
     for path in paths:
         try:

@@ -18,7 +18,7 @@ import click
 from clipsearch.cli.streams import is_utf8
 from clipsearch.cli.voice import is_quiet
 from clipsearch.printable import cells, fitted, padded, printable, shown
-from clipsearch.service.wire import path_fields as path_fields  # JSON names a path alike everywhere
+from clipsearch.service.path_json import path_fields as path_fields  # JSON names a path alike everywhere
 
 __all__ = [
     "cells", "common_folder", "dim", "fitted", "is_terminal", "narrate", "on_terminal", "padded", "path_fields",

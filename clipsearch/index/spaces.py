@@ -105,11 +105,11 @@ class Spaces(Database):
         row = self._one("SELECT coalesce(max(id), 0) FROM photo")
         assert row is not None
         hidden = self.hidden_photos()
-        chosen = _spread(np.setdiff1d(_spread(np.arange(1, row[0] + 1), 2 * size), hidden), size)
+        chosen = _spread(np.setdiff1d(_spread(np.arange(1, row[0] + 1), 2 * size), hidden, assume_unique=True), size)
         sample = self._vectors(space, chosen)
         if len(sample) < min(size, row[0]) // 2:  # most photos are gone, or were gone when the model came
             known = ids_of(self._all("SELECT photo_id FROM embedding WHERE space_id = ?", (space.id,)))
-            sample = self._vectors(space, _spread(np.setdiff1d(known, hidden), size))
+            sample = self._vectors(space, _spread(np.setdiff1d(known, hidden, assume_unique=True), size))
         return sample
 
     def _vectors(self, space: Space, ids: NDArray[np.int64]) -> NDArray[np.float16]:

@@ -22,7 +22,7 @@ from clipsearch import __version__
 from clipsearch.config import Paths
 from clipsearch.errors import ClipsearchError
 from clipsearch.query import KEYS
-from clipsearch.service.wire import path_fields
+from clipsearch.service.path_json import path_fields
 from clipsearch.service.worker import Worker
 from clipsearch.types import Answer, FailedFile, Labelled
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from clipsearch.errors import ClipsearchError, LibraryError, ModelError, SystemFault, UsageError
 from clipsearch.printable import printable
+from clipsearch.service.path_json import path_fields
 from clipsearch.types import Answer, FailedFile, Labelled, LibraryAPI, PhotoDetails, Sort
 
 T = TypeVar("T")
@@ -126,14 +127,6 @@ def from_json(kind: type[T], data: object) -> T:
     """The value of type `kind` that `to_json` made `data` of. Raises Malformed."""
     value: T = _reader(typing.cast(Any, kind))(data, "It")
     return value
-
-
-def path_fields(path: bytes, name: str = "path") -> dict[str, str]:
-    """`path`, and `path_b64` when the name is not UTF-8 and `path` alone could not be turned back."""
-    try:
-        return {name: path.decode("utf-8")}
-    except UnicodeDecodeError:
-        return {name: path.decode("utf-8", "backslashreplace"), f"{name}_b64": base64.b64encode(path).decode()}
 
 
 def error_fields(error: ClipsearchError) -> dict[str, dict[str, str]]:
