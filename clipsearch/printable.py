@@ -53,6 +53,11 @@ def padded(text: str, columns: int) -> str:
     return text + " " * max(0, columns - cells(text))
 
 
+def percent(share: float) -> str:
+    """0..1 in whole percent, always five columns wide: " 94 %"."""
+    return f"{share * 100:3.0f} %"
+
+
 def dots(relevance: float) -> str:
     """Relevance in five steps, as TUI, table and pages show it; from three on a photo fits (0.5)."""
     full = max(1, math.floor(relevance * DOTS + 0.5))

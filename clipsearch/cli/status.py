@@ -10,6 +10,7 @@ from clipsearch.cli import output
 from clipsearch.cli.options import answering, library_option
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
+from clipsearch.printable import percent
 from clipsearch.types import Status
 
 
@@ -64,5 +65,5 @@ def _table(status: Status) -> None:
     cache = status.text_cache
     click.echo(
         f"Queries   {cache.entries:,} text{'' if cache.entries == 1 else 's'} cached, "
-        f"{cache.hits:,} hits of {cache.hits + cache.misses:,} ({cache.hit_rate:.0%})"
+        f"{cache.hits:,} hits of {cache.hits + cache.misses:,} ({percent(cache.hit_rate).strip()})"
     )

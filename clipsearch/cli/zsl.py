@@ -26,6 +26,7 @@ from clipsearch.cli.options import (
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
+from clipsearch.printable import percent
 from clipsearch.query import Filter, Query, formatted
 from clipsearch.types import FailedFile, Labelled
 
@@ -163,13 +164,14 @@ def _line(result: Labelled, folder: bytes) -> None:
     best, others = result.labels[0], tuple(result.labels[1:3])
     name = output.shown(result.path[len(folder) :].lstrip(b"/"))
     cosine = f"  {best.score:.3f}" if is_verbose() else ""
-    room = max(20, output.width() - 62)
+    room = max(20, output.width() - 64)
     if output.width() < 50:  # the best label is what was asked for
-        room, others = output.width() - 27 - len(cosine), ()
-    rest = "  ".join(f"{output.printable(one.label)} {one.probability:.0%}" for one in others)
+        room, others = output.width() - 28 - len(cosine), ()
+    rest = "  ".join(f"{output.printable(one.label)} {percent(one.probability).strip()}" for one in others)
     label = output.padded(output.fitted(output.printable(best.label), 20), 20)
-    name = output.padded(output.fitted(name, room), room)
-    click.echo(f"{name}  {label} {best.probability:>4.0%}{cosine}  {output.dim(rest)}".rstrip())
+    row = f"{output.padded(output.fitted(name, room), room)}  {label} {percent(best.probability)}{cosine}"
+    left = output.width() - output.cells(row) - 2
+    click.echo(f"{row}  {output.dim(output.fitted(rest, left))}".rstrip() if left > 0 else row)
 
 
 def _common_folder(targets: tuple[Path, ...]) -> bytes:

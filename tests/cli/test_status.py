@@ -28,7 +28,7 @@ def test_it_counts_what_the_text_cache_has_saved(program: Program, photos: Path)
     for query in ("dog", "dog", "dog", "cat"):
         program("search", "--all", query)
     assert program("status", "--json").json["text_cache"] == {"entries": 2, "hits": 2, "misses": 2, "hit_rate": 0.5}
-    assert "2 texts cached, 2 hits of 4 (50%)" in program("status").stdout.decode()
+    assert "2 texts cached, 2 hits of 4 (50 %)" in program("status").stdout.decode()
 
 
 def test_people_read_numbers_roots_model_and_the_state_of_the_index(indexed: Program, photos: Path) -> None:
