@@ -167,11 +167,12 @@ def _line(result: Labelled, folder: bytes) -> None:
     room = max(20, output.width() - 64)
     if output.width() < 50:  # the best label is what was asked for
         room, others = output.width() - 28 - len(cosine), ()
-    rest = "  ".join(f"{output.printable(one.label)} {percent(one.probability).strip()}" for one in others)
     label = output.padded(output.fitted(output.printable(best.label), 20), 20)
     row = f"{output.padded(output.fitted(name, room), room)}  {label} {percent(best.probability)}{cosine}"
-    left = output.width() - output.cells(row) - 2
-    click.echo(f"{row}  {output.dim(output.fitted(rest, left))}".rstrip() if left > 0 else row)
+    rest = [f"  {output.printable(one.label)} {percent(one.probability).strip()}" for one in others]
+    while rest and output.cells(row + "".join(rest)) > output.width():
+        rest.pop()
+    click.echo(row + output.dim("".join(rest)))
 
 
 def _common_folder(targets: tuple[Path, ...]) -> bytes:
