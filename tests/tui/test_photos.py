@@ -266,11 +266,12 @@ def test_export_never_writes_over_anything(indexed: Paths, tmp_path: Path) -> No
         await driver.ready()
         await driver.press("space", "space", "e")
         await driver.until(lambda: "Export 2 photos" in driver.text, "the dialog")
+        assert "●▌ Copies" in driver.text and "▐ ▌ Symbolic" in driver.text, "seen without colours too"
         line = driver.app.screen.query_one(Input)
         line.value = str(target)
         line.focus()
         await driver.press("enter")
-        await driver.until(lambda: "2 in" in driver.toasts, "the toast")
+        await driver.until(lambda: "2 copies in" in driver.toasts, "the toast")
 
     drive(indexed, scenario)
     assert (target / "blue-periwinkle.jpg").read_text() == "precious"

@@ -204,8 +204,10 @@ def _exported(paths: Sequence[bytes], export: Export) -> tuple[str, str]:
     """What was made, and what of it failed, in words. Raises SystemFault for a folder that cannot be written."""
     folder = Path(os.path.abspath(os.path.expanduser(export.folder)))
     if export.kind == "list":
-        return f"{len(paths):,} in {listed(paths, folder)}", ""
+        return f"{len(paths):,} path{'' if len(paths) == 1 else 's'} in {listed(paths, folder)}", ""
     done = list(placed(paths, export.kind, folder))
     failed = [one for one in done if one.target is None]
     missing = f"{len(failed):,} left out: {shown(failed[0].photo)}: {failed[0].reason}" if failed else ""
-    return f"{len(done) - len(failed):,} in {folder}", missing
+    count = len(done) - len(failed)
+    what = {"copy": ("copy", "copies"), "link": ("link", "links")}[export.kind][count != 1]
+    return f"{count:,} {what} in {folder}", missing
