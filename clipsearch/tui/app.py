@@ -45,8 +45,9 @@ class ClipsearchApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  # no ClassVar in App
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("T", "toggle_theme", "light or dark", show=False, id="app.theme"),
-        Binding("question_mark,f1", "help", "help", key_display="?", id="app.help"),
+        Binding("question_mark,f1", "help", "help", id="app.help"),
         Binding("q", "quit", "quit", show=False, id="app.quit"),
+        Binding("ctrl+z", "suspend_process", "back to the shell, until fg", show=False, id="app.suspend"),
     ]
 
     class Told(Message):

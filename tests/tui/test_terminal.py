@@ -51,8 +51,8 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(indexed: Paths, tmp_path: Path) -> Iterator[Terminal]:
-    environment = {
+def environment(indexed: Paths, tmp_path: Path) -> dict[str, str]:
+    return {
         "CLIPSEARCH_LIBRARY": str(indexed.library),
         "CLIPSEARCH_CACHE": str(indexed.cache),
         "CLIPSEARCH_MODELS": str(indexed.models),
@@ -60,7 +60,18 @@ def terminal(indexed: Paths, tmp_path: Path) -> Iterator[Terminal]:
         "HOME": str(tmp_path),
         "LC_ALL": "C.UTF-8",
     }
+
+
+@pytest.fixture
+def terminal(environment: dict[str, str], tmp_path: Path) -> Iterator[Terminal]:
     opened = Terminal(tmp_path, f"{sys.executable} -m clipsearch", environment)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def shell(environment: dict[str, str], tmp_path: Path) -> Iterator[Terminal]:
+    opened = Terminal(tmp_path, "bash --norc --noprofile -i", environment)
     yield opened
     opened.close()
 
@@ -82,6 +93,18 @@ def test_a_person_searches_looks_and_leaves(terminal: Terminal) -> None:
     terminal.send("q")
     screen = terminal.until(lambda screen: "CODE" in screen, "the end")
     assert "CODE 0" in screen and "Traceback" not in screen
+
+
+def test_ctrl_z_gives_the_shell_back_and_fg_the_photos(shell: Terminal) -> None:
+    """Who lives in a shell suspends programs; one that does not obey is killed."""
+    shell.send(f"{sys.executable} -m clipsearch", "Enter")
+    shell.until(lambda screen: "45 photos" in screen and "▀" in screen, "the first photos")
+    shell.send("C-z")
+    shell.until(lambda screen: "Stopped" in screen and "▀" not in screen, "the shell")
+    shell.send("fg", "Enter")
+    shell.until(lambda screen: "45 photos" in screen and "▀" in screen, "the photos again")
+    shell.send("C-q")
+    shell.until(lambda screen: "▀" not in screen, "the end")
 
 
 def test_without_a_terminal_it_helps_and_does_not_hang(indexed: Paths, tmp_path: Path) -> None:
