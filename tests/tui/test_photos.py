@@ -318,6 +318,23 @@ def test_a_photo_that_is_gone_keeps_its_thumbnail_and_is_marked(tmp_path: Path, 
     drive(paths, scenario, size=(140, 30))
 
 
+def test_why_there_is_no_picture_is_said_in_full(tmp_path: Path, photos: Path) -> None:
+    """ "it is… there now" says the opposite."""
+    folder = Path(shutil.copytree(photos / "garden", tmp_path / "garden"))
+    paths = Paths(tmp_path / "library", tmp_path / "cache", tmp_path / "models")
+    with Library(paths) as library:
+        for _ in library.index([folder], workers=1):
+            pass
+    shutil.rmtree(folder)
+
+    async def scenario(driver: Driver) -> None:
+        await driver.ready()
+        await driver.until(lambda: "it is not there" in driver.text, "the reason")
+        assert "…" not in driver.text.partition("it is not there")[2].partition("now")[0]
+
+    drive(paths, scenario)
+
+
 def test_without_pictures_there_is_the_list(indexed: Paths) -> None:
     """--pictures none is for slow lines and for screen readers."""
 

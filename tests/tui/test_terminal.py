@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,8 +25,19 @@ class Terminal:
 
     def __init__(self, folder: Path, command: str, environment: dict[str, str]) -> None:
         self._socket = str(folder / "tmux")
+        self.folder = folder
         variables = " ".join(f"{name}='{value}'" for name, value in environment.items())
-        self._tmux("new-session", "-d", "-x", "80", "-y", "24", f"env {variables} {command}; echo CODE $?; exec cat")
+        self._tmux(
+            "new-session",
+            "-d",
+            "-c",
+            str(folder),
+            "-x",
+            "80",
+            "-y",
+            "24",
+            f"env {variables} {command}; echo CODE $?; exec cat",
+        )
 
     def _tmux(self, *arguments: str) -> str:
         command = ["tmux", "-S", self._socket, "-f", "/dev/null", *arguments]
@@ -105,6 +117,14 @@ def test_ctrl_z_gives_the_shell_back_and_fg_the_photos(shell: Terminal) -> None:
     shell.until(lambda screen: "45 photos" in screen and "▀" in screen, "the photos again")
     shell.send("C-q")
     shell.until(lambda screen: "▀" not in screen, "the end")
+
+
+def test_a_program_that_is_ended_gives_the_terminal_back(shell: Terminal) -> None:
+    """After a kill nobody should have to type `reset` blindly."""
+    shell.send(f"{sys.executable} -m clipsearch & echo $! > pid; fg", "Enter")
+    shell.until(lambda screen: "45 photos" in screen and "▀" in screen, "the first photos")
+    os.kill(int((shell.folder / "pid").read_text()), signal.SIGTERM)
+    shell.until(lambda screen: "▀" not in screen and "fg" in screen, "the shell as it was")
 
 
 def test_without_a_terminal_it_helps_and_does_not_hang(indexed: Paths, tmp_path: Path) -> None:

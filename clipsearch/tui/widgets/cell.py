@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from textwrap import wrap
 
 from rich.segment import Segment
 from rich.style import Style
@@ -73,9 +74,10 @@ def _picture_lines(
 ) -> Iterable[Iterable[Segment]]:
     if picture is not None and picture.lines:
         return picture.dimmed if look.is_dimmed else picture.lines
-    said = fitted(printable(picture.failure), columns - 2) if picture else ""
-    middle = [said if row == rows // 2 else "" for row in range(rows)]
-    return [[Segment(padded(f" {text}", columns), palette.empty)] for text in middle]
+    said = wrap(printable(picture.failure), columns - 2)[:rows] if picture else []
+    above = (rows - len(said)) // 2
+    lines = [*[""] * above, *said, *[""] * (rows - above - len(said))]
+    return [[Segment(padded(f" {text}", columns), palette.empty)] for text in lines]
 
 
 def _worth(hit: Hit, look: Look, columns: int, palette: Palette) -> list[Segment]:
