@@ -295,6 +295,24 @@ def test_d_lists_the_files_with_the_same_content(indexed: Paths) -> None:
     drive(indexed, scenario)
 
 
+def test_a_burst_is_one_cell_and_d_lists_the_rest(indexed: Paths) -> None:
+    """Ten frames of one moment push nine other photos out of sight; hidden for good they must not be."""
+
+    async def scenario(driver: Driver) -> None:
+        await driver.ready()
+        first, second, third, *_ = (replace(hit, copies=()) for hit in driver.results.hits)
+        burst = [replace(first, rank=1), replace(second, rank=2), replace(third, rank=3, same_as=1)]
+        driver.results.show(burst, None, keep_place=False)
+        assert driver.results.hits == tuple(burst[:2])
+        await driver.until(lambda: "(+1)" in driver.text, "the count")
+        await driver.press("d")
+        await driver.until(lambda: "2 files of this moment" in driver.text, "the list")
+        assert os.path.basename(third.path).decode() in driver.text
+        assert "the same picture or moment" in driver.text
+
+    drive(indexed, scenario)
+
+
 def test_a_photo_that_is_gone_keeps_its_thumbnail_and_is_marked(tmp_path: Path, photos: Path) -> None:
     """A disk that is unplugged must not look like a broken program."""
     disk = tmp_path / "disk"

@@ -149,15 +149,17 @@ class Browser(Horizontal):
 
     @work
     async def action_copies(self) -> None:
-        """The files with the same content; Enter on one opens it."""
+        """The files with the same content, and those found of the same moment; Enter on one opens it."""
         hit = self.results.hit
         if hit is None:
             return
-        if not hit.copies:
+        behind = self.results.behind(hit)
+        if not behind:
             tell(self.app, f"{shown(os.path.basename(hit.path))} is there once.")
             return
-        rows = [(path, "") for path in (hit.path, *hit.copies)]
-        screen = ListingScreen(f"{len(rows)} files with this content", rows, enter="open")
+        rows = [(hit.path, ""), *behind]
+        what = "of this moment" if len(behind) > len(hit.copies) else "with this content"
+        screen = ListingScreen(f"{len(rows)} files {what}", rows, enter="open")
         path = await self.app.push_screen_wait(screen)
         if path is not None:
             self._do(lambda: _open([path]))
