@@ -5,7 +5,10 @@ What a key does to a query or to photos is the screens'; this knows only what co
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar
@@ -45,8 +48,9 @@ class ClipsearchApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012  # no ClassVar in App
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("T", "toggle_theme", "light or dark", show=False, id="app.theme"),
-        Binding("question_mark,f1", "help", "help", key_display="?", id="app.help"),
+        Binding("question_mark,f1", "help", "help", id="app.help"),
         Binding("q", "quit", "quit", show=False, id="app.quit"),
+        Binding("ctrl+z", "suspend_process", "back to the shell, until fg", show=False, id="app.suspend"),
     ]
 
     class Told(Message):
@@ -74,6 +78,9 @@ class ClipsearchApp(App[None]):
         self.search_screen = SearchScreen(self.desk, shows_pictures=pictures != "none", keys=keys)
 
     def on_mount(self) -> None:
+        if sys.platform != "win32":
+            # Its default would leave the terminal as it is while we draw: another screen, no echo, the mouse taken.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.push_screen(self.search_screen)
         self.set_keymap(dict(self.search_screen.keys))
         if unknown := unknown_action([node for _, node in self._described()], self.search_screen.keys):

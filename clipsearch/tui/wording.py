@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from clipsearch.printable import dots, printable, shown
 from clipsearch.types import Answer, Hit, PhotoDetails, Summary
 
+NO_PHOTOS = "No photos are indexed. Esc, then I, chooses a folder."
+
 
 def told_answer(answer: Answer, *, is_asked: bool) -> str:
     """The count of an answer with what it took."""
@@ -23,6 +25,8 @@ def told_answer(answer: Answer, *, is_asked: bool) -> str:
 
 def told_nothing(answer: Answer) -> str | None:
     """The one line above an answer none of whose photos fits; None when some do."""
+    if not answer.library:
+        return NO_PHOTOS
     if not answer.searched or answer.fitting:
         return None
     if answer.hits:

@@ -89,8 +89,29 @@ def test_a_first_run_without_a_folder_says_how_to_go_on(empty: Paths) -> None:
         await driver.press("enter")
         await driver.until(lambda: "There is no folder /nowhere/at/all" in driver.text, "the refusal")
         await driver.press("escape")
-        await driver.until(lambda: "No photos are indexed yet" in driver.text, "the sentence")
+        await driver.until(lambda: "No photos are indexed. Esc, then I" in driver.text, "the sentence")
+        await driver.type("dog")
+        await driver.press("escape")
+        await driver.until(lambda: driver.results.has_focus, "the focus on the photos")
+        await driver.screen.bar.remember().wait()
+        assert not driver.toasts, "there is nowhere to keep a question yet, and that is no mistake"
         assert not empty.library.exists()
+
+    drive(empty, scenario)
+
+
+def test_a_folder_without_photos_says_so(empty: Paths, tmp_path: Path) -> None:
+    """The question that shows all photos is ours; whoever never typed it cannot take it out."""
+    folder = tmp_path / "papers"
+    folder.mkdir()
+
+    async def scenario(driver: Driver) -> None:
+        await driver.until(lambda: "Nothing is indexed yet" in driver.text, "the welcome")
+        await driver.press("escape")
+        driver.screen.want_indexing((bytes(folder),))
+        await driver.until(lambda: "0 indexed" in driver.toasts and driver.screen.answer, "the answer")
+        await driver.until(lambda: "No photos are indexed. Esc, then I" in driver.text, "the sentence")
+        assert "size:" not in driver.text
 
     drive(empty, scenario)
 
@@ -149,6 +170,23 @@ def test_unreadable_files_are_counted_and_listed_with_the_reason(indexed: Paths)
         await driver.pilot.click(offset=(driver.lines[0].index("not readable"), 0))
         await driver.until(lambda: "1 file that could not be read" in driver.text, "the list")
         assert "broken/" in driver.text and "tried 1 time" in driver.text
+
+    drive(indexed, scenario)
+
+
+def test_a_library_that_cannot_be_opened_is_no_blank_screen(indexed: Paths) -> None:
+    """A toast is gone after ten seconds, and then nothing tells why there are no photos."""
+    for name in ("catalog.db-wal", "catalog.db-shm"):
+        (indexed.library / name).unlink(missing_ok=True)
+    (indexed.library / "catalog.db").write_bytes(b"no database" * 1000)
+
+    async def scenario(driver: Driver) -> None:
+        await driver.until(lambda: "is damaged" in driver.text, "the sentence")
+        assert not driver.toasts
+        await driver.type("dog")
+        await driver.until(lambda: driver.screen.bar.text == "dog", "the question")
+        await driver.screen.search().wait()
+        assert "is damaged" in driver.text and not driver.toasts
 
     drive(indexed, scenario)
 

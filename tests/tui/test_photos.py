@@ -266,11 +266,12 @@ def test_export_never_writes_over_anything(indexed: Paths, tmp_path: Path) -> No
         await driver.ready()
         await driver.press("space", "space", "e")
         await driver.until(lambda: "Export 2 photos" in driver.text, "the dialog")
+        assert "●▌ Copies" in driver.text and "▐ ▌ Symbolic" in driver.text, "seen without colours too"
         line = driver.app.screen.query_one(Input)
         line.value = str(target)
         line.focus()
         await driver.press("enter")
-        await driver.until(lambda: "2 in" in driver.toasts, "the toast")
+        await driver.until(lambda: "2 copies in" in driver.toasts, "the toast")
 
     drive(indexed, scenario)
     assert (target / "blue-periwinkle.jpg").read_text() == "precious"
@@ -290,6 +291,24 @@ def test_d_lists_the_files_with_the_same_content(indexed: Paths) -> None:
         assert "old-phone-backup" in driver.text
         await driver.press("escape", "g", "d")
         await driver.until(lambda: "is there once" in driver.toasts, "the toast")
+
+    drive(indexed, scenario)
+
+
+def test_a_burst_is_one_cell_and_d_lists_the_rest(indexed: Paths) -> None:
+    """Ten frames of one moment push nine other photos out of sight; hidden for good they must not be."""
+
+    async def scenario(driver: Driver) -> None:
+        await driver.ready()
+        first, second, third, *_ = (replace(hit, copies=()) for hit in driver.results.hits)
+        burst = [replace(first, rank=1), replace(second, rank=2), replace(third, rank=3, same_as=1)]
+        driver.results.show(burst, None, keep_place=False)
+        assert driver.results.hits == tuple(burst[:2])
+        await driver.until(lambda: "(+1)" in driver.text, "the count")
+        await driver.press("d")
+        await driver.until(lambda: "2 files of this moment" in driver.text, "the list")
+        assert os.path.basename(third.path).decode() in driver.text
+        assert "the same picture or moment" in driver.text
 
     drive(indexed, scenario)
 
@@ -315,6 +334,23 @@ def test_a_photo_that_is_gone_keeps_its_thumbnail_and_is_marked(tmp_path: Path, 
         await driver.until(lambda: "its disk is offline" in driver.text, "the preview")
 
     drive(paths, scenario, size=(140, 30))
+
+
+def test_why_there_is_no_picture_is_said_in_full(tmp_path: Path, photos: Path) -> None:
+    """ "it is… there now" says the opposite."""
+    folder = Path(shutil.copytree(photos / "garden", tmp_path / "garden"))
+    paths = Paths(tmp_path / "library", tmp_path / "cache", tmp_path / "models")
+    with Library(paths) as library:
+        for _ in library.index([folder], workers=1):
+            pass
+    shutil.rmtree(folder)
+
+    async def scenario(driver: Driver) -> None:
+        await driver.ready()
+        await driver.until(lambda: "it is not there" in driver.text, "the reason")
+        assert "…" not in driver.text.partition("it is not there")[2].partition("now")[0]
+
+    drive(paths, scenario)
 
 
 def test_without_pictures_there_is_the_list(indexed: Paths) -> None:

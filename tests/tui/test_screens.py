@@ -70,6 +70,20 @@ def test_the_help_names_every_key(indexed: Paths) -> None:
     drive(indexed, scenario, size=(80, 100))
 
 
+def test_the_last_line_names_only_keys_that_work_now(indexed: Paths) -> None:
+    """A key that is named and types itself, or does nothing, makes all of them suspect."""
+
+    async def scenario(driver: Driver) -> None:
+        await driver.until(lambda: driver.results.hits, "the first photos")
+        assert driver.lines[-1].split("  ") == [" esc to the photos", "f1 help"]
+        await driver.ready()
+        await driver.until(lambda: "␣ select  ⏎ open  / query  m more like" in driver.lines[-1], "the keys of photos")
+        await driver.ask("year:1801")
+        await driver.until(lambda: driver.lines[-1] == " / query  f filter  ? help", "the keys without photos")
+
+    drive(indexed, scenario)
+
+
 def test_a_setting_gives_an_action_another_key_and_a_wrong_name_is_told(indexed: Paths) -> None:
     """Keys that cannot be changed shut out who types on another keyboard; a typing error that is ignored, too."""
 

@@ -136,6 +136,30 @@ def test_a_question_that_cannot_be_read_shows_where(indexed: Paths) -> None:
     drive(indexed, scenario)
 
 
+def test_half_a_word_is_no_mistake(indexed: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the way to before:2015 stand before:2, before:20 and before:201: four lines that push all photos down."""
+    monkeypatch.setattr("clipsearch.tui.screens.search.HALF_TYPED_S", 60.0)
+
+    async def scenario(driver: Driver) -> None:
+        await driver.until(lambda: driver.results.hits, "the first photos")
+        parsed: list[str] = []
+        original = Library.search
+
+        def search(self: Library, query: str = "", **options: object) -> Answer:
+            parsed.append(query)
+            return original(self, query, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Library, "search", search)
+        await driver.type("before:20")
+        await driver.until(lambda: "before:20" in parsed, "the question that cannot be read")
+        await driver.pilot.pause(0.1)
+        assert "is not a date" not in driver.text
+        await driver.type("15")
+        await driver.answered("before:2015")
+
+    drive(indexed, scenario)
+
+
 def test_a_filter_is_a_chip_that_a_click_takes_out(indexed: Paths) -> None:
     """A filter one cannot see is one that one forgets."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,8 +25,19 @@ class Terminal:
 
     def __init__(self, folder: Path, command: str, environment: dict[str, str]) -> None:
         self._socket = str(folder / "tmux")
+        self.folder = folder
         variables = " ".join(f"{name}='{value}'" for name, value in environment.items())
-        self._tmux("new-session", "-d", "-x", "80", "-y", "24", f"env {variables} {command}; echo CODE $?; exec cat")
+        self._tmux(
+            "new-session",
+            "-d",
+            "-c",
+            str(folder),
+            "-x",
+            "80",
+            "-y",
+            "24",
+            f"env {variables} {command}; echo CODE $?; exec cat",
+        )
 
     def _tmux(self, *arguments: str) -> str:
         command = ["tmux", "-S", self._socket, "-f", "/dev/null", *arguments]
@@ -51,8 +63,8 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(indexed: Paths, tmp_path: Path) -> Iterator[Terminal]:
-    environment = {
+def environment(indexed: Paths, tmp_path: Path) -> dict[str, str]:
+    return {
         "CLIPSEARCH_LIBRARY": str(indexed.library),
         "CLIPSEARCH_CACHE": str(indexed.cache),
         "CLIPSEARCH_MODELS": str(indexed.models),
@@ -60,7 +72,18 @@ def terminal(indexed: Paths, tmp_path: Path) -> Iterator[Terminal]:
         "HOME": str(tmp_path),
         "LC_ALL": "C.UTF-8",
     }
+
+
+@pytest.fixture
+def terminal(environment: dict[str, str], tmp_path: Path) -> Iterator[Terminal]:
     opened = Terminal(tmp_path, f"{sys.executable} -m clipsearch", environment)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def shell(environment: dict[str, str], tmp_path: Path) -> Iterator[Terminal]:
+    opened = Terminal(tmp_path, "bash --norc --noprofile -i", environment)
     yield opened
     opened.close()
 
@@ -82,6 +105,26 @@ def test_a_person_searches_looks_and_leaves(terminal: Terminal) -> None:
     terminal.send("q")
     screen = terminal.until(lambda screen: "CODE" in screen, "the end")
     assert "CODE 0" in screen and "Traceback" not in screen
+
+
+def test_ctrl_z_gives_the_shell_back_and_fg_the_photos(shell: Terminal) -> None:
+    """Who lives in a shell suspends programs; one that does not obey is killed."""
+    shell.send(f"{sys.executable} -m clipsearch", "Enter")
+    shell.until(lambda screen: "45 photos" in screen and "▀" in screen, "the first photos")
+    shell.send("C-z")
+    shell.until(lambda screen: "Stopped" in screen and "▀" not in screen, "the shell")
+    shell.send("fg", "Enter")
+    shell.until(lambda screen: "45 photos" in screen and "▀" in screen, "the photos again")
+    shell.send("C-q")
+    shell.until(lambda screen: "▀" not in screen, "the end")
+
+
+def test_a_program_that_is_ended_gives_the_terminal_back(shell: Terminal) -> None:
+    """After a kill nobody should have to type `reset` blindly."""
+    shell.send(f"{sys.executable} -m clipsearch & echo $! > pid; fg", "Enter")
+    shell.until(lambda screen: "45 photos" in screen and "▀" in screen, "the first photos")
+    os.kill(int((shell.folder / "pid").read_text()), signal.SIGTERM)
+    shell.until(lambda screen: "▀" not in screen and "fg" in screen, "the shell as it was")
 
 
 def test_without_a_terminal_it_helps_and_does_not_hang(indexed: Paths, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 
 from clipsearch.deeds import LIST_NAME, PlaceKind
@@ -31,6 +32,14 @@ class Export:
     folder: Path
 
 
+class _Kind(RadioButton):
+    """A radio button whose state is a character too: Textual's own tells it by a colour alone."""
+
+    def render(self) -> Content:
+        self.BUTTON_INNER = "●" if self.value else " "
+        return super().render()
+
+
 class ExportScreen(Dialog[Export]):
     """Ends with what is wanted; it does nothing itself."""
 
@@ -47,7 +56,7 @@ class ExportScreen(Dialog[Export]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = f"Export {self._photos:,} photo{'' if self._photos == 1 else 's'}"
-            yield RadioSet(*(RadioButton(words, value=kind == "copy") for kind, words in _KINDS), compact=True)
+            yield RadioSet(*(_Kind(words, value=kind == "copy") for kind, words in _KINDS), compact=True)
             yield Static("into the folder", classes="hint")
             yield Input("~/found-photos", compact=True)
             yield Static("It is made if it is not there. Nothing in it is written over.", classes="hint")

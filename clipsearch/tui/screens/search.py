@@ -21,7 +21,7 @@ from textual.screen import Screen
 from textual.style import Style
 from textual.widgets import Input
 
-from clipsearch.errors import UsageError
+from clipsearch.errors import ClipsearchError, UsageError
 from clipsearch.printable import shown
 from clipsearch.query import Query, formatted, parse
 from clipsearch.tui import query_text
@@ -38,13 +38,15 @@ from clipsearch.tui.widgets.query_bar import QueryBar
 from clipsearch.tui.widgets.query_line import QueryLine
 from clipsearch.tui.widgets.results import Results
 from clipsearch.tui.widgets.status_line import StatusLine
-from clipsearch.tui.wording import told_answer, told_filters, told_nothing, told_summary
+from clipsearch.tui.wording import NO_PHOTOS, told_answer, told_filters, told_nothing, told_summary
 from clipsearch.types import Advanced, Answer, Event, Sort, Status, Summary, Unlisted
 
 DEBOUNCE_S = 0.12  # between two keys of somebody who types on
+HALF_TYPED_S = 1.0  # without a key, after which a query that cannot be read is a mistake and not half a word
 REFRESH_S = 2.0  # between two looks at what indexing has added
 PAGE = 400  # hits asked for first; more when the last of them come into sight
 _MORE = 5  # times as many
+_OF_PHOTOS = {"like", "labels"}  # actions that do nothing where there is no photo
 _ORDERS: tuple[tuple[Sort | None, str], ...] = (
     (None, "the best first"),
     ("date", "the newest first"),
@@ -133,12 +135,19 @@ class SearchScreen(Screen[None]):
             question = text or query_text.EVERYTHING
             answer = await self._desk.ask(lambda library: library.search(question, k=count, sort=order))
             self._show(text, answer, keep_place=keep_place)
-            if not answer.searched and (parts := query_text.unfiltered(question)):
+            if answer.library and not answer.searched and (parts := query_text.unfiltered(question)):
                 await self._explain_filters(question, parts)
         except UsageError as error:
-            self.bar.say(f"{error.message}\n{error.hint}")
+            await asyncio.sleep(HALF_TYPED_S if wait_s else 0.0)
+            self._say_error(error)
+        except ClipsearchError as error:
+            self._say_error(error)
         except Exception as error:  # the boundary of this worker
             tell_error(self.app, error)
+
+    def _say_error(self, error: ClipsearchError) -> None:
+        """Below the question, where it stays until there is an answer: a toast would leave a blank screen behind."""
+        self.bar.say(f"{error.message}\n{error.hint}")
 
     def _show(self, text: str, answer: Answer, *, keep_place: bool) -> None:
         self.answer, self.answered = answer, text
@@ -146,7 +155,9 @@ class SearchScreen(Screen[None]):
         if self._order and answer.fitting:
             hits = answer.fitting  # in another order than the best first, those far off would stand in between
         self.results.show(hits, answer.gate, keep_place=keep_place)
-        self.bar.say(told_nothing(answer) or "")
+        self.refresh_bindings()  # without photos fewer keys work
+        is_coming = self._is_indexing and not answer.library
+        self.bar.say("" if is_coming else told_nothing(answer) or "")
         self._counted = told_answer(answer, is_asked=bool(text))
         self._show_counts()
 
@@ -184,6 +195,8 @@ class SearchScreen(Screen[None]):
             self._show_status(status)
             self.bar.recall()
             self.search(keep_place=True)
+        except ClipsearchError as error:
+            self._say_error(error)
         except Exception as error:  # the boundary of this worker
             tell_error(self.app, error)
 
@@ -223,7 +236,7 @@ class SearchScreen(Screen[None]):
         if folder is not None:
             self.want_indexing((os.fsencode(folder),))
         elif words == WELCOME:
-            self.bar.say("No photos are indexed yet. I chooses a folder.")
+            self.bar.say(NO_PHOTOS)
 
     def _show_status(self, status: Status) -> None:
         offline = sum(not root.online for root in status.roots)
@@ -236,6 +249,9 @@ class SearchScreen(Screen[None]):
         self.title_line.show(right=title)
 
     # -- keys -------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self.results.hits) or action not in _OF_PHOTOS
 
     @on(Input.Submitted, "#query")
     @on(QueryLine.Left)

@@ -149,15 +149,17 @@ class Browser(Horizontal):
 
     @work
     async def action_copies(self) -> None:
-        """The files with the same content; Enter on one opens it."""
+        """The files with the same content, and those found of the same moment; Enter on one opens it."""
         hit = self.results.hit
         if hit is None:
             return
-        if not hit.copies:
+        behind = self.results.behind(hit)
+        if not behind:
             tell(self.app, f"{shown(os.path.basename(hit.path))} is there once.")
             return
-        rows = [(path, "") for path in (hit.path, *hit.copies)]
-        screen = ListingScreen(f"{len(rows)} files with this content", rows, enter="open")
+        rows = [(hit.path, ""), *behind]
+        what = "of this moment" if len(behind) > len(hit.copies) else "with this content"
+        screen = ListingScreen(f"{len(rows)} files {what}", rows, enter="open")
         path = await self.app.push_screen_wait(screen)
         if path is not None:
             self._do(lambda: _open([path]))
@@ -204,8 +206,10 @@ def _exported(paths: Sequence[bytes], export: Export) -> tuple[str, str]:
     """What was made, and what of it failed, in words. Raises SystemFault for a folder that cannot be written."""
     folder = Path(os.path.abspath(os.path.expanduser(export.folder)))
     if export.kind == "list":
-        return f"{len(paths):,} in {listed(paths, folder)}", ""
+        return f"{len(paths):,} path{'' if len(paths) == 1 else 's'} in {listed(paths, folder)}", ""
     done = list(placed(paths, export.kind, folder))
     failed = [one for one in done if one.target is None]
     missing = f"{len(failed):,} left out: {shown(failed[0].photo)}: {failed[0].reason}" if failed else ""
-    return f"{len(done) - len(failed):,} in {folder}", missing
+    count = len(done) - len(failed)
+    what = {"copy": ("copy", "copies"), "link": ("link", "links")}[export.kind][count != 1]
+    return f"{count:,} {what} in {folder}", missing

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from textwrap import wrap
 
 from rich.segment import Segment
 from rich.style import Style
@@ -40,6 +41,7 @@ class Look:
     is_cursor: bool
     is_selected: bool
     is_dimmed: bool  # stale, or too far off to fit
+    behind: int = 0  # further files of its content or moment, which have no cell of their own
 
 
 def grid_cell(
@@ -61,7 +63,7 @@ def list_cell(hit: Hit, look: Look, folder: bytes, width: int, palette: Palette)
     tick = Segment("✓ " if look.is_selected else "  ", palette.accent)
     worth = Segment("" if hit.relevance is None else dots(hit.relevance) + "  ", _dots(look, palette))
     when = Segment(f"{(hit.taken_at or '')[:10]:<10}  ", palette.faint)
-    note = "".join(f"  {text}" for text in _notes(hit))
+    note = "".join(f"  {text}" for text in _notes(hit, look))
     room = max(width - sum(cells(segment.text) for segment in (bar, tick, worth, when)) - cells(note), 1)
     path = fitted(shown(hit.path[len(folder) :].lstrip(b"/") if folder else hit.path), room)
     rest = Segment(note + " " * max(room - cells(path), 0), palette.faint)
@@ -73,9 +75,10 @@ def _picture_lines(
 ) -> Iterable[Iterable[Segment]]:
     if picture is not None and picture.lines:
         return picture.dimmed if look.is_dimmed else picture.lines
-    said = fitted(printable(picture.failure), columns - 2) if picture else ""
-    middle = [said if row == rows // 2 else "" for row in range(rows)]
-    return [[Segment(padded(f" {text}", columns), palette.empty)] for text in middle]
+    said = wrap(printable(picture.failure), columns - 2)[:rows] if picture else []
+    above = (rows - len(said)) // 2
+    lines = [*[""] * above, *said, *[""] * (rows - above - len(said))]
+    return [[Segment(padded(f" {text}", columns), palette.empty)] for text in lines]
 
 
 def _worth(hit: Hit, look: Look, columns: int, palette: Palette) -> list[Segment]:
@@ -85,7 +88,7 @@ def _worth(hit: Hit, look: Look, columns: int, palette: Palette) -> list[Segment
     for text, style in [
         (hit.taken_at[:4] if hit.taken_at else "", palette.faint),
         ("✓" if look.is_selected else "", palette.accent),
-        *((note, palette.faint) for note in _notes(hit)),
+        *((note, palette.faint) for note in _notes(hit, look)),
     ]:
         if text and cells(text) < room:
             segments.append(Segment(text + " ", style))
@@ -93,8 +96,8 @@ def _worth(hit: Hit, look: Look, columns: int, palette: Palette) -> list[Segment
     return [*segments, Segment(" " * room, palette.text)]
 
 
-def _notes(hit: Hit) -> list[str]:
-    return [*(["offline"] if hit.offline else []), *([f"(+{len(hit.copies)})"] if hit.copies else [])]
+def _notes(hit: Hit, look: Look) -> list[str]:
+    return [*(["offline"] if hit.offline else []), *([f"(+{look.behind})"] if look.behind else [])]
 
 
 def _dots(look: Look, palette: Palette) -> Style:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.content import Content
+from textual.keys import REPLACED_KEYS, key_to_character
 from textual.screen import Screen
 from textual.style import Style
 from textual.widgets import Static
@@ -25,9 +26,14 @@ class KeyLine(Static):
     def _changed(self, screen: Screen[object]) -> None:
         seen: set[str] = set()
         parts: list[Content] = []
+        focused = screen.focused
         for _, binding, enabled, _ in screen.active_bindings.values():
             if not (binding.show and enabled) or binding.action in seen:
                 continue
+            # "slash" is a name of Textual; the character is looked up by that of Unicode, "solidus".
+            character = key_to_character(REPLACED_KEYS.get(binding.key, binding.key))
+            if focused is not None and focused.check_consume_key(binding.key, character):
+                continue  # there it types itself
             seen.add(binding.action)
             key = self.app.get_key_display(binding)
             click = Style.from_meta({"@click": f"app.simulate_key('{binding.key}')"})

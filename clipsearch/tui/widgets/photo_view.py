@@ -7,7 +7,7 @@ pictures it lacks (`PhotoView.Lacking`) and is given them. Nothing that comes la
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -79,6 +79,7 @@ class PhotoView(ScrollView):
     def __init__(self, *, shows_pictures: bool) -> None:
         super().__init__()
         self.hits: tuple[Hit, ...] = ()
+        self._folded: dict[int, list[Hit]] = {}  # by the rank of the hit that they stand behind
         self.cursor = 0
         self.selection = Selection()
         self._shows_pictures = shows_pictures
@@ -102,14 +103,25 @@ class PhotoView(ScrollView):
         view = self.view if self._shows_pictures else "list"
         return grid(view, len(self.hits), self.scrollable_content_region.width, self.picture_size)
 
+    def behind(self, hit: Hit) -> list[tuple[bytes, str]]:
+        """(path, what it shares with `hit`) of the files that have no cell of their own."""
+        same = [(path, "the same content") for path in hit.copies]
+        for other in self._folded.get(hit.rank, ()):
+            same += [(path, "the same picture or moment") for path in (other.path, *other.copies)]
+        return same
+
     # -- what is shown ----------------------------------------------------------------------------
 
     def show(self, hits: Sequence[Hit], gate: float | None, *, keep_place: bool) -> None:
-        """Takes these hits; those below the gate are dimmed. `keep_place` leaves the cursor on its photo."""
+        """Takes these hits; those below the gate are dimmed. `keep_place` leaves the cursor on its photo.
+
+        Of a moment the first one has a cell, the others stand behind it.
+        """
+        hits, folded = _folded(hits)
         before, offset = self.hit, self.grid.top(self.cursor) - self.scroll_offset.y
-        if keep_place and not self.is_stale and (self.hits, self._gate) == (tuple(hits), gate):
+        if keep_place and not self.is_stale and (self.hits, self._folded, self._gate) == (hits, folded, gate):
             return
-        self.hits, self._gate, self.is_stale = tuple(hits), gate, False
+        self.hits, self._folded, self._gate, self.is_stale = hits, folded, gate, False
         self._folder = _common_folder([hit.path for hit in self.hits])
         places = {hit.path: place for place, hit in enumerate(self.hits)} if keep_place else {}
         self.cursor = places.get(before.path, 0) if before else 0
@@ -210,6 +222,7 @@ class PhotoView(ScrollView):
                 is_cursor=index == self.cursor,
                 is_selected=hit.path in self.selection,
                 is_dimmed=self.is_stale or (self._gate is not None and (hit.relevance or 0.0) < self._gate),
+                behind=len(self.behind(hit)),
             )
             if shape.picture is None:
                 cell = list_cell(hit, look, self._folder, shape.cell_width, palette)
@@ -313,6 +326,18 @@ class PhotoView(ScrollView):
             self.scroll_to(y=top, animate=False, immediate=True)
         elif bottom > first + lines:
             self.scroll_to(y=bottom - lines, animate=False, immediate=True)
+
+
+def _folded(hits: Sequence[Hit]) -> tuple[tuple[Hit, ...], dict[int, list[Hit]]]:
+    """The first hit of each moment, and by its rank the others."""
+    ranks = {hit.rank for hit in hits}
+    first, folded = [], defaultdict[int, list[Hit]](list)
+    for hit in hits:
+        if hit.same_as in ranks:
+            folded[hit.same_as].append(hit)
+        else:
+            first.append(hit)
+    return tuple(first), dict(folded)
 
 
 def _common_folder(paths: Sequence[bytes]) -> bytes:

@@ -128,7 +128,7 @@ class QueryBar(Vertical):
             parse(text)
         except UsageError:
             return  # what cannot be asked is not worth remembering
-        await self._noted(lambda library: library.remember(text))
+        await self._noted(lambda library: library.remember(text) if library.exists() else None)
         self.recall()
 
     @work(exclusive=True, group="history")

@@ -12,6 +12,8 @@ from clipsearch.tui.widgets.grid import PICTURE_SIZES
 from clipsearch.tui.widgets.photo_view import PhotoView
 from clipsearch.types import Hit
 
+_WITHOUT_PHOTOS = {"toggle_view", "zoom"}  # the only actions there are then
+
 
 class Results(PhotoView, can_focus=True):
     """Photos to move over, select and open."""
@@ -42,6 +44,9 @@ class Results(PhotoView, can_focus=True):
 
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, Results.Selected)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self.hits) or action in _WITHOUT_PHOTOS
 
     @property
     def chosen(self) -> tuple[Hit, ...]:
