@@ -354,6 +354,7 @@ class Library:
             failed=failed,
             roots=tuple(self._opened.catalog.root_statuses()),
             model=space.identity.model if space else DEFAULT_MODEL,
+            variant=self._opened.catalog.newest_variant(space) if space else None,
             space=space.identity if space else None,
             checkpoint=self._opened.nearest.status(self._opened.catalog, space),
             text_cache=text_cache,

@@ -291,6 +291,7 @@ class Status:
     failed: int
     roots: tuple[RootStatus, ...]
     model: str
+    variant: str | None  # precision and runtime of the newest vectors: "fp32/onnxruntime-cpu"
     space: SpaceIdentity | None
     checkpoint: CheckpointStatus
     text_cache: TextCacheStatus

@@ -40,6 +40,7 @@ def _fields(status: Status) -> dict[str, object]:
             for root in status.roots
         ],
         "model": status.model,
+        "variant": status.variant,
         "space": asdict(status.space) if status.space else None,
         "checkpoint": asdict(status.checkpoint),
         "text_cache": {**asdict(status.text_cache), "hit_rate": round(status.text_cache.hit_rate, 4)},
@@ -55,7 +56,8 @@ def _table(status: Status) -> None:
         seen = root.checked_at[:16].replace("T", " ")
         click.echo(f"{title:<10}{output.shown(root.path)}  {root.files:,} files, seen {seen} UTC{state}")
     dimensions = f" · {status.space.dim} dimensions" if status.space else ""
-    click.echo(f"Model     {status.model}{dimensions}")
+    variant = f" · {status.variant}" if status.variant else ""
+    click.echo(f"Model     {status.model}{dimensions}{variant}")
     checkpoint = status.checkpoint
     number = (
         f"checkpoint {checkpoint.generation} ({checkpoint.rows:,} rows)" if checkpoint.generation else "no checkpoint"

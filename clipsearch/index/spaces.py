@@ -125,6 +125,11 @@ class Spaces(Database):
         assert row is not None
         return int(row[0])
 
+    def newest_variant(self, space: Space) -> str | None:
+        """Precision and runtime that made the newest vector."""
+        row = self._one("SELECT variant FROM embedding WHERE +space_id = ? ORDER BY seq DESC LIMIT 1", (space.id,))
+        return row[0] if row else None
+
     def last_seq(self, space: Space) -> int:
         row = self._one("SELECT coalesce(max(seq), 0) FROM embedding WHERE space_id = ?", (space.id,))
         assert row is not None
