@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from typing import get_args
 
 import pytest
 from PIL import Image
@@ -13,7 +14,7 @@ from clipsearch.errors import UsageError
 from clipsearch.pictures import protocol
 from clipsearch.pictures.blocks import Cell, cells, depth, half_blocks, palette_index
 from clipsearch.pictures.graphics import CellSize, drawn
-from clipsearch.pictures.protocol import PROTOCOLS, Protocol, chosen, detected
+from clipsearch.pictures.protocol import Protocol, chosen, detected
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -70,7 +71,7 @@ def test_the_environment_tells_the_protocol(environ: dict[str, str], expected: P
 def test_a_named_protocol_is_a_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody who forces a protocol knows more than the environment; something else in its place is a riddle."""
     monkeypatch.setattr(protocol, "is_installed", lambda: True)
-    for wanted in PROTOCOLS:
+    for wanted in get_args(Protocol):
         assert chosen(wanted, {"TERM": "xterm-kitty"}, is_terminal=False) == wanted
     monkeypatch.setattr(protocol, "is_installed", lambda: False)
     for wanted in ("kitty", "iterm2", "blocks", "none"):

@@ -36,14 +36,14 @@ def ready_streams() -> None:
     streams: dict[str, TextIO | None] = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
     # The lowest free descriptors are those that were closed, so that no file of the library gets one of them.
     if streams["stdin"] is None:
-        sys.stdin = open(os.open(os.devnull, os.O_RDONLY), encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stdin = open(os.open(os.devnull, os.O_RDONLY), encoding="utf-8", closefd=False)  # noqa: SIM115  # for good
     if streams["stderr"] is None:
-        sys.stderr = open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stderr = open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # for good
     if streams["stdout"] is None:
         raise SystemFault("There is nowhere to write to: stdout is closed.", "Open it, if only on /dev/null.")
     for stream in (sys.stdout, sys.stderr):
         if not is_utf8(stream):  # a table with \u25cf in it is better than half a table
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # both are TextIOWrapper
 
 
 def is_utf8(stream: TextIO) -> bool:

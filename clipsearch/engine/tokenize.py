@@ -124,4 +124,4 @@ def _tokenizer_file(path: Path) -> Tokenizer:
         tokenizer: Any = Tokenizer.from_file(str(path))
     except Exception as error:  # `tokenizers` raises plain Exception for a missing and for a broken file
         raise ModelError(f"The tokenizer {path} cannot be read ({error}).", "Fetch the model again.") from error
-    return tokenizer  # type: ignore[no-any-return]
+    return tokenizer  # type: ignore[no-any-return]  # `tokenizers` ships no types for it

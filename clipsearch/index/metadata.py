@@ -63,7 +63,7 @@ def _date(written: object) -> str | None:
     if not match:
         return None
     try:
-        return datetime(*(int(part) for part in match.groups())).isoformat()  # type: ignore[arg-type]
+        return datetime(*(int(part) for part in match.groups())).isoformat()  # type: ignore[arg-type]  # the groups are six
     except ValueError:
         return None
 
@@ -76,7 +76,7 @@ def _offset(written: object) -> str | None:
 def _degrees(parts: object, reference: object, negative: str, limit: float) -> float | None:
     """Degrees, minutes, seconds -> signed degrees. Zero denominators and values beyond the globe are None."""
     try:
-        degrees, minutes, seconds = (float(part) for part in parts)  # type: ignore[attr-defined]
+        degrees, minutes, seconds = (float(part) for part in parts)  # type: ignore[attr-defined]  # else TypeError
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     value = degrees + minutes / 60 + seconds / 3600

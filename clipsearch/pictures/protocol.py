@@ -15,7 +15,6 @@ from clipsearch.errors import UsageError
 Protocol = Literal["kitty", "sixel", "iterm2", "blocks", "none"]
 Wanted = Literal["auto", "kitty", "sixel", "iterm2", "blocks", "none"]
 
-PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 WANTED: tuple[Wanted, ...] = get_args(Wanted)
 EXTRA = "textual_image"  # what pip installs for clipsearch[graphics]
 

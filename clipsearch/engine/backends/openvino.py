@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 # Without this package OpenVINO has a stub for it; with it, to import OpenVINO is to send that to its maker, unasked.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is what blocks an import
 import openvino  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
