@@ -400,3 +400,21 @@ def test_a_cache_folder_that_cannot_be_made_is_told(small: Program) -> None:
     outcome = small("search", "--all", "a jellyfish", env={"CLIPSEARCH_CACHE": str(place)})
     assert str(place) in said_once(outcome, Exit.SYSTEM) and "CLIPSEARCH_CACHE" in outcome.stderr
     check_still_good(small)
+
+
+_INTERRUPTED_LOADING = """
+import sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from clipsearch.__main__ import main
+main()
+"""
+
+
+def test_an_interrupt_while_the_program_is_loaded_is_quiet() -> None:
+    """Who presses Ctrl-C at once would read twenty lines of Python's."""
+    done = subprocess.run([sys.executable, "-c", _INTERRUPTED_LOADING], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (Exit.INTERRUPTED, "", "")
