@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
 
-VERSION = 2  # what PRAGMA user_version is after the last migration below
+VERSION = 3  # what PRAGMA user_version is after the last migration below
 
 _M001 = """
 CREATE TABLE root (
@@ -138,6 +138,14 @@ CREATE TABLE asked (                             -- queries of the interface, th
 PRAGMA user_version = 2;
 """
 
+_M003 = """
+ALTER TABLE root ADD COLUMN offline_since TEXT;                     -- UTC; null while it can be listed
+ALTER TABLE photo ADD COLUMN rating INTEGER;                        -- stars, 0 to 5; null where none was given
+ALTER TABLE photo ADD COLUMN caption TEXT NOT NULL DEFAULT '';      -- title, description, keywords; one a line
+
+PRAGMA user_version = 3;
+"""
+
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Brings an older or empty catalog to VERSION. Called by the writer only, under its lock."""
@@ -155,6 +163,11 @@ def migrate(connection: sqlite3.Connection) -> None:
     @migrations()
     def m002_looks_and_words(db: Database) -> None:
         for statement in _statements(_M002):
+            db.execute(statement)
+
+    @migrations()
+    def m003_crawl(db: Database) -> None:
+        for statement in _statements(_M003):
             db.execute(statement)
 
     migrations.apply(sqlite_utils.Database(connection))

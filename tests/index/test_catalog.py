@@ -58,7 +58,7 @@ def test_released_migrations_make_the_released_schema(catalog: Catalog, catalog_
     )
     made = ";\n\n".join(row[0] for row in rows) + ";\n"
     connection.close()
-    assert made == (RELEASED / "schema_v2.sql").read_text("utf-8"), "add a migration instead, and schema_v3.sql"
+    assert made == (RELEASED / "schema_v3.sql").read_text("utf-8"), "add a migration instead, and schema_v4.sql"
 
 
 def test_opening_again_migrates_nothing_and_keeps_all(catalog_path: Path) -> None:
