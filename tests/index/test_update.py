@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipsearch.index import crawl
 from clipsearch.index import decode as decoding
-from clipsearch.index import update as module
+from clipsearch.index import ingest as module
 from clipsearch.index.catalog import Catalog
 from clipsearch.index.spaces import Space
 from clipsearch.index.update import update
@@ -209,13 +210,13 @@ def test_an_empty_folder_on_another_device_is_a_disk_that_is_not_mounted(
     for path in run.photos.iterdir():
         path.unlink()
     with monkeypatch.context() as patch:
-        real = module.crawl.walk
+        real = crawl.walk
 
         def elsewhere(root: object, **options: object) -> object:
             listing = real(root, **options)  # type: ignore[arg-type]
-            return module.crawl.Listing(listing.stamps, listing.unlisted, "another device")  # type: ignore[union-attr]
+            return crawl.Listing(listing.stamps, listing.unlisted, "another device")  # type: ignore[union-attr]
 
-        patch.setattr(module.crawl, "walk", elsewhere)
+        patch.setattr(crawl, "walk", elsewhere)
         summary = run.again()
     assert (summary.removed, summary.offline) == (0, (os.fsencode(run.photos),))
     assert any(isinstance(event, Unlisted) and "another disk" in event.reason for event in run.events)
