@@ -99,6 +99,10 @@ class Library:
         """Whether anything was indexed here yet; without it there is nothing to ask."""
         return catalog_path(self._paths).exists()
 
+    def revision(self) -> int:
+        """A number that grows when a process has written to the library; it costs nothing to ask again and again."""
+        return self._opened.revision()
+
     # -- indexing ---------------------------------------------------------------------------------
 
     def index(

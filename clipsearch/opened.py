@@ -40,6 +40,7 @@ class Opened:
         self._paths = paths
         self._backend = backend
         self._reader: Catalog | None = None
+        self._openings = 0
         self._engine: Engine | None = None
         self._background: tuple[Space, Background] | None = None
         self.nearest = Nearest(vectors_folder(paths))
@@ -58,10 +59,16 @@ class Opened:
             self._close_catalog()  # another process has written or replaced it, perhaps with another schema
         if self._reader is None:
             self._reader = Catalog.open_reader(catalog_path(self._paths))
+            self._openings += 1
         return self._reader
 
     def catalog_if_any(self) -> Catalog | None:
         return self.catalog if catalog_path(self._paths).exists() else None
+
+    def revision(self) -> int:
+        """Grows when the catalog is found changed. Within one transaction of ours it stays as it is."""
+        self.catalog_if_any()
+        return self._openings
 
     def annotations(self) -> Annotations:
         """A connection that writes a person's own words; the caller closes it."""

@@ -229,3 +229,20 @@ def test_a_mistake_of_ours_leaves_a_file_and_the_program_goes_on(
         await driver.ask("is:portrait")
 
     drive(indexed, scenario)
+
+
+def test_what_another_process_indexes_is_shown_without_a_key(
+    empty: Paths, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a watcher at work, whoever leaves the interface open would look at yesterday's photos."""
+    monkeypatch.setattr("clipsearch.tui.screens.search.LOOK_S", 0.05)
+    with Library(empty) as library:
+        list(library.index([photos / "garden"]))
+
+    async def scenario(driver: Driver) -> None:
+        await driver.ready()
+        before = len(driver.results.hits)
+        told(empty, photos)
+        await driver.until(lambda: len(driver.results.hits) > before, "the photos of the other process")
+
+    drive(empty, scenario)

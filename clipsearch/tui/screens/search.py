@@ -44,6 +44,7 @@ from clipsearch.types import Advanced, Answer, Event, Sort, Status, Summary, Unl
 DEBOUNCE_S = 0.12  # between two keys of somebody who types on
 HALF_TYPED_S = 1.0  # without a key, after which a query that cannot be read is a mistake and not half a word
 REFRESH_S = 2.0  # between two looks at what indexing has added
+LOOK_S = 3.0  # between two looks for what another process has written
 PAGE = 400  # hits asked for first; more when the last of them come into sight
 _MORE = 5  # times as many
 _OF_PHOTOS = {"like", "labels"}  # actions that do nothing where there is no photo
@@ -98,6 +99,7 @@ class SearchScreen(Screen[None]):
         self._counted = ""
         self._is_indexing = False
         self._refreshed_at = 0.0  # on the monotonic clock, while indexing runs
+        self._revision = 0  # of the library, as last shown
 
     @property
     def results(self) -> Results:
@@ -114,6 +116,7 @@ class SearchScreen(Screen[None]):
         self.title_line.show(left=Content.styled("clipsearch", "bold $accent"))
         self.bar.line.focus()
         self.refresh_all()
+        self.set_interval(LOOK_S, self.follow_others)
 
     # -- asking -----------------------------------------------------------------------------------
 
@@ -182,10 +185,21 @@ class SearchScreen(Screen[None]):
 
     # -- what the library holds -------------------------------------------------------------------
 
+    @work(exclusive=True, group="follow")
+    async def follow_others(self) -> None:
+        """Shows what a watcher, or another index run, has written meanwhile."""
+        try:
+            revision = await self._desk.ask(lambda library: library.revision())
+        except ClipsearchError:  # it is being replaced, or was made by another version: the next question says so
+            return
+        if revision != self._revision and not self._is_indexing:  # our own indexer tells us itself
+            self.refresh_all()
+
     @work(exclusive=True, group="refresh")
     async def refresh_all(self) -> None:
         """Brings counts, history and results up to date."""
         try:
+            self._revision = await self._desk.ask(lambda library: library.revision())
             status = await self._desk.ask(lambda library: library.status() if library.exists() else None)
             if status is None or not (status.photos or status.roots):
                 self.title_line.show(right=Content("no photos yet"))
