@@ -26,6 +26,7 @@ Sort = Literal["score", "date", "name"]
 SORTS: tuple[Sort, ...] = ("score", "date", "name")
 DuplicateKind = Literal["exact", "perceptual", "burst"]
 DUPLICATE_KINDS: tuple[DuplicateKind, ...] = ("exact", "perceptual", "burst")
+REJECTED = -1  # a rating below all stars, as XMP has it
 BURST_S = 5  # seconds between a frame of a burst and the next
 
 
@@ -49,7 +50,7 @@ class Metadata:
     width: int  # px, after orientation
     height: int  # px, after orientation
     format: str
-    taken_at: str | None = None  # local time as written, "2011-10-02T14:03:07"
+    taken_at: str | None = None  # local time as written, "2011-10-02T14:03:07", or "…:07.25" where the camera says
     taken_offset: str | None = None  # "+03:00"
     latitude: float | None = None  # degrees, north positive
     longitude: float | None = None  # degrees, east positive
@@ -58,6 +59,10 @@ class Metadata:
     colors: tuple[str, ...] = ()  # the main ones, of COLORS, the largest first
     phash: int | None = None  # 64 bits, signed; near ones look alike (index/appearance.py)
     phash_fine: bytes | None = None  # 192 bits more, which prove it
+    rating: int | None = None  # stars, 1 to 5, or REJECTED
+    title: str | None = None  # each of these is one line
+    description: str | None = None
+    keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,10 @@ from PIL import (
 
 from clipsearch.index import heif, raw
 from clipsearch.index.appearance import main_colors, perceptual_hashes
+from clipsearch.index.iptc import iptc_of
 from clipsearch.index.kinds import HEAD, REASONS, Kind, Unreadable, kind_of, unidentified
 from clipsearch.index.metadata import metadata_of
+from clipsearch.index.xmp import packet_of
 from clipsearch.types import Decoded, Failure, Prepare
 
 if TYPE_CHECKING:
@@ -158,7 +160,7 @@ def _decoded_raw(path: bytes, prepare: Prepare) -> Decoded:
         _check_size(image)
         _draft(image, prepare)
         image.load()
-        return _described(image, found.size, prepare, found.exif, found.orientation, "RAW")
+        return _described(image, found.size, prepare, found.exif, found.orientation, "RAW", found.xmp)
 
 
 def _draft(image: Image.Image, prepare: Prepare) -> None:
@@ -173,7 +175,7 @@ def _upright(image: Image.Image, full_size: tuple[int, int], prepare: Prepare) -
     # HEIF and AVIF are turned by their decoder, which then reports 1 here.
     orientation = exif.get(_ORIENTATION, 1) if exif else 1
     form = image.format or "?"
-    return _described(image, full_size, prepare, exif, orientation, _NAMES.get(form, form))
+    return _described(image, full_size, prepare, exif, orientation, _NAMES.get(form, form), image.info.get("xmp"))
 
 
 def _described(
@@ -183,11 +185,12 @@ def _described(
     exif: Image.Exif | None,
     orientation: int,
     form: str,
+    xmp: object,
 ) -> Decoded:
     turn = _TURNS.get(orientation)
     turned = image if turn is None else image.transpose(turn)
     width, height = full_size if orientation not in (5, 6, 7, 8) else full_size[::-1]
-    metadata = metadata_of(exif, width=width, height=height, format_name=form)
+    metadata = metadata_of(exif, width=width, height=height, format_name=form, xmp=packet_of(xmp), iptc=iptc_of(image))
     upright = upright_rgb(turned, image.info.get("icc_profile"))
     coarse, fine = perceptual_hashes(upright) or (None, None)
     described = replace(metadata, colors=main_colors(upright), phash=coarse, phash_fine=fine)

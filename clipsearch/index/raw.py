@@ -64,7 +64,7 @@ def read_raw(path: bytes, least: int) -> RawPicture:
     except rawpy.LibRawError as error:
         text = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
         raise Unreadable(f"its RAW data are broken ({text})") from error
-    if exif is None or _EXIF_IFD not in exif:  # Fuji and Canon's CR3 keep it in the preview, or LibRaw writes it there
+    if exif is None:  # Fuji's and Canon's CR3 are no TIFFs; what LibRaw knows of them it writes into the preview
         exif = image.getexif()
     xmp = exif.get(_XMP) or image.info.get("xmp")
     return RawPicture(image, _framed(sizes), orientation, exif, xmp if isinstance(xmp, bytes) else None)
