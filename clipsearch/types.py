@@ -50,7 +50,7 @@ class Metadata:
     width: int  # px, after orientation
     height: int  # px, after orientation
     format: str
-    taken_at: str | None = None  # local time as written, "2011-10-02T14:03:07", or "…:07.25" where the camera says
+    taken_at: str | None = None  # local time as written, "2011-10-02T14:03:07"
     taken_offset: str | None = None  # "+03:00"
     latitude: float | None = None  # degrees, north positive
     longitude: float | None = None  # degrees, east positive
@@ -59,6 +59,7 @@ class Metadata:
     colors: tuple[str, ...] = ()  # the main ones, of COLORS, the largest first
     phash: int | None = None  # 64 bits, signed; near ones look alike (index/appearance.py)
     phash_fine: bytes | None = None  # 192 bits more, which prove it
+    taken_ms: int | None = None  # 0..999 of that second, where the camera counts them
     rating: int | None = None  # stars, 1 to 5, or REJECTED
     title: str | None = None  # each of these is one line
     description: str | None = None

@@ -39,6 +39,7 @@ def looks_like(
     hashed: Sequence[bool] | None = None,
     shapes: Sequence[float] | None = None,
     taken: Sequence[int] | None = None,
+    taken_ms: Sequence[int] | None = None,
     cameras: Sequence[int] | None = None,
 ) -> Looks:
     count = len(hashes)
@@ -47,6 +48,7 @@ def looks_like(
         np.array(hashed if hashed is not None else [True] * count, np.bool_),
         np.array(shapes if shapes is not None else [1.5] * count, np.float64),
         np.array(taken if taken is not None else [UNDATED] * count, np.int64),
+        np.array(taken_ms if taken_ms is not None else [NO_MS] * count, np.int64),
         np.array(cameras if cameras is not None else [1] * count, np.int64),
     )
 
@@ -151,6 +153,15 @@ def test_a_copy_may_have_lost_its_time() -> None:
     """Messengers take the metadata away."""
     for taken in ([100, UNDATED], [UNDATED, 100]):
         assert lists(copies(looks_like([[HASH] * 4] * 2, taken=taken), all_alike)) == [[0, 1]]
+
+
+def test_frames_of_one_second_are_no_copies_of_each_other() -> None:
+    """Ten frames a second look alike and have one time to the second; whoever deletes copies would lose nine."""
+    same = [[HASH] * 4] * 2
+    assert not copies(looks_like(same, taken=[100, 100], taken_ms=[0, 100]), all_alike)
+    # An export may keep the second and lose the rest.
+    for taken_ms in ([250, 250], [250, NO_MS], [NO_MS, 250]):
+        assert lists(copies(looks_like(same, taken=[100, 100], taken_ms=taken_ms), all_alike)) == [[0, 1]]
 
 
 def test_nothing_is_no_group() -> None:

@@ -30,6 +30,8 @@ _LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE = 1, 2, 3, 4
 _DATE = re.compile(r"(\d{4})[:\-/](\d\d)[:\-/](\d\d)[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*(Z|[+-]\d\d:\d\d)?")
 _OFFSET_FORM = re.compile(r"[+-]\d\d:\d\d")
 
+Moment = tuple[str | None, int | None, str | None]  # local time, ms of its second, offset
+
 # Longer texts are cut: they are shown in a few lines, and a library keeps a million of them.
 TITLE_LENGTH, DESCRIPTION_LENGTH, KEYWORD_LENGTH, KEYWORDS = 300, 2_000, 100, 100
 
@@ -64,7 +66,7 @@ def metadata_of(
             shot, place = exif.get_ifd(_EXIF_IFD), exif.get_ifd(_GPS_IFD)
         except Exception:  # a broken directory raises half a dozen kinds; the picture is still good
             shot, place = {}, {}
-    taken_at, taken_offset = _taken(top, shot, xmp)
+    taken_at, taken_ms, taken_offset = _taken(top, shot, xmp)
     latitude = _degrees(place.get(_LATITUDE), place.get(_LATITUDE_REF), "S", 90)
     longitude = _degrees(place.get(_LONGITUDE), place.get(_LONGITUDE_REF), "W", 180)
     if latitude is None or longitude is None:
@@ -74,6 +76,7 @@ def metadata_of(
     return Metadata(
         width, height, format_name, taken_at, taken_offset, latitude, longitude,
         _camera(_text(top.get(_MAKE)), _text(top.get(_MODEL))), _text(shot.get(_LENS)),
+        taken_ms=taken_ms,
         rating=_rating((*xmp.ratings, top.get(_RATING))),
         title=_first((*xmp.titles, *iptc.titles), TITLE_LENGTH),
         description=_first((*xmp.descriptions, *iptc.descriptions, *by_camera), DESCRIPTION_LENGTH),
@@ -81,7 +84,7 @@ def metadata_of(
     )  # fmt: skip
 
 
-def _taken(top: Exif | dict[int, Any], shot: dict[int, Any], xmp: Packet) -> tuple[str | None, str | None]:
+def _taken(top: Exif | dict[int, Any], shot: dict[int, Any], xmp: Packet) -> Moment:
     """The camera's word first, then that of a program, which knows the zone."""
     written = (
         (shot.get(_ORIGINAL), shot.get(_FRACTION_ORIGINAL), shot.get(_OFFSET_ORIGINAL)),
@@ -91,12 +94,13 @@ def _taken(top: Exif | dict[int, Any], shot: dict[int, Any], xmp: Packet) -> tup
     )
     for date, fraction, offset in written:
         if found := _date(date, fraction):
-            return found[0], _offset(offset) or found[1]
-    return None, None
+            moment, ms, own_offset = found
+            return moment, ms, _offset(offset) or own_offset
+    return None, None, None
 
 
-def _date(written: object, fraction: object) -> tuple[str, str | None] | None:
-    """ "2011:10:02 14:03:07" and "25" -> "2011-10-02T14:03:07.25", with the offset if one stands in it.
+def _date(written: object, fraction: object) -> Moment | None:
+    """ "2011:10:02 14:03:07" and "25" -> "2011-10-02T14:03:07" and 250, with the offset if one stands in it.
 
     Zero, blank and impossible dates are None.
     """
@@ -108,9 +112,9 @@ def _date(written: object, fraction: object) -> tuple[str, str | None] | None:
         moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))
     except ValueError:
         return None
-    digits = part or _text(str(fraction) if isinstance(fraction, int) else fraction) or ""
-    parts = digits[:6].rstrip("0") if digits.isdecimal() and digits.isascii() else ""
-    return moment.isoformat() + (f".{parts}" if parts else ""), _offset("+00:00" if offset == "Z" else offset)
+    digits = part or _text(fraction) or ""
+    ms = int(digits[:3].ljust(3, "0")) if digits.isdecimal() and digits.isascii() else None
+    return moment.isoformat(), ms, _offset("+00:00" if offset == "Z" else offset)
 
 
 def _offset(written: object) -> str | None:
