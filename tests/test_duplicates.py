@@ -16,6 +16,7 @@ from clipsearch.duplicates import (
     ALL_BITS,
     COARSE_BITS,
     NO_CAMERA,
+    NO_MS,
     SHAPE,
     UNDATED,
     Looks,
@@ -175,7 +176,9 @@ def test_what_photos_say_becomes_what_they_look_like() -> None:
     """A date that is read as another second, or None as a camera of its own, makes and breaks bursts."""
     looks = looks_of(
         [
-            Metadata(300, 200, "JPEG", taken_at="2015-07-14T10:00:05", camera="A", phash=-1, phash_fine=bytes(24)),
+            Metadata(
+                300, 200, "JPEG", taken_at="2015-07-14T10:00:05", camera="A", phash=-1, phash_fine=bytes(24), taken_ms=0
+            ),
             Metadata(200, 300, "JPEG", taken_at="2015-07-14T10:00:00", camera="B"),
             Metadata(1, 1, "PNG", camera="A", phash=2, phash_fine=bytes(23) + b"\x01"),
             Metadata(1, 1, "PNG"),
@@ -185,6 +188,7 @@ def test_what_photos_say_becomes_what_they_look_like() -> None:
     assert looks.hashes.tolist() == [[2**64 - 1, 0, 0, 0], [0] * 4, [2, 0, 0, 1], [0] * 4]
     assert looks.shapes.tolist() == [1.5, 2 / 3, 1, 1]
     assert looks.taken[0] - looks.taken[1] == 5 and looks.taken[2:].tolist() == [UNDATED] * 2
+    assert looks.taken_ms.tolist() == [0] + [NO_MS] * 3
     assert looks.cameras[0] == looks.cameras[2] != looks.cameras[1]
     assert looks.cameras[3] == NO_CAMERA != looks.cameras[1]
 

@@ -142,8 +142,11 @@ def _first(texts: Iterable[str], length: int) -> str | None:
 
 def _keywords(texts: Iterable[str]) -> tuple[str, ...]:
     """Each once, however it is capitalised: XMP and IPTC mostly repeat each other."""
-    found = {line.casefold(): line for text in reversed(list(texts)) if (line := _line(text, KEYWORD_LENGTH))}
-    return tuple(list(found.values())[::-1][:KEYWORDS])
+    found: dict[str, str] = {}
+    for text in texts:
+        if line := _line(text, KEYWORD_LENGTH):
+            found.setdefault(line.casefold(), line)
+    return tuple(found.values())[:KEYWORDS]
 
 
 def _line(text: str, length: int) -> str:

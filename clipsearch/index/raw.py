@@ -30,7 +30,7 @@ class RawPicture:
     """A picture as the sensor lies; `orientation` (Exif's) turns it."""
 
     image: Image.Image  # the camera's preview, not decoded yet, or pixels of the sensor
-    size: tuple[int, int]  # px, of the photo and not of `image`, not turned
+    size: tuple[int, int]  # px of the photo, not of `image`, but turned as that is
     orientation: int
     exif: Image.Exif | None
     xmp: bytes | None
@@ -51,23 +51,26 @@ def read_raw(path: bytes, least: int) -> RawPicture:
                 with open(path, "rb") as handle:  # LibRaw takes names in UTF-8 only
                     raw.open_buffer(handle)
             sizes = raw.sizes  # before developing, which halves them
-            orientation = _ORIENTATIONS[sizes.flip & 7]
+            size, orientation = _framed(sizes), _ORIENTATIONS[sizes.flip & 7]
             image = _preview(raw)
             if image is None or min(image.size) < min(least, sizes.width, sizes.height):
                 image = _developed(raw, sizes, least)
             elif orientation > 4 and (image.width - image.height) * (sizes.width - sizes.height) < 0:
-                orientation = 1  # a portrait in a landscape's file: this camera turned its preview already
+                size, orientation = (
+                    size[::-1],
+                    1,
+                )  # a portrait in a landscape's file: this camera turned its preview already
     except rawpy.LibRawFileUnsupportedError:
-        raise Unreadable(
-            "it is no RAW that the installed rawpy knows; a newer one may (pip install -U rawpy)"
-        ) from None
+        raise Unreadable("it is no RAW that this rawpy knows; run pip install -U rawpy and index again") from None
+    except rawpy.LibRawIOError:  # the end of the file where more was promised
+        raise Unreadable("the RAW file is cut short, or is none") from None
     except rawpy.LibRawError as error:
         text = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
         raise Unreadable(f"its RAW data are broken ({text})") from error
     if exif is None:  # Fuji's and Canon's CR3 are no TIFFs; what LibRaw knows of them it writes into the preview
         exif = image.getexif()
     xmp = exif.get(_XMP) or image.info.get("xmp")
-    return RawPicture(image, _framed(sizes), orientation, exif, xmp if isinstance(xmp, bytes) else None)
+    return RawPicture(image, size, orientation, exif, xmp if isinstance(xmp, bytes) else None)
 
 
 def _preview(raw: RawPy) -> Image.Image | None:

@@ -6,11 +6,13 @@ import csv
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from clipsearch.engine.cards import ImageInput
 from clipsearch.engine.preprocess import Preprocess
@@ -18,12 +20,26 @@ from clipsearch.index import decode as module
 from clipsearch.index.decode import decode, decoder_identity, picture_format
 from clipsearch.index.workers import MEMORY_LIMIT_BYTES, DecodeWorkers
 from clipsearch.types import Decoded, Failure
+from tests.support.dng import dng
 
 SIDE = 64
 SHORTEST = Preprocess(ImageInput(SIDE, "shortest", "bicubic", (0, 0, 0), (1, 1, 1)))
 WHOLE = Preprocess(ImageInput(SIDE, "squash", "bilinear", (0, 0, 0), (1, 1, 1)))
 
 NOT_TAKEN_ON = {".dds", ".ico", ".icns", ".pcx", ".sgi", ".tga", ".qoi"}  # no photos; each opener is a risk
+WITH_EXTRAS = {  # of the rows that may open, those that do; the table's DNG is that of Pillow, a preview of 160 px
+    "heic-8bit.heic": ("320", "180"), "heic-10bit.heif": ("320", "180"), "heic-alpha.heic": ("320", "180"),
+    "heic-two-images.heic": ("320", "180"), "heic-orientation-6-irot.heic": ("240", "360"),
+    "raw-synthetic.dng": ("640", "360"),
+}  # fmt: skip
+NEVER = {  # of the rows that may open, those that no library we take on reads
+    "jpeg-12bit.jpg": "it is a JPEG that no photo viewer may know",
+    "jpeg-lossless-sof3.jpg": "its picture data are broken",
+    "jxl-lossy.jxl": "JPEG XL pictures are not read yet",
+    "tiff-float32-rgb.tif": "it is a TIFF of a rare kind",
+}
+HEIC_WANTED = 'to read HEIC, run pip install "clipsearch[heif]" and index again'
+RAW_WANTED = 'to read RAW, run pip install "clipsearch[raw]" and index again'
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -52,23 +68,46 @@ def grey(pixels: NDArray[np.int16]) -> NDArray[np.int16]:
     return np.repeat(luma[..., None], 3, axis=2).astype(np.int16)
 
 
+def as_expected(row: dict[str, str], outcome: Decoded | Failure) -> bool:
+    """With the extras installed."""
+    name, should = row["file"], row["should_open"]
+    if Path(name).suffix in NOT_TAKEN_ON or should == "no":
+        return outcome == Failure("it is not a picture in a known format")
+    if name in NEVER:
+        return isinstance(outcome, Failure) and outcome.reason.startswith(NEVER[name])
+    if not isinstance(outcome, Decoded):
+        return False
+    size = (str(outcome.metadata.width), str(outcome.metadata.height))
+    wanted = WITH_EXTRAS.get(name, (row["width"], row["height"]))
+    return size == wanted and len(outcome.pixels) == SIDE * SIDE * 3
+
+
 def test_every_format_of_the_field_opens_with_its_size_or_says_why_not(shared: Path) -> None:
     """A whole folder of an odd camera's photos must not be missing."""
     folder = shared / "data" / "formats"
     rows = table(folder)
-    assert len(rows) > 140
-    wrong = []
-    for row, outcome in zip(rows, decoded_all(folder, rows), strict=True):
-        should = row["should_open"]
-        if Path(row["file"]).suffix in NOT_TAKEN_ON or should == "no":
-            right = outcome == Failure("it is not a picture in a known format")
-        elif isinstance(outcome, Decoded):
-            size = (str(outcome.metadata.width), str(outcome.metadata.height))
-            right = size == (row["width"], row["height"]) and len(outcome.pixels) == SIDE * SIDE * 3
-        else:
-            right = should.startswith("optional") and bool(outcome.reason)
-        if not right:
-            wrong.append((row["file"], should, outcome if isinstance(outcome, Failure) else outcome.metadata))
+    assert len(rows) > 140 and {row["file"] for row in rows} > WITH_EXTRAS.keys() | NEVER.keys()
+    wrong = [
+        (row["file"], outcome if isinstance(outcome, Failure) else outcome.metadata)
+        for row, outcome in zip(rows, decoded_all(folder, rows), strict=True)
+        if not as_expected(row, outcome)
+    ]
+    assert wrong == []
+
+
+def test_without_the_extras_the_reason_is_the_command_that_helps(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A phone's whole folder is missing, and the list of errors must say what to type."""
+    for package in ("pi_heif", "rawpy"):
+        monkeypatch.setitem(sys.modules, package, None)  # Python's own word for "not installed"
+    folder = shared / "data" / "formats"
+    for name in WITH_EXTRAS:
+        wanted = RAW_WANTED if name.endswith(".dng") else HEIC_WANTED
+        assert decode(os.fsencode(folder / name), SHORTEST) == Failure(wanted)
+    wrong = [
+        row["file"]
+        for row in table(folder)
+        if row["file"] not in WITH_EXTRAS and not as_expected(row, decode(os.fsencode(folder / row["file"]), SHORTEST))
+    ]
     assert wrong == []
 
 
@@ -202,19 +241,34 @@ def test_extreme_shapes_give_a_whole_square_of_pixels(shared: Path, name: str) -
 
 def test_a_reason_is_one_short_sentence(tmp_path: Path) -> None:
     """It is shown in a list of thousands, and must say what a person can do something about."""
-    (tmp_path / "empty.jpg").touch()
-    (tmp_path / "text.jpg").write_text("dear diary")
-    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    files = {
+        "text.jpg": b"dear diary",
+        "phone.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+        "zeros.jpg": bytes(10_000),
+        ".IMG_1.HEIC.icloud": b"bplist00\xd3\x01\x02\x03",
+        "clip.heic": b"\0\0\0\x14ftypqt  \0\0\0\0qt  ",
+        "notes.nef": b"dear diary",
+        "half.dng": dng(Image.new("RGB", (64, 48)))[:6000],
+        "empty.jpg": b"",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
     (tmp_path / "folder.jpg").mkdir()
     reasons = {}
     for path in [*tmp_path.iterdir(), tmp_path / "absent.jpg"]:
         outcome = decode(os.fsencode(path), SHORTEST)
-        assert isinstance(outcome, Failure)
+        assert isinstance(outcome, Failure), path
         reasons[path.name] = outcome.reason
+    broken = reasons.pop("phone.heic")
+    assert broken.startswith("its HEIC data are broken (") and len(broken) < 200
     assert reasons == {
-        "empty.jpg": "the file is empty",
+        "empty.jpg": "the file is empty: a copy that broke off, or a stand-in of a cloud service",
         "text.jpg": "it is not a picture in a known format",
-        "phone.heic": "HEIC pictures cannot be read by this version",
+        "zeros.jpg": "it holds only zeros: a copy that broke off, or a stand-in of a cloud service; fetch the original",
+        ".IMG_1.HEIC.icloud": "it is in iCloud and not on this machine; have Finder or Photos download it",
+        "clip.heic": "it is a video, not a picture",
+        "notes.nef": "the RAW file is cut short, or is none",
+        "half.dng": "it is no RAW that this rawpy knows; run pip install -U rawpy and index again",
         "folder.jpg": "is a directory",
         "absent.jpg": "no such file or directory",
     }
@@ -225,11 +279,51 @@ def test_the_format_is_that_of_the_bytes_not_of_the_name(shared: Path) -> None:
     data = shared / "data"
     assert picture_format(os.fsencode(data / "formats" / "really-a-webp.jpg")) == "WEBP"
     assert picture_format(os.fsencode(data / "hostile" / "postscript-named.jpg")) is None
+    assert picture_format(os.fsencode(data / "formats" / "heic-8bit.heic")) == "HEIC"
+    assert picture_format(os.fsencode(data / "formats" / "raw-synthetic.dng")) == "RAW"
     assert picture_format(b"/absent") is None
 
 
-def test_another_pillow_is_another_decoder() -> None:
-    """After an upgrade the files that failed are tried again."""
-    from PIL import __version__
+def test_another_reader_is_another_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an upgrade, or once an extra is there, the files that failed are tried again."""
+    versions = {"pillow": "13.0.0"}
 
-    assert decoder_identity().endswith(f"pillow-{__version__}")
+    def version(package: str) -> str:
+        if package not in versions:
+            raise PackageNotFoundError(package)
+        return versions[package]
+
+    monkeypatch.setattr(module, "version", version)
+    seen = [decoder_identity()]
+    for package, number in [
+        ("pi-heif", "1.4"),
+        ("rawpy", "0.28"),
+        ("rawpy", "0.29"),
+        ("pillow", "14"),
+        ("pi-heif", "2"),
+    ]:
+        versions[package] = number
+        seen.append(decoder_identity())
+    assert len(set(seen)) == len(seen)
+
+
+_READERS = """
+import sys
+from clipsearch.index.decode import decode
+from tests.index.test_decode import SHORTEST, Decoded
+for path in sys.argv[1:]:
+    assert isinstance(decode(path.encode(), SHORTEST), Decoded), path
+print(*sorted({"pi_heif", "rawpy", "defusedxml"} & set(sys.modules)))
+"""
+
+
+def test_readers_of_other_kinds_are_not_loaded_for_a_jpeg(shared: Path) -> None:
+    """Each of the workers would load LibRaw and libheif for a folder that has neither kind."""
+    formats = shared / "data" / "formats"
+
+    def loaded(*names: str) -> str:
+        command = [sys.executable, "-c", _READERS, *(str(formats / name) for name in names)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+    assert loaded("exif-gps-offsettime.jpg", "png-rgb.png", "avif-8bit.avif", "tiff-none.tif") == ""
+    assert loaded("heic-8bit.heic", "raw-synthetic.dng", "xmp-embedded.jpg") == "defusedxml pi_heif rawpy"

@@ -19,7 +19,12 @@ Entries = dict[int, tuple[int, bytes]]  # tag: type, value
 
 
 def dng(
-    picture: Image.Image, *, orientation: int = 1, preview: bytes | None = None, xmp: bytes = b"", extra: Entries | None = None
+    picture: Image.Image,
+    *,
+    orientation: int = 1,
+    preview: bytes | None = None,
+    xmp: bytes = b"",
+    extra: Entries | None = None,
 ) -> bytes:
     """`picture` is what the sensor saw, not turned, with even sides; `preview` is the file of a JPEG."""
     mosaic = _mosaic(picture)
