@@ -42,7 +42,7 @@ _NO_DESCRIPTION = re.compile(
     | (sony|kodak|dcim|dji|dsc|dcf|cof|rcof|edf|hdr|hdrpl|rhdr|sdr|ptr|mde|bty|fbt|dav|vtl|oznor\w*)\b.{0,40}
     | exif.jpeg.picture\W* | default | untitled | image | photo | picture | jpeg | screenshot
     | binary\ comment | ascii | created\ (by|with)\ .* | lead\ technologies.* | file\ written\ by\ adobe.*
-    | <.*> | \{.*\} | \W*
+    | <.*> | \{.*\} | \W* | (?-i:[A-Z_-]*\d[A-Z\d_-]*)
     """
 )
 
