@@ -50,7 +50,9 @@ def one_of_each(stamps: Sequence[Stamp]) -> Sequence[Stamp]:
 
     A RAW is listed again as soon as its JPEG is not.
     """
-    if not any(is_raw(stamp.name) for stamp in stamps):
+    if RAW_SUFFIXES.isdisjoint(
+        [stamp.name[-4:].lower() for stamp in stamps]
+    ):  # as good as always; costs no call a name
         return stamps
     developed = {stem for stem, suffix in map(_parts, stamps) if suffix in JPEG_SUFFIXES}
     return [stamp for stamp in stamps if not (is_raw(stamp.name) and _parts(stamp)[0] in developed)]

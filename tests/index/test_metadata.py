@@ -164,8 +164,8 @@ def test_a_rating_is_one_to_five_stars_or_rejected(
 @pytest.mark.parametrize(
     "written",
     ["OLYMPUS DIGITAL CAMERA", "OLYMPUS DIGITAL CAMERA         ", "SONY DSC", "MINOLTA DIGITAL CAMERA",
-     "DCIM\\100GOPRO", "DCIM\\100MEDIA\\DJI_0001.JPG", "<Digimax S630>", "cof", "rhdr", "default", "SAMSUNG DIGITAL CAMERA",
-     "   ",
+     "DCIM\\100GOPRO", "DCIM\\100MEDIA\\DJI_0001.JPG", "<Digimax S630>", "cof", "rhdr", "default",
+     "SAMSUNG DIGITAL CAMERA", "   ",
      "Exif_JPEG_PICTURE", "binary comment", "ASCII", "---", '{"shape": [90, 160, 3]}', "KODAK Digital Still Camera",
      "Created with GIMP", "M2E70L213-212R382B320", "Screenshot", "Untitled", "oznorWO", "LEAD Technologies Inc. V1.01"],
 )  # fmt: skip
