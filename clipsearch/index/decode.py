@@ -282,11 +282,15 @@ def _check_size(image: Image.Image) -> None:
         )
 
 
+# How its messages begin, and what Pillow says where it says nothing.
+_LIBHEIF = ("Invalid input", "Decoder plugin", "Unsupported feature", "not identified by this driver")
+
+
 def _sentence(error: Exception) -> str:
     """What the decoder said; the commonest of Pillow's words in a person's own."""
     text = " ".join(str(error).split()) or type(error).__name__
-    if "truncated" in text.lower() or "EOF" in text:
+    if "truncated" in text.lower() or "EOF" in text or "end of file" in text:
         return f"the file is cut short ({text})"
-    if "decoder error" in text or "data stream" in text:
+    if "decoder error" in text or "data stream" in text or text.startswith(_LIBHEIF):
         return f"its picture data are broken ({text})"
     return text[:200]

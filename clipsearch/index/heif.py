@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from clipsearch.index.kinds import Kind, Unreadable, extra_missing
+from clipsearch.index.kinds import Kind, extra_missing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,7 +16,7 @@ def open_heif(path: bytes) -> Image:
     """The primary picture, its pixels not decoded yet. libheif turns it, and its EXIF then says "upright".
 
     Limits: libheif refuses what claims more than it should; the caller's own limit is checked on `size` before
-    `load`. Raises Unreadable.
+    `load`. Raises Unreadable where the extra is missing, and what Pillow's own readers raise for broken data.
     """
     try:
         import pi_heif
@@ -24,8 +24,5 @@ def open_heif(path: bytes) -> Image:
         raise extra_missing(Kind.HEIC) from None
     pi_heif.options.DECODE_THREADS = 1  # a worker has one core, and each thread its own buffers
     pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
-    with open(path, "rb") as handle:  # by hand, not by name: a name need not be UTF-8
-        try:
-            return cast("Image", pi_heif.HeifImageFile(handle))
-        except SyntaxError as error:
-            raise Unreadable(f"its HEIC data are broken ({error})") from error
+    with open(path, "rb") as handle:  # read to its end now; by hand, for a name need not be UTF-8
+        return cast("Image", pi_heif.HeifImageFile(handle))

@@ -286,7 +286,7 @@ def test_a_reason_is_one_short_sentence(tmp_path: Path) -> None:
         assert isinstance(outcome, Failure), path
         reasons[path.name] = outcome.reason
     broken = reasons.pop("phone.heic")
-    assert broken.startswith("its HEIC data are broken (") and len(broken) < 200
+    assert broken.startswith("its picture data are broken (") and len(broken) < 200
     assert reasons == {
         "empty.jpg": "the file is empty: a copy that broke off, or a stand-in of a cloud service",
         "text.jpg": "it is not a picture in a known format",
