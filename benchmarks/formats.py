@@ -5,12 +5,14 @@
 Time: one photo of 12 megapixels, made of the largest in PHOTOS, as WebP, AVIF and PNG, decoded for a model of 224 px
 with and without it, alternating; CPU seconds of this process. Vectors: every photo in PHOTOS whose shorter side is at
 least four times the model's, its pixels averaged against its pixels whole, with the model in FOLDER (default: the
-starter). One JSON line a format, and one for the vectors.
+starter); and as the preview of a RAW that is just large enough, compressed once more at quality 90, against the
+pixels whole. One JSON line a format, and one for the vectors.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import statistics
@@ -28,6 +30,7 @@ from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
 from clipsearch.index import decode as decoding
+from clipsearch.index.raw import PREVIEW_FACTOR
 from clipsearch.types import Decoded
 
 PREPARE = Preprocess(ImageInput(224, "shortest", "bicubic", (0, 0, 0), (1, 1, 1)))
@@ -80,23 +83,34 @@ def cpu_s(path: bytes) -> float:
 
 
 def moved(arguments: argparse.Namespace) -> dict[str, object]:
-    """Cosines between the vectors of whole and of averaged photos."""
+    """Cosines between the vectors of whole photos, and of averaged ones and previews of them."""
     tower = ImageTower(read_card(arguments.model), "onnxruntime")
-    cosines = []
+    averaged, previewed = [], []
+    least = decoding.DRAFT_FACTOR * tower.prepare.size * PREVIEW_FACTOR
     for picture in pictures(arguments.photos):
         small = decoding._reduced(picture, tower.prepare)
         if small is not picture:
-            pixels = np.frombuffer(b"".join(map(tower.prepare, (picture, small))), np.uint8)
+            pixels = np.frombuffer(b"".join(map(tower.prepare, (picture, small, preview(picture, least)))), np.uint8)
             side = tower.prepare.size
-            one, other = tower.encode_pixels(pixels.reshape(2, side, side, 3))
-            cosines.append(float(one @ other))
+            whole, *others = tower.encode_pixels(pixels.reshape(3, side, side, 3))
+            for cosines, other in zip((averaged, previewed), others, strict=True):
+                cosines.append(float(whole @ other))
     return {
-        "photos": len(cosines),
-        "cosine_min": round(min(cosines), 4),
-        "cosine_mean": round(statistics.mean(cosines), 4),
+        "photos": len(averaged),
+        "cosine_min": round(min(averaged), 4),
+        "cosine_mean": round(statistics.mean(averaged), 4),
+        "preview_min": round(min(previewed), 4),
+        "preview_mean": round(statistics.mean(previewed), 4),
         "target_min": COSINE_MIN,
         "target_mean": COSINE_MEAN,
     }
+
+
+def preview(picture: Image.Image, shorter: int) -> Image.Image:
+    scale = shorter / min(picture.size)
+    data = io.BytesIO()
+    picture.resize((round(picture.width * scale), round(picture.height * scale))).save(data, "JPEG", quality=90)
+    return Image.open(data).convert("RGB")
 
 
 if __name__ == "__main__":

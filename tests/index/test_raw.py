@@ -87,7 +87,7 @@ def test_a_preview_that_was_turned_already_is_not_turned_again(tmp_path: Path, u
 
 
 def test_a_preview_is_taken_where_it_is_large_enough(tmp_path: Path, upright: Image.Image) -> None:
-    """Below four times the model's size its JPEG noise moves the vector; above it, developing the sensor is time for nothing."""
+    """Below four times the model's size its noise moves the vector; above, developing is time for nothing."""
     black = Image.new("RGB", upright.size)
     for shorter, shows_preview in [(LARGE, True), (SMALL, False)]:
         pixels, _ = read(tmp_path, dng(upright, preview=preview(black, shorter)))
