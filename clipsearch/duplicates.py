@@ -31,6 +31,7 @@ _FRAMES = 8  # before a frame, that it is compared with: two cameras of one name
 
 UNDATED = np.iinfo(np.int64).min
 NO_CAMERA = -1
+NO_MS = -1
 
 _BANDS = 10  # of the 64 bits; 8 differing ones leave two bands whole
 _BUCKET = 512  # rows with two bands alike that each is compared with; more are thousands of frames of one scene
@@ -45,6 +46,7 @@ class Looks:
     hashed: NDArray[np.bool_]  # (n,), False where the picture is too plain for a hash
     shapes: NDArray[np.float64]  # (n,) width / height
     taken: NDArray[np.int64]  # (n,) seconds, or UNDATED
+    taken_ms: NDArray[np.int64]  # (n,) within that second, or NO_MS
     cameras: NDArray[np.int64]  # (n,) equal where the camera is, or NO_CAMERA
 
 
@@ -64,6 +66,7 @@ def looks_of(photos: Sequence[Metadata]) -> Looks:
         hashed=hashed,
         shapes=np.array([one.width / one.height for one in photos], np.float64),
         taken=np.array([one.taken_at or "NaT" for one in photos], "datetime64[s]").astype(np.int64),  # NaT is UNDATED
+        taken_ms=np.array([NO_MS if one.taken_ms is None else one.taken_ms for one in photos], np.int64),
         cameras=np.array([NO_CAMERA if one.camera is None else cameras[one.camera] for one in photos], np.int64),
     )
 
@@ -77,8 +80,8 @@ def copies(looks: Looks, vectors_of: VectorsOf) -> list[Rows]:
         alike = np.bitwise_count(looks.hashes[one] ^ looks.hashes[other]).sum(axis=1) <= ALL_BITS
         alike &= np.abs(np.log(looks.shapes[one] / looks.shapes[other])) <= SHAPE
         # Two times are two moments, however alike (a tripod); a copy keeps its time or loses it.
-        times = looks.taken[one], looks.taken[other]
-        alike &= (times[0] == times[1]) | (times[0] == UNDATED) | (times[1] == UNDATED)
+        for times, unknown in ((looks.taken, UNDATED), (looks.taken_ms, NO_MS)):
+            alike &= (times[one] == times[other]) | (times[one] == unknown) | (times[other] == unknown)
         found.append(_confirmed(one[alike], other[alike], vectors_of, COPY_COSINE))
     return _stars(np.concatenate(found, axis=1)) if found else []
 

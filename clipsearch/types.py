@@ -26,6 +26,7 @@ Sort = Literal["score", "date", "name"]
 SORTS: tuple[Sort, ...] = ("score", "date", "name")
 DuplicateKind = Literal["exact", "perceptual", "burst"]
 DUPLICATE_KINDS: tuple[DuplicateKind, ...] = ("exact", "perceptual", "burst")
+REJECTED = -1  # a rating below all stars, as XMP has it
 BURST_S = 5  # seconds between a frame of a burst and the next
 
 
@@ -58,6 +59,11 @@ class Metadata:
     colors: tuple[str, ...] = ()  # the main ones, of COLORS, the largest first
     phash: int | None = None  # 64 bits, signed; near ones look alike (index/appearance.py)
     phash_fine: bytes | None = None  # 192 bits more, which prove it
+    taken_ms: int | None = None  # 0..999 of that second, where the camera counts them
+    rating: int | None = None  # stars, 1 to 5, or REJECTED
+    title: str | None = None  # each of these is one line
+    description: str | None = None
+    keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from clipsearch.duplicates import (
     ALL_BITS,
     COARSE_BITS,
     NO_CAMERA,
+    NO_MS,
     SHAPE,
     UNDATED,
     Looks,
@@ -39,6 +40,7 @@ def looks_like(
     hashed: Sequence[bool] | None = None,
     shapes: Sequence[float] | None = None,
     taken: Sequence[int] | None = None,
+    taken_ms: Sequence[int] | None = None,
     cameras: Sequence[int] | None = None,
 ) -> Looks:
     count = len(hashes)
@@ -47,6 +49,7 @@ def looks_like(
         np.array(hashed if hashed is not None else [True] * count, np.bool_),
         np.array(shapes if shapes is not None else [1.5] * count, np.float64),
         np.array(taken if taken is not None else [UNDATED] * count, np.int64),
+        np.array(taken_ms if taken_ms is not None else [NO_MS] * count, np.int64),
         np.array(cameras if cameras is not None else [1] * count, np.int64),
     )
 
@@ -153,6 +156,15 @@ def test_a_copy_may_have_lost_its_time() -> None:
         assert lists(copies(looks_like([[HASH] * 4] * 2, taken=taken), all_alike)) == [[0, 1]]
 
 
+def test_frames_of_one_second_are_no_copies_of_each_other() -> None:
+    """Ten frames a second look alike and have one time to the second; whoever deletes copies would lose nine."""
+    same = [[HASH] * 4] * 2
+    assert not copies(looks_like(same, taken=[100, 100], taken_ms=[0, 100]), all_alike)
+    # An export may keep the second and lose the rest.
+    for taken_ms in ([250, 250], [250, NO_MS], [NO_MS, 250]):
+        assert lists(copies(looks_like(same, taken=[100, 100], taken_ms=taken_ms), all_alike)) == [[0, 1]]
+
+
 def test_nothing_is_no_group() -> None:
     """An empty library, one photo, and photos without hashes."""
     for looks in (looks_like([]), looks_like([[1, 2, 3, 4]]), looks_like([[0] * 4] * 3, hashed=[False] * 3)):
@@ -164,7 +176,9 @@ def test_what_photos_say_becomes_what_they_look_like() -> None:
     """A date that is read as another second, or None as a camera of its own, makes and breaks bursts."""
     looks = looks_of(
         [
-            Metadata(300, 200, "JPEG", taken_at="2015-07-14T10:00:05", camera="A", phash=-1, phash_fine=bytes(24)),
+            Metadata(
+                300, 200, "JPEG", taken_at="2015-07-14T10:00:05", camera="A", phash=-1, phash_fine=bytes(24), taken_ms=0
+            ),
             Metadata(200, 300, "JPEG", taken_at="2015-07-14T10:00:00", camera="B"),
             Metadata(1, 1, "PNG", camera="A", phash=2, phash_fine=bytes(23) + b"\x01"),
             Metadata(1, 1, "PNG"),
@@ -174,6 +188,7 @@ def test_what_photos_say_becomes_what_they_look_like() -> None:
     assert looks.hashes.tolist() == [[2**64 - 1, 0, 0, 0], [0] * 4, [2, 0, 0, 1], [0] * 4]
     assert looks.shapes.tolist() == [1.5, 2 / 3, 1, 1]
     assert looks.taken[0] - looks.taken[1] == 5 and looks.taken[2:].tolist() == [UNDATED] * 2
+    assert looks.taken_ms.tolist() == [0] + [NO_MS] * 3
     assert looks.cameras[0] == looks.cameras[2] != looks.cameras[1]
     assert looks.cameras[3] == NO_CAMERA != looks.cameras[1]
 

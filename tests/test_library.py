@@ -668,6 +668,7 @@ def test_a_photo_is_described_with_all_that_is_known(gallery: Library, samples: 
     assert details is not None
     assert details.path == os.fsencode(samples / "travel/2010-alaska/denali.webp")
     assert (details.metadata.width, details.metadata.height, details.metadata.format) == (600, 315, "WEBP")
+    assert details.metadata.title == "Denali National Park and Preserve"
     assert details.metadata.taken_at == "2010-08-13T21:00:01" and details.metadata.camera == "Canon EOS 7D"
     assert details.size == (samples / "travel/2010-alaska/denali.webp").stat().st_size
     copy = gallery.photo(samples / "old-phone-backup/wallpaper.jpg")

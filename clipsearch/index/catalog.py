@@ -22,7 +22,7 @@ from clipsearch.query import Filter
 from clipsearch.types import FailedFile, Metadata, RootStatus, SavedSearch, Stamp
 
 SEPARATOR = os.sep.encode()
-DESCRIPTION = 1  # raise it when a photo is described by more; older rows are then read again
+DESCRIPTION = 2  # raise it when a photo is described by more; older rows are then read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +145,22 @@ class Catalog(Spaces):
         row = self._one(
             """
             INSERT INTO photo (digest, width, height, format, taken_at, taken_offset, latitude, longitude, camera,
-                               lens, colors, phash, phash_fine, described)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                               lens, colors, phash, phash_fine, taken_ms, rating, caption, described)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (digest) DO UPDATE SET
                 width = excluded.width, height = excluded.height, format = excluded.format,
                 taken_at = excluded.taken_at, taken_offset = excluded.taken_offset,
                 latitude = excluded.latitude, longitude = excluded.longitude, camera = excluded.camera,
                 lens = excluded.lens, colors = excluded.colors, phash = excluded.phash,
-                phash_fine = excluded.phash_fine, described = excluded.described
+                phash_fine = excluded.phash_fine, taken_ms = excluded.taken_ms, rating = excluded.rating,
+                caption = excluded.caption, described = excluded.described
             RETURNING id
             """,
             (
                 digest, metadata.width, metadata.height, metadata.format, metadata.taken_at, metadata.taken_offset,
                 metadata.latitude, metadata.longitude, metadata.camera, metadata.lens, " ".join(metadata.colors),
-                metadata.phash, metadata.phash_fine, DESCRIPTION,
+                metadata.phash, metadata.phash_fine, metadata.taken_ms, metadata.rating, _caption(metadata),
+                DESCRIPTION,
             ),
         )  # fmt: skip
         assert row is not None  # RETURNING answers for an insert and for an update
@@ -273,9 +275,7 @@ class Catalog(Spaces):
         """Photos that fit all filters and, if said, have a file in the folder `under`; the newest first."""
         filter_functions(self._connection)
         condition, parameters = where(filters, today, under=under)
-        rows = self._all(
-            f"SELECT id FROM photo WHERE files > 0 AND {condition} ORDER BY taken_at DESC NULLS LAST, id", parameters
-        )
+        rows = self._all(f"SELECT id FROM photo WHERE files > 0 AND {condition} ORDER BY {_NEWEST_FIRST}", parameters)
         return ids_of(rows)
 
     def labels_of(self, photo_id: int) -> tuple[str, ...]:
@@ -296,9 +296,11 @@ class Catalog(Spaces):
         self._run("INSERT INTO event (at, kind, details) VALUES (?, ?, ?)", (_now(), kind, json.dumps(details)))
 
 
+_NEWEST_FIRST = "taken_at DESC NULLS LAST, coalesce(taken_ms, 0) DESC, id"
 PATH_PARTS = f"{FOLDER}, name"
 METADATA = """photo.width, photo.height, photo.format, photo.taken_at, photo.taken_offset, photo.latitude,
-    photo.longitude, photo.camera, photo.lens, photo.colors, photo.phash, photo.phash_fine"""
+    photo.longitude, photo.camera, photo.lens, photo.colors, photo.phash, photo.phash_fine,
+    photo.taken_ms, photo.rating, photo.caption"""
 
 
 def base_of(path: bytes, *, is_file: bool) -> bytes:
@@ -319,7 +321,15 @@ def joined(folder: bytes, name: bytes) -> bytes:
 
 def metadata_of(columns: Sequence[Any]) -> Metadata:
     """Of METADATA's columns."""
-    width, height, form, taken_at, offset, latitude, longitude, camera, lens, colors, coarse, fine = columns
+    (width, height, form, taken_at, offset, latitude, longitude, camera, lens, colors, coarse, fine, ms, rating,
+     caption) = columns  # fmt: skip
+    title, description, *keywords = f"{caption}\n".split("\n")
     return Metadata(
-        width, height, form, taken_at, offset, latitude, longitude, camera, lens, tuple(colors.split()), coarse, fine
+        width, height, form, taken_at, offset, latitude, longitude, camera, lens, tuple(colors.split()), coarse, fine,
+        ms, rating, title or None, description or None, tuple(word for word in keywords if word),
     )  # fmt: skip
+
+
+def _caption(metadata: Metadata) -> str:
+    """The lines of `caption`: title, description (either may be empty), then each keyword."""
+    return "\n".join((metadata.title or "", metadata.description or "", *metadata.keywords)).rstrip("\n")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pathspec
 
 from clipsearch.index.catalog import KnownFile, Root
-from clipsearch.index.names import is_listed, is_skipped
+from clipsearch.index.names import is_listed, is_skipped, one_of_each
 from clipsearch.types import Stamp, Unlisted
 
 IGNORE_FILE = b".clipsearchignore"
@@ -146,6 +146,7 @@ def _walk_folder(
         rules = [rules[0], *_rules_in(path, folder), *rules[1:]]
     deciding = [rule for rule in rules if rule.spec.patterns]
     folders: list[bytes] = []
+    stamps: list[Stamp] = []
     unseen: OSError | None = None
     for entry in entries:
         name = entry.name
@@ -170,7 +171,8 @@ def _walk_folder(
             continue
         # A FIFO named photo.jpg would block its reader for ever.
         if stat.S_ISREG(status.st_mode) and not (deciding and _is_excluded(deciding, below, is_folder=False)):
-            yield Stamp(folder, name, status.st_size, status.st_mtime_ns, status.st_ino)
+            stamps.append(Stamp(folder, name, status.st_size, status.st_mtime_ns, status.st_ino))
+    yield from one_of_each(stamps)
     if unseen is not None:
         yield Unlisted(folder, unseen.strerror or str(unseen))
     pending.extend((below, rules) for below in reversed(folders))

@@ -17,6 +17,7 @@ from itertools import groupby
 
 from clipsearch.query import Filter
 from clipsearch.query.dates import period
+from clipsearch.types import REJECTED
 
 Parameters = dict[str, object]
 
@@ -183,6 +184,20 @@ def _color(value: str, bound: Bound, today: date) -> str:
     return f"instr(' ' || colors || ' ', {bound(f' {value} ')})"
 
 
+def _rating(value: str, bound: Bound, today: date) -> str:
+    """Comparisons are of stars: they leave out what was rejected as well as what was not rated."""
+    if value == "none":
+        return "rating IS NULL"
+    if value == "rejected":
+        return f"rating = {REJECTED}"
+    match = re.fullmatch(r"([<>]=?)?(\d)(?:\.\.(\d))?", value)
+    assert match, value  # the query's own canonical form
+    if match[3]:
+        low, high = sorted((int(match[2]), int(match[3])))
+        return f"rating BETWEEN {bound(low)} AND {bound(high)}"
+    return f"rating > 0 AND rating {match[1] or '='} {bound(int(match[2]))}"
+
+
 def _label(value: str, bound: Bound, today: date) -> str:
     return f"id IN (SELECT photo_id FROM label WHERE folded(label.name) = {bound(_folded(value))})"
 
@@ -201,6 +216,8 @@ _CONDITIONS: dict[str, Callable[[str, Bound, date], str]] = {
     "ext": _ext,
     "size": _size,
     "color": _color,
+    "rating": _rating,
+    "caption": _contains("caption"),
     "label": _label,
 }
 

@@ -140,8 +140,9 @@ PRAGMA user_version = 2;
 
 _M003 = """
 ALTER TABLE root ADD COLUMN offline_since TEXT;                     -- UTC; null while it can be listed
-ALTER TABLE photo ADD COLUMN rating INTEGER;                        -- stars, 0 to 5; null where none was given
-ALTER TABLE photo ADD COLUMN caption TEXT NOT NULL DEFAULT '';      -- title, description, keywords; one a line
+ALTER TABLE photo ADD COLUMN taken_ms INTEGER;                      -- of the second of taken_at, 0 to 999
+ALTER TABLE photo ADD COLUMN rating INTEGER;                        -- stars, 1 to 5; -1 rejected; null where none was
+ALTER TABLE photo ADD COLUMN caption TEXT NOT NULL DEFAULT '';      -- lines: title, description, then each keyword
 
 PRAGMA user_version = 3;
 """

@@ -26,6 +26,8 @@ _UNIT = "mp|kb|mb|gb"
 _NEAR = re.compile(rf"([+-]?{_NUMBER}),([+-]?{_NUMBER})(?:/({_NUMBER})(?:km)?)?")
 _SIZE = re.compile(rf"(>=|<=|>|<)({_NUMBER})({_UNIT})")
 _SIZE_RANGE = re.compile(rf"({_NUMBER})({_UNIT})\.\.({_NUMBER})({_UNIT})")
+_RATING = re.compile(r"(?:>=|<=|>|<)?[0-5]|[1-5]\.\.[1-5]")
+_RATING_ALIASES = {"0": "none", "unrated": "none", "reject": "rejected", "-1": "rejected"}
 _COLOR_ALIASES = {"grey": "gray", "violet": "purple", "magenta": "pink", "cyan": "blue", "turquoise": "blue"}
 _TYPE_ALIASES = {"jpg": "jpeg", "tif": "tiff", "jp2": "jpeg2000", "heif": "heic"}
 
@@ -128,6 +130,17 @@ def _size(value: str) -> str:
     return f"{match[1]}{_plain(float(match[2]))}{match[3]}"
 
 
+def _rating(value: str) -> str:
+    text = value.lower().replace(" ", "")
+    text = _RATING_ALIASES.get(text, text)
+    if text not in ("none", "rejected") and not _RATING.fullmatch(text):
+        raise BadValue(
+            f'"{value}" is not a rating',
+            "write rating:5, rating:>=3, rating:2..4, rating:none or rating:rejected; stars go from 1 to 5",
+        )
+    return text
+
+
 def _plain(number: float) -> str:
     """The shortest text without an exponent: 52.0 -> "52"."""
     text = f"{number:.7f}".rstrip("0").rstrip(".")
@@ -171,6 +184,10 @@ KEYS = (
     FilterKey(
         "color", "color:red", f"a main colour: {', '.join(COLORS)}", _one_of("color", COLORS, _COLOR_ALIASES), COLORS
     ),
+    FilterKey(
+        "rating", "rating:>=3", "stars; rating:2..4 is a range; rating:none has none, rating:rejected is -1", _rating
+    ),
+    FilterKey("caption", 'caption:"blue hour"', "its title, description or keywords contain it", _text("caption")),
     FilterKey("label", "label:receipt", "a label that clipsearch zsl --save gave it", _text("label")),
 )
 BY_KEY = {one.key: one for one in KEYS}

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from clipsearch.printable import dots, printable, shown
-from clipsearch.types import Answer, Hit, PhotoDetails, Summary
+from clipsearch.types import REJECTED, Answer, Hit, PhotoDetails, Summary
 
 NO_PHOTOS = "No photos are indexed. Esc, then I, chooses a folder."
 
@@ -67,6 +67,10 @@ def file_size(count: int) -> str:
     return f"{count} bytes"
 
 
+def stars(rating: int) -> str:
+    return "rejected" if rating == REJECTED else "★" * rating + "☆" * (5 - rating)
+
+
 def described(hit: Hit, details: PhotoDetails | None, *, is_gone: bool) -> list[tuple[str, str]]:
     """(what, its value) of all that is known of a photo."""
     folder = shown(os.path.dirname(hit.path))
@@ -88,6 +92,9 @@ def described(hit: Hit, details: PhotoDetails | None, *, is_gone: bool) -> list[
         if meta.latitude is not None and meta.longitude is not None:
             rows.append(("place", f"{meta.latitude:.5f}, {meta.longitude:.5f}"))
         rows += [("colours", ", ".join(meta.colors))] if meta.colors else []
+        rows += [("rating", stars(meta.rating))] if meta.rating is not None else []
+        written = (("title", meta.title), ("caption", meta.description), ("keywords", ", ".join(meta.keywords)))
+        rows += [(what, printable(text)) for what, text in written if text]
         rows += [("labels", ", ".join(map(printable, details.labels)))] if details.labels else []
     if hit.relevance is not None and hit.score is not None:
         rows.append(("fits", f"{dots(hit.relevance)}  cosine {hit.score:.3f}"))

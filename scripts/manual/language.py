@@ -50,6 +50,10 @@ LESSONS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
             ("sunset camera:nikon camera:canon", "sunsets taken with a Nikon or with a Canon"),
             ("cat is:portrait -in:Screenshots", "cats, upright photos, and none from Screenshots"),
             ("near:52.37,4.54/5 year:2010..2015", "what was taken within 5 km of a place in six years"),
+            (
+                "family rating:>=4 caption:grandma",
+                "family photos with four or five stars, and grandma in their caption",
+            ),
             ("label:receipt year:2024", "what `clipsearch zsl --save` has labelled a receipt"),
         ),
     ),
@@ -79,6 +83,9 @@ RULES = (
     "Seasons are northern: summer is June, July and August; `winter 2015` ends in February 2016.",
     "A photo that does not say (no date, no place, no camera) fits no filter about it, and every one that is turned "
     "round: `-year:2015` finds photos without a date.",
+    "`rating:` and `caption:` are what you gave a photo elsewhere, in XMP, IPTC or EXIF. No stars, or 0, is "
+    "`rating:none`. What an editor marks as rejected (-1) is `rating:rejected`, and less than no star: `rating:<3` "
+    "leaves it out.",
     "`@name` at the start stands for a saved search; more may follow it.",
     "Filters alone are a query; its photos come by date, the newest first.",
 )

@@ -22,7 +22,7 @@ CREATE TABLE photo (
     longitude    REAL,
     camera       TEXT,
     lens         TEXT
-, colors TEXT NOT NULL DEFAULT '', phash INTEGER, phash_fine BLOB, described INTEGER NOT NULL DEFAULT 0, rating INTEGER, caption TEXT NOT NULL DEFAULT '') STRICT;
+, colors TEXT NOT NULL DEFAULT '', phash INTEGER, phash_fine BLOB, described INTEGER NOT NULL DEFAULT 0, taken_ms INTEGER, rating INTEGER, caption TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX photo_hidden ON photo (id) WHERE files = 0;
 

@@ -7,11 +7,12 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clipsearch.errors import LibraryError, SystemFault
@@ -250,6 +251,38 @@ def test_an_exception_in_a_transaction_leaves_nothing_of_it(catalog: Catalog, sp
     assert catalog.counts() == (0, 0, 0)
     fill(catalog, space, root, 1)
     assert catalog.counts() == (1, 1, 0)
+
+
+LINE = st.text(st.characters(exclude_categories=["C"]), max_size=9).map(str.strip)
+OR_NONE = LINE.map(lambda line: line or None)
+
+
+@given(
+    title=OR_NONE, description=OR_NONE, keywords=st.lists(LINE.filter(bool), max_size=3).map(tuple),
+    rating=st.sampled_from([None, -1, 1, 5]), taken_ms=st.sampled_from([None, 0, 999]),
+)  # fmt: skip
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_a_photo_says_of_itself_is_read_back(
+    catalog: Catalog, root: Root, title: str | None, description: str | None, keywords: tuple[str, ...],
+    rating: int | None, taken_ms: int | None,
+) -> None:  # fmt: skip
+    """Title, description and keywords share a column: a missing one must not be taken for the next."""
+    said = Metadata(
+        4, 3, "JPEG", "2015-07-14T10:00:05", "+02:00", 52.5, 4.5, "A", "B", ("red",), -1, bytes(24),
+        taken_ms, rating, title, description, keywords,
+    )  # fmt: skip
+    photo_id = catalog.put_photo(b"d" * 32, said)
+    catalog.put_file(root.id, stamp(b"a.jpg"), photo_id)
+    assert catalog.photo_rows([photo_id])[photo_id].metadata == said
+
+
+def test_frames_of_one_second_come_newest_first(catalog: Catalog, root: Root) -> None:
+    """A burst in the order of chance is no burst to leaf through."""
+    ids = {}
+    for n, ms in enumerate([100, None, 900, 500]):
+        ids[ms] = catalog.put_photo(b"%032d" % n, Metadata(4, 3, "JPEG", "2015-07-14T10:00:05", taken_ms=ms))
+        catalog.put_file(root.id, stamp(b"%d.jpg" % n, inode=n), ids[ms])
+    assert catalog.photos_matching((), date(2020, 1, 1)).tolist() == [ids[ms] for ms in (900, 500, 100, None)]
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,17 @@ def test_walk_finds_photos_in_all_folders_in_a_repeatable_order(tmp_path: Path) 
     ]  # fmt: skip
 
 
+def test_a_raw_is_listed_when_its_jpeg_is_not(tmp_path: Path) -> None:
+    """The JPEG that stands for it must be one that is searched: here, in this folder, and not excluded."""
+    for name in ("a/1.jpg", "a/1.NEF", "b/1.NEF", "a/2.nef"):
+        touch(tmp_path / name)
+    (tmp_path / "a" / "2.jpg").mkdir()
+    assert listed(tmp_path) == [b"a/1.jpg", b"a/2.nef", b"b/1.NEF"]
+    assert listed(tmp_path, ("*.jpg",)) == [b"a/1.NEF", b"a/2.nef", b"b/1.NEF"]
+    (tmp_path / "a" / "1.jpg").unlink()
+    assert listed(tmp_path) == [b"a/1.NEF", b"a/2.nef", b"b/1.NEF"]
+
+
 def test_walk_stamps_a_file_as_the_disk_shows_it(tmp_path: Path) -> None:
     """A stamp that loses precision misses an edit within the second."""
     touch(tmp_path / "sub" / "a.jpg")

@@ -19,7 +19,7 @@ from clipsearch.index.catalog import Catalog
 from clipsearch.query import KEYS, Filter, parse
 from clipsearch.query.dates import period
 from clipsearch.query.filters import checked
-from clipsearch.types import Metadata
+from clipsearch.types import REJECTED, Metadata
 from tests.index.filled import identity, new_root, stamp
 
 TODAY = date(2024, 3, 10)
@@ -75,6 +75,14 @@ PLACES = (
 )
 CAMERAS = (None, "NIKON D750", "Canon EOS 5D", "iPhone 7", 'odd "_%" one')
 COLORS = ((), ("red",), ("gray", "blue"), ("blue", "red", "white"))
+RATINGS = (None, 5, 3, None, REJECTED, 1, 4)
+WRITTEN = (
+    {},
+    {"title": "Blue hour", "keywords": ("Straße", "100%")},
+    {"description": "Grandma's 80th, in the CAFÉ"},
+    {"keywords": ("lake", "Lake Louise")},
+    {"title": unicodedata.normalize("NFD", "Café"), "description": "by the lake"},
+)
 LABELS = ((), ("receipt",), ("Receipt", "Café"), ("two words",))
 
 
@@ -121,6 +129,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
                     latitude=place[0] if place else None, longitude=place[1] if place else None,
                     camera=CAMERAS[n % len(CAMERAS)], lens=CAMERAS[(n + 3) % len(CAMERAS)],
                     colors=COLORS[n // 3 % len(COLORS)],
+                    rating=RATINGS[n // 2 % len(RATINGS)], **WRITTEN[n // 4 % len(WRITTEN)],  # type: ignore[arg-type]
                 )  # fmt: skip
                 photo_id = catalog.put_photo(b"%032d" % n, described)
                 size = BYTES[n // 2 % len(BYTES)]
@@ -189,6 +198,11 @@ def holds(sample: Sample, one: Filter) -> bool:
         return is_of_size(sample, value)
     if one.key == "color":
         return value in described.colors
+    if one.key == "rating":
+        return is_rated(described.rating, value)
+    if one.key == "caption":
+        written = (described.title, described.description, *described.keywords)
+        return any(folded(value) in folded(text) for text in written if text)
     assert one.key == "label"
     return folded(value) in map(folded, sample.labels)
 
@@ -239,6 +253,23 @@ def is_of_size(sample: Sample, value: str) -> bool:
         "0123456789.mkgpb")]  # fmt: skip
 
 
+def is_rated(rating: int | None, value: str) -> bool:
+    if value in ("none", "rejected"):
+        return rating == {"none": None, "rejected": -1}[value]
+    if rating is None or rating not in range(1, 6):
+        return False
+    asked = [int(sign) for sign in value if sign.isdigit()]
+    if ".." in value:
+        return min(asked) <= rating <= max(asked)
+    return {
+        ">": rating > asked[0],
+        ">=": rating >= asked[0],
+        "<": rating < asked[0],
+        "<=": rating <= asked[0],
+        "": rating == asked[0],
+    }[value.rstrip("0123456789")]
+
+
 # -- compared ---------------------------------------------------------------------------------------
 
 spellings = st.sampled_from([str, str.upper, str.lower, lambda text: unicodedata.normalize("NFD", text)])
@@ -275,6 +306,10 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
         [">8.2mp", ">=8.2mp", "<0.25mp", "<=0.25mp", ">1kb", ">=1kb", "<1000mb", "1mb..1kb", "0.3mp..2mp", "1mb..1gb"]
     ),
     "color": st.sampled_from(["red", "grey", "blue", "white", "green"]),
+    "rating": st.sampled_from(
+        ["5", "0", "none", "unrated", "Rejected", "-1", ">=3", "> 3", "<3", "<=4", ">0", "<1", "2..4", "4..2", "3..3"]
+    ),
+    "caption": st.sampled_from(["lake", "LAKE", "café", "strasse", "blue hour", "%", "80th, in", "hour blue", "'s"]),
     "label": st.sampled_from(["receipt", "RECEIPT", "café", "two words", "two", "%"]),
 }
 VALUES["lens"] = VALUES["camera"]

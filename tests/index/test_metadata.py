@@ -11,11 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from clipsearch.index.decode import decode
 from clipsearch.index.metadata import metadata_of
+from clipsearch.index.xmp import Packet
 from clipsearch.types import Decoded, Metadata
+from tests.index.test_xmp import packet
 from tests.support.encoder import HashEncoder
 
 PREPARE = HashEncoder().prepare
@@ -98,6 +101,117 @@ def test_a_camera_has_one_harmless_name(make: str | None, model: str | None, cam
     assert metadata_of(exif, width=4, height=3, format_name="JPEG").camera == camera
 
 
+@pytest.mark.parametrize(
+    ("fraction", "ms"),
+    [
+        ("25", 250),
+        ("007", 7),
+        ("123456", 123),
+        ("0  ", 0),
+        (" ", None),
+        ("x", None),
+        ("²", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_fractions_of_the_second_are_kept(fraction: object, ms: int | None) -> None:
+    """Ten frames a second have one time without them, and count as copies."""
+    exif = AnyExif({}, {0x9003: "2015:07:14 10:00:05", 0x9291: fraction})
+    metadata = metadata_of(exif, width=4, height=3, format_name="JPEG")  # type: ignore[arg-type]
+    assert (metadata.taken_at, metadata.taken_ms) == ("2015-07-14T10:00:05", ms)
+
+
+@pytest.mark.parametrize("name", ["xmp-embedded.jpg", "webp-icc-xmp.webp", "png-text-chunks.png"])
+def test_what_people_wrote_is_read_from_each_container(shared: Path, name: str) -> None:
+    """Years of stars and keywords are why a photographer trusts a catalogue."""
+    metadata = read(shared / "data" / "formats" / name)
+    assert (metadata.rating, metadata.keywords) == (4, ("lake", "holiday 2018"))
+    assert metadata.description == "A lake below snowy mountains"
+    assert (metadata.taken_at, metadata.taken_offset) == ("2018-08-09T10:11:12", "+03:00")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
+def test_xmp_is_read_whatever_the_format(tmp_path: Path, suffix: str) -> None:
+    """The same stars in each export."""
+    data = packet(attributes='xmp:Rating="2"')
+    saved = {"tiffinfo": {700: data}} if suffix == ".tif" else {"xmp": data}
+    if suffix == ".png":
+        chunks = PngInfo()
+        chunks.add_itxt("XML:com.adobe.xmp", data.decode())
+        saved = {"pnginfo": chunks}  # type: ignore[dict-item]
+    Image.new("RGB", (8, 8)).save(tmp_path / f"a{suffix}", **saved)  # type: ignore[arg-type]
+    assert read(tmp_path / f"a{suffix}").rating == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "windows", "rating"),
+    [
+        ((), None, None), (("5",), None, 5), (("4.0",), None, 4), (("3.7",), None, 3), (("0",), None, None),
+        (("-1",), None, -1), (("6",), None, None), (("many",), None, None), (("nan",), None, None),
+        ((), 4, 4), ((), 0, None), (("2",), 5, 2), (("0",), 5, None), (("many",), 3, 3), ((), (1, 2), None),
+    ],
+)  # fmt: skip
+def test_a_rating_is_one_to_five_stars_or_rejected(
+    written: tuple[str, ...], windows: object, rating: int | None
+) -> None:
+    """No star is no rating: every photo of an editor's folder would be "rated" otherwise."""
+    exif = AnyExif({} if windows is None else {0x4746: windows}, {})
+    metadata = metadata_of(exif, width=4, height=3, format_name="JPEG", xmp=Packet(ratings=written))  # type: ignore[arg-type]
+    assert metadata.rating == rating
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["OLYMPUS DIGITAL CAMERA", "OLYMPUS DIGITAL CAMERA         ", "SONY DSC", "MINOLTA DIGITAL CAMERA",
+     "DCIM\\100GOPRO", "DCIM\\100MEDIA\\DJI_0001.JPG", "<Digimax S630>", "cof", "rhdr", "default",
+     "SAMSUNG DIGITAL CAMERA", "   ",
+     "Exif_JPEG_PICTURE", "binary comment", "ASCII", "---", '{"shape": [90, 160, 3]}', "KODAK Digital Still Camera",
+     "Created with GIMP", "M2E70L213-212R382B320", "Screenshot", "Untitled", "oznorWO", "LEAD Technologies Inc. V1.01"],
+)  # fmt: skip
+def test_what_a_camera_writes_by_itself_is_no_description(written: str) -> None:
+    """`caption:olympus` would find ten thousand photos that nobody described."""
+    metadata = metadata_of(AnyExif({0x010E: written}, {}), width=4, height=3, format_name="JPEG")  # type: ignore[arg-type]
+    assert metadata.description is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Grandma with her first digital camera at the sea",
+        "Sonya",
+        "image of a lake",
+        "The Kodak shop, 1965",
+        "Öl",
+        "NYC 1999",
+    ],
+)
+def test_what_a_person_wrote_is_a_description(written: str) -> None:
+    """Programs write UTF-8 where the standard knows ASCII, and Pillow reads Latin-1."""
+    exif = AnyExif({0x010E: written.encode().decode("latin-1")}, {})
+    metadata = metadata_of(exif, width=4, height=3, format_name="JPEG")  # type: ignore[arg-type]
+    assert metadata.description == written
+
+
+def test_xmp_goes_before_iptc_and_both_before_exif() -> None:
+    """Editors write all three; the newest stands in XMP, and keywords are not listed twice."""
+    exif = AnyExif({0x010E: "from EXIF"}, {})
+    xmp = Packet(titles=("  ", "Line one\nline\ttwo \u202e\x1b[31m"), keywords=("Lake", "sea", ""))
+    iptc = Packet(titles=("other",), descriptions=("from IPTC",), keywords=("lake", "sky"))
+    metadata = metadata_of(exif, width=4, height=3, format_name="JPEG", xmp=xmp, iptc=iptc)  # type: ignore[arg-type]
+    assert metadata.title == "Line one line two [31m"
+    assert metadata.description == "from IPTC"
+    assert metadata.keywords == ("Lake", "sea", "sky")
+
+
+def test_long_words_are_cut() -> None:
+    """A library keeps them for a million photos, and shows a few lines."""
+    xmp = Packet(titles=("t" * 9000,), descriptions=("d" * 9000,), keywords=tuple(f"{n:0200}" for n in range(900)))
+    metadata = metadata_of(None, width=4, height=3, format_name="JPEG", xmp=xmp)
+    assert (len(metadata.title or ""), len(metadata.description or "")) == (300, 2000)
+    assert len(metadata.keywords) <= 100 and max(map(len, metadata.keywords)) == 100
+
+
 def test_a_picture_without_exif_is_a_picture() -> None:
     """Screenshots have none."""
     assert metadata_of(None, width=4, height=3, format_name="PNG") == Metadata(4, 3, "PNG")
@@ -109,7 +223,9 @@ def sound(metadata: Metadata) -> None:
     assert (metadata.latitude is None) == (metadata.longitude is None)
     if metadata.latitude is not None and metadata.longitude is not None:
         assert math.isfinite(metadata.latitude) and abs(metadata.latitude) <= 90 and abs(metadata.longitude) <= 180
-    for text in (metadata.camera, metadata.lens):
+    assert metadata.taken_ms is None or 0 <= metadata.taken_ms <= 999
+    assert metadata.rating in (None, -1, 1, 2, 3, 4, 5)
+    for text in (metadata.camera, metadata.lens, metadata.title, metadata.description, *metadata.keywords):
         assert text is None or (text.isprintable() and text.strip())
 
 
@@ -119,7 +235,27 @@ def metadata_from(data: bytes) -> Metadata:
     return metadata_of(exif, width=4, height=3, format_name="JPEG")
 
 
-TAGS = [0x0132, 0x010F, 0x0110, 0x8769, 0x8825, 0x9003, 0x9004, 0x9010, 0x9011, 0x9012, 0xA434, 1, 2, 3, 4, 0x0112]
+TAGS = [
+    0x0132,
+    0x010F,
+    0x0110,
+    0x8769,
+    0x8825,
+    0x9003,
+    0x9004,
+    0x9010,
+    0x9011,
+    0x9012,
+    0xA434,
+    0x9291,
+    0x010E,
+    0x4746,
+    1,
+    2,
+    3,
+    4,
+    0x0112,
+]
 ENTRY = st.tuples(
     st.sampled_from(TAGS),
     st.integers(0, 14),  # the type
@@ -184,10 +320,14 @@ def test_a_directory_that_cannot_be_read_leaves_the_rest_of_the_metadata() -> No
     assert metadata == Metadata(4, 3, "JPEG", camera="X100")
 
 
+TEXTS = st.lists(st.text(max_size=12), max_size=3).map(tuple)
+
+
 @given(
     st.dictionaries(st.sampled_from(TAGS), VALUES, max_size=6),
     st.dictionaries(st.sampled_from(TAGS), VALUES, max_size=8),
+    st.builds(Packet, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS),
 )
-def test_no_value_under_any_tag_makes_it_raise(top: dict[int, object], inner: dict[int, object]) -> None:
+def test_no_value_under_any_tag_makes_it_raise(top: dict[int, object], inner: dict[int, object], xmp: Packet) -> None:
     """Cameras and editors write text where numbers belong."""
-    sound(metadata_of(AnyExif(top, inner), width=4, height=3, format_name="JPEG"))  # type: ignore[arg-type]
+    sound(metadata_of(AnyExif(top, inner), width=4, height=3, format_name="JPEG", xmp=xmp))  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from clipsearch.index import crawl
 from clipsearch.index import decode as decoding
@@ -24,6 +25,7 @@ from clipsearch.index.update import update
 from clipsearch.index.workers import DecodeWorkers
 from clipsearch.types import Advanced, Decoder, Event, Planned, Summary, Unlisted
 from tests.index.filled import files_under, new_root, own_vector, photo
+from tests.support.dng import dng
 from tests.support.encoder import HashEncoder, InlineDecoder
 
 
@@ -443,3 +445,30 @@ def test_killed_at_any_statement_a_run_leaves_whole_photos_and_the_next_one_fini
             assert catalog.counts() == (60, 62, 1)
             assert len(list((library / "vectors").iterdir())) == 1
     assert len(committed) > 5, "the moments were all alike"
+
+
+def test_a_raw_is_read_once_its_jpeg_is_gone(run: Run) -> None:
+    """Whoever deletes the JPEGs of a shooting keeps the RAWs, and must find them."""
+    picture = Image.open(photo(run.photos / "shot.JPG", 99)).resize((64, 48))
+    (run.photos / "shot.dng").write_bytes(dng(picture))
+    assert run.again().indexed == 11
+    assert "shot.JPG" in run.shown() and "shot.dng" not in run.shown()
+    (run.photos / "shot.JPG").unlink()
+    summary = run.again()
+    assert (summary.indexed, summary.removed) == (1, 1)
+    assert "shot.dng" in run.shown()
+    run.check()
+
+
+def test_an_extra_that_is_installed_later_reads_what_was_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of errors says which command helps; after it, an ordinary run must be enough."""
+    (run.photos / "shot.dng").write_bytes(dng(Image.new("RGB", (64, 48), "green")))
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "rawpy", None)
+        without.setattr(decoding, "_installed", lambda package: None)
+        assert run.again().failed == 1
+        assert "pip install" in run.catalog.failures()[0].reason
+        assert run.again().unchanged == 11, "nothing new is there, so it is not read again"
+    summary = run.again()
+    assert (summary.indexed, summary.failed) == (1, 0)
+    assert run.catalog.failures() == []

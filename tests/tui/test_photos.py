@@ -147,6 +147,11 @@ def test_a_wide_terminal_shows_what_is_known_of_the_photo(indexed: Paths) -> Non
         await driver.until(lambda: " MP, " in driver.text, "the details")
         beside = "\n".join(line[94:] for line in driver.lines)
         assert "denali.webp" in beside and "taken    2010-08-13" in beside and "folder   /" in beside
+        assert "title    Denali National Park and" in beside
+        await driver.ask("rating:3")
+        await driver.ready()
+        await driver.until(lambda: "rating   ★★★☆☆" in driver.text, "its stars")
+        await driver.until(lambda: "caption  Sumo Museum" in driver.text, "its caption")
         await driver.pilot.resize_terminal(100, 30)
         await driver.until(lambda: not driver.screen.browser.preview.display, "no room for it")
 
