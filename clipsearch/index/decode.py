@@ -62,6 +62,13 @@ MAX_SIDE = 65_535  # px; one pixel wide costs up to 28 bytes a row besides the p
 MAX_PIXELS = 200_000_000  # of the header; beyond it a picture takes more than 2.4 GB to turn and convert
 DRAFT_FACTOR = 2  # decode JPEGs to at least this many times the model's side; below 2 the vector moves
 
+# Bytes a pixel at the peak, by mode, measured with 24 megapixels each (address space; RGB on its side, for turning
+# makes a copy). All others have a palette or transparency, which take copies in RGBA.
+_BYTES_A_PIXEL = {"1": 7, "L": 7, "I;16": 11, "I": 11, "F": 11, "RGB": 10, "CMYK": 10, "LAB": 10, "YCbCr": 10}
+_BYTES_A_PIXEL_LAYERED = 24
+_BYTES_A_PIXEL_MORE = {"WEBP": 8, "JPEG2000": 12}  # for what their decoders keep beside the picture
+_BYTES_A_ROW = 28
+
 _ORIENTATION = 0x0112  # Exif 2.32, table 4
 _DECODER = 1  # raise it when this file learns to read what it could not
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
@@ -79,9 +86,16 @@ def decoder_identity() -> str:
     return f"{_DECODER}/pillow-{version('pillow')}"
 
 
-def decode(path: bytes, prepare: Prepare) -> Decoded | Failure:
-    """Pixels for the model, or a Failure; never raises for what a file can hold."""
-    return _outcome(lambda: _decoded(path, prepare))
+Admit = Callable[[int], object]
+
+
+def decode(path: bytes, prepare: Prepare, admit: Admit = lambda bytes_needed: None) -> Decoded | Failure:
+    """Pixels for the model, or a Failure; never raises for what a file can hold.
+
+    `admit` is told what the pixels will take (bytes, by the header) before they are decoded; it returns when they
+    may be, or raises Unreadable.
+    """
+    return _outcome(lambda: _decoded(path, prepare, admit))
 
 
 def decode_picture(picture: Image.Image | NDArray[np.uint8], prepare: Prepare) -> Decoded | Failure:
@@ -110,7 +124,7 @@ def _outcome(decoded: Callable[[], Decoded]) -> Decoded | Failure:
         return Failure(_sentence(error))
 
 
-def _decoded(path: bytes, prepare: Prepare) -> Decoded:
+def _decoded(path: bytes, prepare: Prepare, admit: Admit) -> Decoded:
     if os.path.getsize(path) == 0:
         raise Unreadable("the file is empty")
     try:
@@ -120,8 +134,10 @@ def _decoded(path: bytes, prepare: Prepare) -> Decoded:
     with opened as image:
         _check_size(image)
         full_size = image.size
+        buffers = _scan_buffers(image)  # of the full size: draft() shrinks the pixels, not these (FIELD 3.1 no. 7)
         if image.format in ("JPEG", "MPO"):
             image.draft(None, (DRAFT_FACTOR * prepare.size, DRAFT_FACTOR * prepare.size))
+        admit(buffers + _pixel_bytes(image))
         return _upright(image, full_size, prepare)
 
 
@@ -206,6 +222,24 @@ def _check_size(image: Image.Image) -> None:
             f"it has {width * height / 1e6:,.0f} megapixels ({width:,} x {height:,}); "
             f"{MAX_PIXELS / 1e6:.0f} are the limit"
         )
+
+
+def _scan_buffers(image: Image.Image) -> int:
+    """Bytes in which a progressive JPEG collects its scans: two a coefficient, all of them."""
+    if not (isinstance(image, JpegImagePlugin.JpegImageFile) and image.info.get("progressive")):
+        return 0
+    factors = [(across, down) for _, across, down, _ in image.layer if across and down]
+    most_across, most_down = (max(sides) for sides in zip(*factors, strict=True)) if factors else (1, 1)
+    coefficients = sum(across * down for across, down in factors) / (most_across * most_down)
+    return int(2 * image.width * image.height * coefficients)
+
+
+def _pixel_bytes(image: Image.Image) -> int:
+    each = _BYTES_A_PIXEL.get(image.mode.removesuffix("B"), _BYTES_A_PIXEL_LAYERED)  # I;16B: big-endian
+    if "transparency" in image.info:
+        each = _BYTES_A_PIXEL_LAYERED
+    each += _BYTES_A_PIXEL_MORE.get(image.format or "", 0)
+    return image.width * image.height * each + image.height * _BYTES_A_ROW
 
 
 def _unidentified(path: bytes) -> str:

@@ -81,7 +81,7 @@ def test_a_killed_worker_costs_its_file_only(photos: list[bytes], workers: int) 
         outcomes = list(decoder.decode_all(photos))
     with DecodeWorkers(PREPARE, 1) as decoder:
         expected = list(decoder.decode_all(photos))
-    expected[BAD] = Failure("it crashed the decoder")
+    expected[BAD] = Failure("it crashed the decoder", fatal=True)
     assert outcomes == expected
 
 
@@ -92,7 +92,7 @@ def test_a_worker_that_hangs_is_killed_and_costs_its_file_only(photos: list[byte
         outcomes = list(decoder.decode_all(photos))
     assert time.monotonic() - started < 20
     assert [isinstance(outcome, Decoded) for outcome in outcomes] == [n != BAD for n in range(12)]
-    assert outcomes[BAD] == Failure("it took longer than 0.5 s to read")
+    assert outcomes[BAD] == Failure("it took longer than 0.5 s to read", fatal=True)
 
 
 def test_a_library_that_prints_does_not_garble_the_answers(photos: list[bytes]) -> None:
@@ -110,7 +110,7 @@ def test_a_worker_lives_in_a_session_of_its_own_with_limited_memory(photos: list
     pid, group, session, memory = ProcessFacts.read(outcome.pixels)
     assert pid == group == session
     assert group != os.getpgid(0)
-    assert memory == 4 << 30
+    assert memory < 1 << 30
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sessions")

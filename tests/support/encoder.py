@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,14 @@ class InlineDecoder:
     def identity(self) -> str:
         return decoder_identity()
 
-    def decode_all(self, paths: Iterable[bytes]) -> Iterator[Decoded | Failure]:
-        for path in paths:
-            yield decode(path, self._prepare)
+    ahead = 1
+    suspects: Collection[bytes] = ()
+    spent = (0.0, 0.0)
+
+    def submit(self, path: bytes) -> Future[Decoded | Failure]:
+        done: Future[Decoded | Failure] = Future()
+        done.set_result(decode(path, self._prepare))
+        return done
+
+    def decode_alone(self, path: bytes) -> Decoded | Failure:
+        return decode(path, self._prepare)
