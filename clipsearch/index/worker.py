@@ -12,13 +12,10 @@ import contextlib
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
 from clipsearch.index.messages import Answer, Needs, Task, receive, send
 from clipsearch.types import Prepare
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 MEMORY_LIMIT_BYTES = 4 << 30  # address space, whatever a header says
 
@@ -37,7 +34,7 @@ class _Timed:
         self.size = prepare.size
         self.seconds = 0.0
 
-    def __call__(self, image: Image, /) -> bytes:
+    def __call__(self, image: Any, /) -> bytes:
         started = time.process_time()
         try:
             return self._prepare(image)

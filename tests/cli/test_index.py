@@ -23,6 +23,7 @@ def counts(program: Program, *arguments: str | Path) -> dict[str, Any]:
     last: dict[str, Any] = json.loads(outcome.stdout.splitlines()[-1])
     assert last.pop("event") == "done"
     assert last.pop("seconds") >= 0
+    assert all(spent >= 0 for spent in last.pop("timings").values())
     return {name: number for name, number in last.items() if number}
 
 
