@@ -4,8 +4,8 @@
 
 N JPEGs of 12 and as many of 24 megapixels, made as in memory.py, are decoded for the starter in this process, by one
 thread, and by one worker that has started, in alternating runs over the same files. One JSON line a size: the median of
-the pairs' ratios of wall time, minus 1, is the cost. A third line is the pipe alone: pixels of one picture, pickled, sent
-through a pipe to this process by a child and read back, which is what shared memory could save.
+the pairs' ratios of wall time, minus 1, is the cost. A third line is the pipe alone: a path to a child and the pixels
+of one picture back, pickled, which is more than shared memory could save.
 """
 
 from __future__ import annotations

@@ -17,9 +17,10 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class Idle:
         raise AssertionError("nothing changed, yet something was encoded")
 
     ahead = 1
-    suspects: Collection[bytes] = ()
+    suspects: Mapping[bytes, int] = MappingProxyType({})
     spent = (0.0, 0.0)
 
     def submit(self, path: bytes) -> Future[Decoded | Failure]:

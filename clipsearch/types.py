@@ -7,7 +7,7 @@ Paths are bytes where they come from the disk: a name that is not UTF-8 is a nam
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -134,8 +134,11 @@ class Decoder(Protocol):
         """Files to hand over before waiting for one: enough to keep it busy while a batch is encoded."""
 
     @property
-    def suspects(self) -> Collection[bytes]:
-        """Files that were being read when an earlier run died; they are read last, with `decode_alone`."""
+    def suspects(self) -> Mapping[bytes, int]:
+        """Files that were being read when an earlier run died, and their strikes: how many died over each alone.
+
+        They are read last, with `decode_alone`.
+        """
 
     @property
     def spent(self) -> tuple[float, float]:

@@ -10,6 +10,7 @@ more at the end, alone, and so is what was being read when an earlier run died: 
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -95,8 +96,9 @@ class Ingest:
     def _read_together(self, fresh: Sequence[Fresh], stop: Callable[[], bool]) -> Iterator[Event]:
         """All but what must be read alone. Digests are taken in the order of the files, pictures as they come."""
         suspects = self._decoder.suspects
-        # Suspects first, so that a copy of one waits with it instead of being read among others.
-        waiting = deque(sorted(fresh, key=lambda file: file.path not in suspects) if suspects else fresh)
+        # Suspects come first, so that a copy of one waits with it instead of being read among others; of these, those
+        # with the fewest strikes, for they are read in this order.
+        waiting = deque(sorted(fresh, key=lambda file: suspects.get(file.path, math.inf)) if suspects else fresh)
         hashing: deque[tuple[Fresh, Future[bytes | Failure]]] = deque()
         while True:
             if stop():

@@ -22,6 +22,7 @@ MEMORY_LIMIT_BYTES = 4 << 30  # address space, whatever a header says
 _SMALL_BYTES = 32 << 20  # not worth asking for: a JPEG of any size that is decoded smaller takes less
 _HEADROOM_BYTES = 384 << 20  # beyond what pixels need: headers, profiles, the file itself, threads of AVIF
 _SLACK = 1.25  # what pixels may take beyond what was reckoned
+_ORPHAN_S = 300  # core-seconds for one file, of all its threads; the parent's limit is on the clock
 _FILES = 2_000  # read by one process; starting another takes 0.2 s
 _GROWTH_BYTES = 96 << 20  # of resident memory from which it is replaced, whatever leaked
 
@@ -66,6 +67,7 @@ def _serve() -> None:
     with contextlib.suppress(EOFError):
         while True:
             path = receive(source)
+            _limit_time()
             timed, started = _Timed(task.prepare), time.process_time()
             outcome = decode(path, timed, admit)  # type: ignore[arg-type]  # our own parent wrote it
             spent = time.process_time() - started
@@ -90,6 +92,15 @@ def _limit_memory(more: int) -> None:
     used = _memory(0)
     limit = min(used + more, MEMORY_LIMIT_BYTES) if used else MEMORY_LIMIT_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, MEMORY_LIMIT_BYTES))
+
+
+def _limit_time() -> None:
+    """A child that hangs is killed by its parent; one whose parent was killed ends itself."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + _ORPHAN_S, resource.RLIM_INFINITY))
 
 
 def _memory(field: int) -> int:

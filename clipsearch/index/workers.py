@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from clipsearch.errors import SystemFault
@@ -79,8 +79,8 @@ class DecodeWorkers:
         return max(2 * self._workers, min(_AHEAD * self._workers, _AHEAD_BYTES // picture))
 
     @property
-    def suspects(self) -> Collection[bytes]:
-        return self._journal.suspects if self._journal else ()
+    def suspects(self) -> Mapping[bytes, int]:
+        return self._journal.suspects if self._journal else {}
 
     @property
     def spent(self) -> tuple[float, float]:

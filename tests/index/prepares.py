@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
+from typing import ClassVar
 
 from PIL.Image import Image
 
@@ -32,6 +33,35 @@ class Wrapped:
 class KillItself(Wrapped):
     def misbehave(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class KillItselfOnce(Wrapped):
+    """As when a neighbour has taken the memory: the next time all is well."""
+
+    marker: str = ""
+
+    def misbehave(self) -> None:
+        if not os.path.exists(self.marker):
+            open(self.marker, "x").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillTheRun(Wrapped):
+    """As when the kernel, short of memory, ends the process that asked."""
+
+    def misbehave(self) -> None:
+        os.kill(os.getppid(), signal.SIGKILL)
+
+
+class Leak(Wrapped):
+    """Keeps 30 MB of each photo, and answers with the process it runs in."""
+
+    kept: ClassVar[list[bytes]] = []
+
+    def __call__(self, image: Image) -> bytes:
+        self.kept.append(os.urandom(1 << 20) * 30)
+        return b"%d" % os.getpid()
 
 
 class Hang(Wrapped):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class InlineDecoder:
         return decoder_identity()
 
     ahead = 1
-    suspects: Collection[bytes] = ()
+    suspects: Mapping[bytes, int] = MappingProxyType({})
     spent = (0.0, 0.0)
 
     def submit(self, path: bytes) -> Future[Decoded | Failure]:
