@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clipsearch.cli.output import padded, tell
-from clipsearch.engine.backends import usable_cores
-from clipsearch.types import Summary
+from clipsearch.types import Summary, Timings
 
 _DISK_AT_ONCE = 4  # files read at the same time; index/digests.py
 
@@ -21,7 +20,10 @@ class _Stage:
 
 def tell_timings(summary: Summary) -> None:
     """Seconds of each stage, its share of the work, and how many photos a second it would let through by itself."""
-    stages, cores = _stages(summary), usable_cores()
+    from clipsearch.engine.backends import usable_cores
+
+    cores = usable_cores()
+    stages = _stages(summary.timings, cores)
     spent = sum(stage.seconds for stage in stages)
     if not summary.indexed or not spent:
         tell("Nothing was read, so there are no timings.")
@@ -39,8 +41,7 @@ def tell_timings(summary: Summary) -> None:
     )
 
 
-def _stages(summary: Summary) -> list[_Stage]:
-    spent, cores = summary.timings, usable_cores()
+def _stages(spent: Timings, cores: int) -> list[_Stage]:
     return [
         _Stage("read: waiting for the disk", spent.read, _DISK_AT_ONCE),
         _Stage("hash: is it known already?", spent.hash, cores, on_cores=True),

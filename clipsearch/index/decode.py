@@ -235,7 +235,8 @@ def _scan_buffers(image: Image.Image) -> int:
 
 
 def _pixel_bytes(image: Image.Image) -> int:
-    each = _BYTES_A_PIXEL.get(image.mode.removesuffix("B"), _BYTES_A_PIXEL_LAYERED)  # I;16B: big-endian
+    mode = "I;16" if image.mode.startswith("I;16") else image.mode  # it has three orders of bytes
+    each = _BYTES_A_PIXEL.get(mode, _BYTES_A_PIXEL_LAYERED)
     if "transparency" in image.info:
         each = _BYTES_A_PIXEL_LAYERED
     each += _BYTES_A_PIXEL_MORE.get(image.format or "", 0)

@@ -68,10 +68,13 @@ class Ingest:
         self._links: list[tuple[Fresh, int]] = []
         self._total = self._done = 0  # files
         self._encode_s = self._store_s = 0.0
+        self._spent_before = decoder.spent  # in runs before this one
 
     @property
     def timings(self) -> Timings:
-        decode_s, prepare_s = self._decoder.spent
+        decode_s, prepare_s = (
+            now - before for now, before in zip(self._decoder.spent, self._spent_before, strict=True)
+        )
         return Timings(
             read=self._digests.waited_s, hash=self._digests.hashed_s, decode=decode_s, prepare=prepare_s,
             encode=self._encode_s, store=self._store_s,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -54,6 +55,20 @@ class KillTheRun(Wrapped):
         os.kill(os.getppid(), signal.SIGKILL)
 
 
+class Work(Wrapped):
+    """Takes 10 ms of a core for each photo."""
+
+    def __call__(self, image: Image) -> bytes:
+        work()
+        return self.prepare(image)
+
+
+def work() -> None:
+    started = time.process_time()
+    while time.process_time() < started + 0.01:
+        pass
+
+
 class Leak(Wrapped):
     """Keeps 30 MB of each photo, and answers with the process it runs in."""
 
@@ -62,6 +77,13 @@ class Leak(Wrapped):
     def __call__(self, image: Image) -> bytes:
         self.kept.append(os.urandom(1 << 20) * 30)
         return b"%d" % os.getpid()
+
+
+class Flood(Wrapped):
+    """Takes a gigabyte that no header spoke of."""
+
+    def misbehave(self) -> None:
+        bytearray(1 << 30)
 
 
 class Hang(Wrapped):
