@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import collections
 import os
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -52,7 +50,7 @@ def test_every_hostile_file_and_20_000_mutations_in_one_run(
     listed = [row for row in table(hostile) if (run.photos / row["file"]).suffix != ".svg"]
     for row in listed:
         (run.photos / row["file"]).symlink_to(hostile / row["file"])
-    failures = check_one_run(run, 20_000, monkeypatch)
+    check_one_run(run, 20_000, monkeypatch)
     shown = run.shown()
     wrong = [
         row["file"]
@@ -61,14 +59,10 @@ def test_every_hostile_file_and_20_000_mutations_in_one_run(
         or (row["outcome"] == "error" and row["file"] in shown)
     ]
     assert wrong == []
-    print(failures)
 
 
-def check_one_run(run: Run, mutations: int, monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
-    """Indexes the folder of the run with good files among the others, and holds it to what was promised.
-
-    Answers with how often each reason was given.
-    """
+def check_one_run(run: Run, mutations: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes the folder of the run with good files among the others, and holds it to what was promised."""
     good = good_files()
     for name, data in good.items():
         (run.photos / f"good-{name}").write_bytes(data)
@@ -94,7 +88,6 @@ def check_one_run(run: Run, mutations: int, monkeypatch: pytest.MonkeyPatch) -> 
     assert peak.bytes < file_bytes() + WORKERS * A_WORKER_BYTES, f"{peak.bytes / 1e6:.0f} MB"
     again = run.again(decoder=decoder)
     assert (again.unchanged, again.failed) == (listed, 0), "what failed for good is tried again"
-    return collections.Counter(re.sub(r"\d+", "0", failed.reason)[:60] for failed in failures)
 
 
 def clocked(monkeypatch: pytest.MonkeyPatch) -> list[float]:
