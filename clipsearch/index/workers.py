@@ -5,7 +5,7 @@ or a reason come out. A child that is silent for too long is killed; a child tha
 that is worn. Children sit in sessions of their own, so Ctrl-C reaches the parent only, and killing one takes with
 it whatever it started.
 
-Pixels come back over the pipe, pickled: 0.1 ms for the 150 kB of 224 x 224, where decoding a photo of 12 megapixels
+Pixels come back over the pipe, pickled: 0.15 ms for the 150 kB of 224 x 224, where decoding a photo of 12 megapixels
 takes 35 (benchmarks/isolation.py), so shared memory would save nothing that could be measured.
 """
 

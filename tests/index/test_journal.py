@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from clipsearch.index import journal as module
 from clipsearch.index.journal import Journal
 
-PATHS = st.binary(min_size=1, max_size=4096)
-
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -102,12 +100,18 @@ def test_the_file_stays_small(file: Path) -> None:
     assert file.stat().st_size < 10_000
 
 
-@settings(max_examples=50)
-@given(paths=st.sets(PATHS, min_size=1, max_size=6), at=st.integers(0, 30_000), garbage=st.binary(max_size=300))
+@settings(max_examples=100)
+@given(
+    paths=st.sets(st.binary(min_size=1, max_size=30), min_size=1, max_size=4),
+    slot=st.integers(0, 4),
+    offset=st.integers(-20, 60),
+    garbage=st.binary(min_size=1, max_size=20),
+)
 def test_a_torn_file_accuses_nobody_falsely(
-    tmp_path_factory: pytest.TempPathFactory, paths: set[bytes], at: int, garbage: bytes
+    tmp_path_factory: pytest.TempPathFactory, paths: set[bytes], slot: int, offset: int, garbage: bytes
 ) -> None:
     """After a power cut the file may hold anything; a name that was never in it would quarantine another photo."""
+    at = module._WITNESS_BYTES + slot * module._SLOT_BYTES + offset
     file = tmp_path_factory.mktemp("journal") / "in-flight"
     with pytest.MonkeyPatch.context() as patch:
         witness(patch, b"")
