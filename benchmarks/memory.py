@@ -1,6 +1,7 @@
 """How much memory an index run takes, all its processes together, and whether it grows.
 
-    python benchmarks/memory.py [--photos N] [--model FOLDER] [--large baseline|progressive|png|none] [--workers N]
+    python benchmarks/memory.py [--photos N] [--model FOLDER] [--backend NAME] [--workers N]
+        [--large baseline|progressive|png|none]
 
 N JPEGs of 24 megapixels, no two with the same pixels, lie in a temporary folder, one of 200 megapixels in the middle.
 `clipsearch index` runs over them in a child process, after a run over one small photo, so that the first use of the
@@ -34,6 +35,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--photos", type=int, default=1000)
     arguments.add_argument("--model", metavar="FOLDER", help="the starter if it is not named")
+    arguments.add_argument("--backend", default="auto")
     arguments.add_argument("--large", choices=["baseline", "progressive", "png", "none"], default="baseline")
     arguments.add_argument("--workers", type=int)
     asked = arguments.parse_args()
@@ -42,7 +44,7 @@ def main() -> None:
         write_photos(base / "photos", asked.photos, asked.large)
         (base / "first").mkdir()
         Image.new("RGB", (64, 64), (90, 120, 30)).save(base / "first" / "first.png")
-        options = [*(["--model", asked.model] if asked.model else [])]
+        options = ["--backend", asked.backend, *(["--model", asked.model] if asked.model else [])]
         index(base, base / "first", options)
         if asked.workers:
             options += ["--workers", str(asked.workers)]

@@ -85,22 +85,23 @@ def _volunteer() -> None:
 
 def _limit_memory(more: int) -> None:
     """Address space: what is used now and `more`, or the constant above where the system does not say what is used."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit; the time limit and the header's budget remain
-        return
     used = _memory(0)
-    limit = min(used + more, MEMORY_LIMIT_BYTES) if used else MEMORY_LIMIT_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, MEMORY_LIMIT_BYTES))
+    _limit("RLIMIT_AS", min(used + more, MEMORY_LIMIT_BYTES) if used else MEMORY_LIMIT_BYTES)
 
 
 def _limit_time() -> None:
     """A child that hangs is killed by its parent; one whose parent was killed ends itself."""
+    _limit("RLIMIT_CPU", int(time.process_time()) + _ORPHAN_S)
+
+
+def _limit(name: str, soft: int) -> None:
     try:
         import resource
-    except ImportError:  # Windows
+    except ImportError:  # Windows has no such limits; the parent's clock and the header's budget remain
         return
-    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + _ORPHAN_S, resource.RLIM_INFINITY))
+    kind: int = getattr(resource, name)
+    hard = resource.getrlimit(kind)[1]  # of whoever started us, and not ours to raise
+    resource.setrlimit(kind, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 def _memory(field: int) -> int:

@@ -105,8 +105,8 @@ class ProcessFacts(Wrapped):
     def __call__(self, image: Image) -> bytes:
         import resource
 
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        return b" ".join(b"%d" % fact for fact in (os.getpid(), os.getpgid(0), os.getsid(0), limit))
+        memory, cores = resource.getrlimit(resource.RLIMIT_AS)[0], resource.getrlimit(resource.RLIMIT_CPU)[0]
+        return b" ".join(b"%d" % fact for fact in (os.getpid(), os.getpgid(0), os.getsid(0), memory, cores))
 
     @staticmethod
     def read(pixels: bytes) -> list[int]:

@@ -110,10 +110,11 @@ def test_a_worker_lives_in_a_session_of_its_own_with_limited_memory(photos: list
     with DecodeWorkers(ProcessFacts(PREPARE), 1) as decoder:
         (outcome,) = decoder.decode_all(photos[:1])
     assert isinstance(outcome, Decoded)
-    pid, group, session, memory = ProcessFacts.read(outcome.pixels)
+    pid, group, session, memory, core_seconds = ProcessFacts.read(outcome.pixels)
     assert pid == group == session
     assert group != os.getpgid(0)
     assert memory < 1 << 30
+    assert 60 < core_seconds < 600  # for one whose parent was killed while it hung
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux")
