@@ -17,8 +17,10 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +57,14 @@ class Idle:
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         raise AssertionError("nothing changed, yet something was encoded")
 
-    def decode_all(self, paths: Iterable[bytes]) -> Iterator[Decoded | Failure]:
+    ahead = 1
+    suspects: Mapping[bytes, int] = MappingProxyType({})
+    spent = (0.0, 0.0)
+
+    def submit(self, path: bytes) -> Future[Decoded | Failure]:
+        raise AssertionError("nothing changed, yet something was decoded")
+
+    def decode_alone(self, path: bytes) -> Decoded | Failure:
         raise AssertionError("nothing changed, yet something was decoded")
 
 

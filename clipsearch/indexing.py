@@ -18,6 +18,7 @@ from clipsearch.engine.towers import PendingImageTower
 from clipsearch.errors import LibraryError, SystemFault, UsageError
 from clipsearch.files import network_filesystem, writer_lock
 from clipsearch.index.catalog import Catalog
+from clipsearch.index.journal import Journal
 from clipsearch.index.roots import root_for
 from clipsearch.index.update import update
 from clipsearch.index.workers import DecodeWorkers
@@ -51,6 +52,8 @@ def indexed(
         if exclude:
             for root in roots:
                 catalog.set_exclude(root.id, exclude)
+        for root, target in zip(roots, targets, strict=True):
+            catalog.try_again(root, target)  # a file named by itself is wanted, whatever was wrong with it
         chosen = {root.id for root in roots}
         # A new model encodes all of the library, or its results would lose what was not named.
         switching = active is not None and active.id != space.id
@@ -59,7 +62,10 @@ def indexed(
         if not roots:
             raise UsageError("The library has no folders yet.", "Name one: clipsearch index ~/Photos")
         unlisted = False
-        with DecodeWorkers(tower.prepare, workers or usable_cores()) as decoder:
+        with (
+            Journal(paths.library / "in-flight") as journal,
+            DecodeWorkers(tower.prepare, workers or usable_cores(), journal=journal) as decoder,
+        ):
             for event in update(catalog, space, vectors_folder(paths), roots, tower, decoder, stop=stop):
                 unlisted = unlisted or isinstance(event, Unlisted)
                 if isinstance(event, Summary):

@@ -7,11 +7,13 @@ Paths are bytes where they come from the disk: a name that is not UTF-8 is a nam
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # not ours, and importing them here would cost every `--help`
+    from concurrent.futures import Future
+
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
@@ -79,6 +81,7 @@ class Failure:
     """Why a file is not in the results."""
 
     reason: str
+    fatal: bool = False  # the process that read it died or was killed, which may have been another's fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +135,26 @@ class Decoder(Protocol):
     def identity(self) -> str:
         """Changes when another version might read what this one could not."""
 
-    def decode_all(self, paths: Iterable[bytes]) -> Iterator[Decoded | Failure]:
-        """Outcomes in the order of `paths`, which are pulled only as far ahead as keeps the decoder busy."""
+    @property
+    def ahead(self) -> int:
+        """Files to hand over before waiting for one: enough to keep it busy while a batch is encoded."""
+
+    @property
+    def suspects(self) -> Mapping[bytes, int]:
+        """Files that were being read when an earlier run died, and their strikes: how many died over each alone.
+
+        They are read last, with `decode_alone`.
+        """
+
+    @property
+    def spent(self) -> tuple[float, float]:
+        """Core-seconds since it was made: of decoding, and of preparing for the model."""
+
+    def submit(self, path: bytes) -> Future[Decoded | Failure]:
+        """Begins as soon as it can. Outcomes come in any order: a file that takes long holds up no other."""
+
+    def decode_alone(self, path: bytes) -> Decoded | Failure:
+        """Reads one file afresh while nothing else is in flight, so that what goes wrong is its own fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +365,18 @@ class Advanced:
 
 
 @dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of an index run went. Core-seconds are those of all cores together; they overlap."""
+
+    read: float = 0.0  # seconds that threads waited for the disk
+    hash: float = 0.0  # core-seconds
+    decode: float = 0.0  # core-seconds, in the workers
+    prepare: float = 0.0  # core-seconds, in the workers: to the model's size, cropped
+    encode: float = 0.0  # core-seconds
+    store: float = 0.0  # seconds of commits and of the checkpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What an index run did. Files, not photos; `seconds` is wall time."""
 
@@ -356,6 +389,7 @@ class Summary:
     seconds: float = 0.0
     interrupted: bool = False
     offline: tuple[bytes, ...] = field(default=())
+    timings: Timings = field(default=Timings())
 
 
 Event = Scanning | Planned | Unlisted | Advanced | Summary

@@ -11,8 +11,14 @@ from clipsearch.cli.options import library_option, opened
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 
+EPILOG = """\b
+They are tried again when the file changes, by a newer clipsearch, or when
+they are named: clipsearch index FILE. What crashed its reader twice, or took
+longer than its time, is quarantined: it comes back in the same ways.
+"""
 
-@click.command("errors", cls=Verb, epilog="\b\nThey are tried again when the file changes, or by a newer clipsearch.")
+
+@click.command("errors", cls=Verb, epilog=EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="An array of {path, reason, attempts}.")
 @library_option
 @click.pass_context

@@ -18,6 +18,7 @@ from clipsearch.cli.options import backend_option, files0_option, library_option
 from clipsearch.cli.progress import reporter
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
+from clipsearch.cli.timings import tell_timings
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit
 from clipsearch.types import Summary
@@ -54,6 +55,7 @@ Examples:
 @click.option(
     "--progress", type=click.Choice(["auto", "json", "none"]), default="auto", show_default=True, help="How to report."
 )
+@click.option("--timings", is_flag=True, help="Show where the time went, on stderr.")
 @click.option("--strict", is_flag=True, help="End with 1 when a file could not be read.")
 @backend_option
 @library_option
@@ -66,6 +68,7 @@ def command(
     model: str | None,
     workers: int | None,
     progress: str,
+    timings: bool,
     strict: bool,
     backend: str,
     library: str | None,
@@ -91,6 +94,8 @@ def command(
         failures = opened_library.failures() if summary.failed and is_verbose() else []
     for one in failures:
         output.narrate(f"{output.shown(one.path)}: {output.printable(one.reason)}")
+    if timings:
+        tell_timings(summary)
     if summary.interrupted:
         return Exit.INTERRUPTED
     if folders and len(summary.offline) == len(folders) and not summary.unchanged and not summary.indexed:

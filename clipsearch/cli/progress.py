@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def _fields(event: Event) -> dict[str, object]:
                 "event": "stopped" if event.interrupted else "done", "indexed": event.indexed,
                 "unchanged": event.unchanged, "moved": event.moved, "removed": event.removed, "failed": event.failed,
                 "seconds": event.seconds, "duplicates": event.duplicates,
+                "timings": {name: round(spent, 3) for name, spent in asdict(event.timings).items()},
             }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ from clipsearch.types import SpaceIdentity
 
 IMAGE_BATCH = 16  # images a run; on 2 cores the starter gains nothing beyond
 TEXT_BATCH = 32
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +64,28 @@ class ImageTower:
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (n, s, s, 3) as `prepare` makes them -> float32 (n, dim), unit rows. Raises ModelError."""
-        tensor = self._preprocess.tensor(pixels).astype(self._input.dtype)
-        parts = [
-            self._session.run({self._input.name: batch}, self._output)[:count]
-            for batch, count in _batches(tensor, self.batch_size, fixed=self._input.shape[0] is not None)
-        ]
+        size, fixed = self.batch_size, self._input.shape[0] is not None
+        parts = []
+        for start in range(0, len(pixels), size):
+            batch = pixels[start : start + size]
+            padded = _padded(batch, size if fixed else min(size, _next_power_of_two(len(batch))))
+            tensor = self._preprocess.tensor(padded).astype(self._input.dtype)
+            parts.append(self._session.run({self._input.name: tensor}, self._output)[: len(batch)])
         return unit_vectors(np.concatenate(parts), self._card)
 
 
 class PendingImageTower:
-    """An ImageTower that opens when its first batch comes, so that a run which finds nothing new loads no model."""
+    """The ImageTower of an index run: it opens when the first batch comes, and all batches have one shape.
+
+    A run which finds nothing new loads no model. Runtimes keep memory for every shape they have met (FIELD 3.2 no. 15),
+    so once a batch was full all are filled up to it. A run that has fewer photos than that would pay 16 times for one.
+    """
 
     def __init__(self, card: ModelCard, backend: str = AUTO) -> None:
         check_backend(backend)
         self._card = card
         self._backend = backend
+        self._was_full = False
 
     @property
     def space(self) -> SpaceIdentity:
@@ -94,7 +104,11 @@ class PendingImageTower:
         return self._tower.batch_size
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._tower.encode_pixels(pixels)
+        count, size = len(pixels), self.batch_size
+        self._was_full = self._was_full or count >= size
+        if self._was_full:
+            pixels = _padded(pixels, -(-count // size) * size)
+        return self._tower.encode_pixels(pixels)[:count]
 
     @cached_property
     def _tower(self) -> ImageTower:
@@ -197,11 +211,12 @@ def _only(ports: tuple[Port, ...], role: str, fits: Callable[[Port], bool], card
     return found[0]
 
 
-def _batches(tensor: NDArray[np.generic], size: int, *, fixed: bool) -> list[tuple[NDArray[np.generic], int]]:
-    parts = [tensor[start : start + size] for start in range(0, len(tensor), size)]
-    return [(_padded(part, size) if fixed else part, len(part)) for part in parts]
+def _next_power_of_two(count: int) -> int:
+    """Shapes of questions, which come by ones and twos: five of them up to 16, and at most twice the work."""
+    return 1 << (count - 1).bit_length()
 
 
-def _padded(batch: NDArray[np.generic], size: int) -> NDArray[np.generic]:
-    """Repeats the last row up to `size`: a graph with a fixed batch reads full ones only."""
-    return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+def _padded(batch: NDArray[Scalar], size: int) -> NDArray[Scalar]:
+    """Repeats the last row up to `size`. Not zeros: graphs that scale a whole batch by its range (dynamic int8) would
+    give the real rows other vectors."""
+    return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)]) if len(batch) < size else batch

@@ -190,6 +190,14 @@ class Catalog(Spaces):
             (root_id, stamp.folder, stamp.name, stamp.size, stamp.mtime_ns, stamp.inode, reason, decoder),
         )
 
+    def try_again(self, root: Root, path: bytes) -> None:
+        """Forgets which decoder failed on the file at `path` (absolute), so that the next run reads it."""
+        folder, name = os.path.split(os.path.relpath(path, root.base))
+        self._run(
+            "UPDATE file SET decoder = '' WHERE root_id = ? AND folder = ? AND name = ? AND reason IS NOT NULL",
+            (root.id, folder, name),
+        )
+
     def move_file(self, file_id: int, stamp: Stamp) -> None:
         # A file that was moved over another one replaces it.
         self._run(

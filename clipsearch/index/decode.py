@@ -37,6 +37,7 @@ from clipsearch.index.appearance import main_colors, perceptual_hashes
 from clipsearch.index.iptc import iptc_of
 from clipsearch.index.kinds import HEAD, REASONS, Kind, Unreadable, kind_of, unidentified
 from clipsearch.index.metadata import metadata_of
+from clipsearch.index.needs import pixel_bytes, scan_buffers
 from clipsearch.index.xmp import packet_of
 from clipsearch.types import Decoded, Failure, Prepare
 
@@ -97,9 +98,16 @@ def _installed(package: str) -> str | None:
         return None
 
 
-def decode(path: bytes, prepare: Prepare) -> Decoded | Failure:
-    """Pixels for the model, or a Failure; never raises for what a file can hold."""
-    return _outcome(lambda: _decoded(path, prepare))
+Admit = Callable[[int], object]
+
+
+def decode(path: bytes, prepare: Prepare, admit: Admit = lambda bytes_needed: None) -> Decoded | Failure:
+    """Pixels for the model, or a Failure; never raises for what a file can hold.
+
+    `admit` is told what the pixels will take (bytes, by the header) before they are decoded; it returns when they
+    may be, or raises Unreadable.
+    """
+    return _outcome(lambda: _decoded(path, prepare, admit))
 
 
 def decode_picture(picture: Image.Image | NDArray[np.uint8], prepare: Prepare) -> Decoded | Failure:
@@ -128,7 +136,7 @@ def _outcome(decoded: Callable[[], Decoded]) -> Decoded | Failure:
         return Failure(_sentence(error))
 
 
-def _decoded(path: bytes, prepare: Prepare) -> Decoded:
+def _decoded(path: bytes, prepare: Prepare, admit: Admit) -> Decoded:
     if os.path.getsize(path) == 0:
         raise Unreadable("the file is empty: a copy that broke off, or a stand-in of a cloud service")
     head = _head(path)
@@ -136,17 +144,19 @@ def _decoded(path: bytes, prepare: Prepare) -> Decoded:
     if reason := REASONS.get(kind):
         raise Unreadable(reason)
     if kind is Kind.RAW:
-        return _decoded_raw(path, prepare)
+        return _decoded_raw(path, prepare, admit)
     try:
         opened = heif.open_heif(path) if kind is Kind.HEIC else Image.open(os.fsdecode(path), formats=FORMATS)
     except UnidentifiedImageError:
         raise Unreadable(unidentified(head)) from None
     with opened as image:
         if _DNG_VERSION in getattr(image, "tag_v2", ()):  # a TIFF to Pillow, which would show its small preview
-            return _decoded_raw(path, prepare)
+            return _decoded_raw(path, prepare, admit)
         _check_size(image)
         full_size = image.size
+        buffers = scan_buffers(image)  # of the full size: draft() shrinks the pixels, not these (FIELD 3.1 no. 7)
         _draft(image, prepare)
+        admit(buffers + pixel_bytes(image))
         return _upright(image, full_size, prepare)
 
 
@@ -155,11 +165,13 @@ def _head(path: bytes) -> bytes:
         return handle.read(HEAD)
 
 
-def _decoded_raw(path: bytes, prepare: Prepare) -> Decoded:
-    found = raw.read_raw(path, DRAFT_FACTOR * prepare.size)
+def _decoded_raw(path: bytes, prepare: Prepare, admit: Admit) -> Decoded:
+    found = raw.read_raw(path, DRAFT_FACTOR * prepare.size, admit)
     with found.image as image:
         _check_size(image)
+        buffers = scan_buffers(image)
         _draft(image, prepare)
+        admit(buffers + pixel_bytes(image))
         image.load()
         return _described(image, found.size, prepare, found.exif, found.orientation, "RAW", found.xmp)
 

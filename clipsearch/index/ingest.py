@@ -2,24 +2,33 @@
 
 Knows nothing of folders and of what changed; update.py hands it the files whose bytes must be looked at. All
 writing is catalog's, and every commit holds whole files (I1).
+
+Reading, decoding and encoding go on at the same time: threads hash, processes decode, this thread encodes. It waits
+for whatever is done first, so a file that hangs holds up no other. What killed its worker is set aside and read once
+more at the end, alone, and so is what was being read when an earlier run died: by then all others are committed.
 """
 
 from __future__ import annotations
 
-import hashlib
+import math
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.digests import Digests
 from clipsearch.index.spaces import Space
-from clipsearch.types import Advanced, Decoded, Decoder, Encoder, Event, Failure, Stamp, Summary
+from clipsearch.types import Advanced, Decoded, Decoder, Encoder, Event, Failure, Stamp, Summary, Timings
 
-_HASH_THREADS = 4  # reading is waiting; hashing releases the interpreter lock
 _HASH_AHEAD = 16  # files
 _LINKS = 200  # files linked to known contents in one commit
 _CHANGED = "it changed while it was being read"
@@ -49,57 +58,123 @@ class Ingest:
         self._decoder = decoder
         self._orphaned = orphaned
         self.summary = summary
-        # Contents being decoded, and every file that shows them: a content is decoded once however many copies come.
+        self._digests = Digests()
+        # Contents on their way, and every file that shows them: a content is decoded once however many copies come.
         self._in_flight: dict[bytes, list[Fresh]] = {}
-        self._order: deque[bytes] = deque()  # digests in the order in which the decoder answers
+        self._decoding: dict[Future[Decoded | Failure], bytes] = {}  # digests, the oldest first
+        self._ready: SimpleQueue[Future[Any]] = SimpleQueue()  # a digest or a picture is there
+        self._aside: dict[bytes, Failure | None] = {}  # digests to read alone, and what happened to them in this run
         self._batch: list[tuple[bytes, Decoded]] = []
         self._links: list[tuple[Fresh, int]] = []
-        self._done = 0
+        self._total = self._done = 0  # files
+        self._encode_s = self._store_s = 0.0
+        self._spent_before = decoder.spent  # in runs before this one
+
+    @property
+    def timings(self) -> Timings:
+        decode_s, prepare_s = (
+            now - before for now, before in zip(self._decoder.spent, self._spent_before, strict=True)
+        )
+        return Timings(
+            read=self._digests.waited_s, hash=self._digests.hashed_s, decode=decode_s, prepare=prepare_s,
+            encode=self._encode_s, store=self._store_s,
+        )  # fmt: skip
 
     def run(self, fresh: Sequence[Fresh], stop: Callable[[], bool]) -> Iterator[Event]:
+        """Commits what can be read and the reasons of what cannot. Once `stop()`, what is in hand is finished."""
         if not fresh:
             return
-        total = len(fresh)
-        yield Advanced(0, total, 0, fresh[0].path)
-        for outcome in self._decoder.decode_all(self._to_decode(fresh, stop)):
-            digest = self._order.popleft()
-            if isinstance(outcome, Failure):
-                self._commit_failure(digest, outcome.reason)
-            elif not all(_is_unchanged(file) for file in self._in_flight[digest]):
-                self._commit_failure(digest, _CHANGED, lasting=False)
-            else:
-                self._batch.append((digest, outcome))
-                if len(self._batch) >= self._encoder.batch_size:
-                    self._commit_batch()
-            waiting = self._in_flight[self._order[0]][0].path if self._order else None
-            yield Advanced(self._done, total, self.summary.failed, waiting)
+        self._total = len(fresh)
+        yield Advanced(0, self._total, 0, fresh[0].path)
+        with self._digests:
+            yield from self._read_together(fresh, stop)
         self._commit_batch()
         self._commit_links()
-        yield Advanced(self._done, total, self.summary.failed, None)
+        for digest, first in self._aside.items():
+            yield self._advanced(self._in_flight[digest][0].path)
+            self._read_alone(digest, first, stop)
+            self._commit_batch()  # at once: the next one may end the run
+        yield self._advanced(None)
 
-    def _to_decode(self, fresh: Sequence[Fresh], stop: Callable[[], bool]) -> Iterator[bytes]:
-        """Paths of contents not known yet; known ones are linked on the way and cost no decoding."""
-        for file, digest in _hashed(fresh, stop):
-            if isinstance(digest, Failure):
-                with self._catalog.transaction():
-                    self._catalog.put_failure(file.root.id, file.stamp, digest.reason, "")  # a disk's mood: tried again
-                self._count(failed=1)
-            elif digest in self._in_flight:
-                self._in_flight[digest].append(file)
-            elif (photo_id := self._catalog.complete_photo(digest, self._space.id)) is not None:
-                self._links.append((file, photo_id))
-                if len(self._links) >= _LINKS:
-                    self._commit_links()
+    def _read_together(self, fresh: Sequence[Fresh], stop: Callable[[], bool]) -> Iterator[Event]:
+        """All but what must be read alone. Digests are taken in the order of the files, pictures as they come."""
+        suspects = self._decoder.suspects
+        # Suspects come first, so that a copy of one waits with it instead of being read among others; of these, those
+        # with the fewest strikes, for they are read in this order.
+        waiting = deque(sorted(fresh, key=lambda file: suspects.get(file.path, math.inf)) if suspects else fresh)
+        hashing: deque[tuple[Fresh, Future[bytes | Failure]]] = deque()
+        while True:
+            if stop():
+                waiting.clear()
+                hashing.clear()
+            while waiting and len(hashing) < _HASH_AHEAD and len(hashing) + len(self._decoding) < self._decoder.ahead:
+                file = waiting.popleft()
+                hashing.append((file, self._digests.submit(file.path)))
+                hashing[-1][1].add_done_callback(self._ready.put)
+            if not hashing and not self._decoding:
+                return
+            ready = self._ready.get()
+            done = self._done
+            if digest := self._decoding.pop(ready, None):
+                self._land(digest, ready.result())
+            while hashing and hashing[0][1].done():
+                file, hashed = hashing.popleft()
+                self._begin(file, hashed.result())
+            if digest or self._done > done:
+                oldest = next(iter(self._decoding.values()), None)
+                yield self._advanced(self._in_flight[oldest][0].path if oldest else None)
+
+    def _begin(self, file: Fresh, digest: bytes | Failure) -> None:
+        """A new content is decoded, or waits to be read alone; a file whose content is known is linked to it."""
+        if isinstance(digest, Failure):
+            with self._storing():
+                self._catalog.put_failure(file.root.id, file.stamp, digest.reason, "")  # a disk's mood: tried again
+            self._count(failed=1)
+        elif digest in self._in_flight:
+            self._in_flight[digest].append(file)
+        elif (photo_id := self._catalog.complete_photo(digest, self._space.id)) is not None:
+            self._links.append((file, photo_id))
+            if len(self._links) >= _LINKS:
+                self._commit_links()
+        else:
+            self._in_flight[digest] = [file]
+            if file.path in self._decoder.suspects:
+                self._aside[digest] = None
+                return
+            decoding = self._decoder.submit(file.path)
+            self._decoding[decoding] = digest
+            decoding.add_done_callback(self._ready.put)
+
+    def _land(self, digest: bytes, outcome: Decoded | Failure) -> None:
+        """A picture joins the batch, a reason is committed, and what killed its reader gets a second chance."""
+        if isinstance(outcome, Failure):
+            if outcome.fatal:
+                self._aside[digest] = outcome
             else:
-                self._in_flight[digest] = [file]
-                self._order.append(digest)
-                yield file.path
+                self._commit_failure(digest, outcome.reason)
+        elif not all(_is_unchanged(file) for file in self._in_flight[digest]):
+            self._commit_failure(digest, _CHANGED, lasting=False)
+        else:
+            self._batch.append((digest, outcome))
+            if len(self._batch) >= self._encoder.batch_size:
+                self._commit_batch()
+
+    def _read_alone(self, digest: bytes, first: Failure | None, stop: Callable[[], bool]) -> None:
+        """The second chance; who fails again is not tried any more until the file changes or is named."""
+        if not stop():
+            outcome = self._decoder.decode_alone(self._in_flight[digest][0].path)
+            if isinstance(outcome, Failure) and outcome.fatal:
+                self._commit_failure(digest, f"{outcome.reason}, twice; it is quarantined")
+            else:
+                self._land(digest, outcome)
+        elif first:  # the next run begins with it anew
+            self._commit_failure(digest, first.reason, lasting=False)
 
     def _commit_failure(self, digest: bytes, reason: str, *, lasting: bool = True) -> None:
         """All copies of a content fail together; `lasting=False` has the next run try them all again."""
         files = self._in_flight.pop(digest)
         decoder = self._decoder.identity if lasting else ""
-        with self._catalog.transaction():
+        with self._storing():
             for file in files:
                 self._catalog.put_failure(file.root.id, file.stamp, reason, decoder)
         self._count(failed=len(files))
@@ -108,10 +183,8 @@ class Ingest:
         """Encodes what is decoded and commits it: file, content and vector together (I1)."""
         if not self._batch:
             return
-        side = self._encoder.prepare.size
-        pixels = np.frombuffer(b"".join(decoded.pixels for _, decoded in self._batch), np.uint8)
-        encoded = self._encoder.encode_pixels(pixels.reshape(len(self._batch), side, side, 3))
-        with self._catalog.transaction():
+        encoded = self._encoded([decoded.pixels for _, decoded in self._batch])
+        with self._storing():
             for (digest, decoded), vector in zip(self._batch, encoded, strict=True):
                 photo_id = self._catalog.put_photo(digest, decoded.metadata)
                 self._catalog.put_vector(self._space, photo_id, vector, self._encoder.variant)
@@ -122,9 +195,20 @@ class Ingest:
             self._count(indexed=1, duplicates=copies)
         self._batch.clear()
 
+    def _encoded(self, pictures: Sequence[bytes]) -> NDArray[np.float32]:
+        side = self._encoder.prepare.size
+        pixels = np.frombuffer(b"".join(pictures), np.uint8).reshape(len(pictures), side, side, 3)
+        core, hashed = time.process_time(), self._digests.hashed_s
+        vectors = self._encoder.encode_pixels(pixels)
+        # Threads of this process hash meanwhile; a runtime does not say what its own ones take.
+        self._encode_s += max(0.0, time.process_time() - core - (self._digests.hashed_s - hashed))
+        return vectors
+
     def _commit_links(self) -> None:
         """Files whose content is known: a copy, or one that was moved to another disk or rewritten elsewhere."""
-        with self._catalog.transaction():
+        if not self._links:
+            return
+        with self._storing():
             for file, photo_id in self._links:
                 self._catalog.put_file(file.root.id, file.stamp, photo_id)
         for _, photo_id in self._links:
@@ -146,29 +230,15 @@ class Ingest:
             moved=self.summary.moved + moved,
         )
 
+    def _advanced(self, waiting_for: bytes | None) -> Advanced:
+        return Advanced(self._done, self._total, self.summary.failed, waiting_for)
 
-def _hashed(files: Sequence[Fresh], stop: Callable[[], bool]) -> Iterator[tuple[Fresh, bytes | Failure]]:
-    """Digests in the order of the files, read a little ahead."""
-    with ThreadPoolExecutor(_HASH_THREADS, thread_name_prefix="hash") as threads:
-        waiting: deque[tuple[Fresh, Future[bytes | Failure]]] = deque()
-        for file in files:
-            if stop():
-                break
-            waiting.append((file, threads.submit(_digest, file.path)))
-            if len(waiting) >= _HASH_AHEAD:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        while waiting and not stop():
-            first, future = waiting.popleft()
-            yield first, future.result()
-
-
-def _digest(path: bytes) -> bytes | Failure:
-    try:
-        with open(path, "rb") as handle:
-            return hashlib.file_digest(handle, "sha256").digest()
-    except OSError as error:
-        return Failure((error.strerror or str(error)).lower())
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        started = time.monotonic()
+        with self._catalog.transaction():
+            yield
+        self._store_s += time.monotonic() - started
 
 
 def _is_unchanged(file: Fresh) -> bool:

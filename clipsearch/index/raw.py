@@ -7,6 +7,7 @@ Which way is up, the container says. A preview repeats it, contradicts it or is 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ PACKAGE = "rawpy"
 # A preview has been compressed once more. At four times the model's side, twice what is asked, and quality 90 the
 # vector stays near that of the whole photo: 0.996, 0.998 in the mean; at three times 0.987 (benchmarks/formats.py).
 PREVIEW_FACTOR = 2
+
+_BYTES_A_PIXEL = 14  # while developing: two as read, four times two as colours, and what comes out
 
 _EXIF_IFD, _GPS_IFD, _XMP = 0x8769, 0x8825, 700
 _TIFF_MAGICS = (b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")  # the last are Olympus and Panasonic
@@ -39,8 +42,11 @@ class RawPicture:
     xmp: bytes | None
 
 
-def read_raw(path: bytes, least: int) -> RawPicture:
-    """`least` is the shorter side in px that is wanted of pixels without noise. Raises Unreadable."""
+def read_raw(path: bytes, least: int, admit: Callable[[int], object]) -> RawPicture:
+    """`least` is the shorter side in px that is wanted of pixels without noise. Raises Unreadable.
+
+    `admit` is told what developing takes (bytes) before it begins, as in decode.py.
+    """
     try:
         import rawpy
     except ImportError:
@@ -57,6 +63,7 @@ def read_raw(path: bytes, least: int) -> RawPicture:
             size, orientation = _framed(sizes), _ORIENTATIONS[sizes.flip & 7]
             image = _preview(raw)
             if image is None or min(image.size) < min(PREVIEW_FACTOR * least, sizes.width, sizes.height):
+                admit(sizes.raw_width * sizes.raw_height * _BYTES_A_PIXEL)
                 image = _developed(raw, sizes, least)
             elif orientation > 4 and (image.width - image.height) * (sizes.width - sizes.height) < 0:
                 size, orientation = (

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from clipsearch.errors import SystemFault
 from clipsearch.index import crawl, vectors
 from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.ingest import Fresh, Ingest
@@ -32,8 +33,8 @@ def update(
 ) -> Iterator[Event]:
     """Makes the library equal to the disk below `roots`. Needs the writer's lock; `folder` holds the generations.
 
-    Yields events and, last, a Summary. Every commit holds whole files (I1), so a kill at any moment leaves
-    only what the next run finishes.
+    Yields events and, last, a Summary; then raises SystemFault if the checkpoint could not be written. Every commit
+    holds whole files (I1), so a kill at any moment leaves only what the next run finishes.
     """
     started = time.monotonic()
     summary = Summary()
@@ -77,10 +78,22 @@ def update(
         )
     ingest = Ingest(catalog, space, encoder, decoder, orphaned, summary)
     yield from ingest.run(fresh, stop)
-    if vectors.needs_checkpoint(catalog, space, folder):
-        vectors.make_checkpoint(catalog, space, folder)
-    summary = replace(ingest.summary, seconds=round(time.monotonic() - started, 3), interrupted=stop())
-    yield summary
+    fault: SystemFault | None = None
+    checkpoint_started = time.monotonic()
+    try:
+        if vectors.needs_checkpoint(catalog, space, folder):
+            vectors.make_checkpoint(catalog, space, folder)
+    except SystemFault as error:  # the photos are committed, and searched without it: that is told first
+        fault = error
+    timings = ingest.timings
+    yield replace(
+        ingest.summary,
+        seconds=round(time.monotonic() - started, 3),
+        interrupted=stop(),
+        timings=replace(timings, store=timings.store + time.monotonic() - checkpoint_started),
+    )
+    if fault:
+        raise fault
 
 
 def _is_other_disk(root: Root, listing: crawl.Listing, known: int) -> bool:

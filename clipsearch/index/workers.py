@@ -1,31 +1,37 @@
 """Decoding in processes of its own: a crash, a hang or a memory bomb of one file costs that file.
 
-Each thread of the pool owns one child process (`python -m clipsearch.index.workers`) and speaks to it over
-its pipes: a path goes in, pixels or a reason come out. A child that is silent for too long is killed; a
-child that dies is replaced. Children sit in sessions of their own, so Ctrl-C reaches the parent only, and
-killing one takes with it whatever it started.
+Each thread of the pool owns one child process (worker.py) and speaks to it over its pipes: a path goes in, pixels
+or a reason come out. A child that is silent for too long is killed; a child that dies is replaced, and so is one
+that is worn. Children sit in sessions of their own, so Ctrl-C reaches the parent only, and killing one takes with
+it whatever it started.
+
+Pixels come back over the pipe, pickled: 0.15 ms for the 150 kB of 224 x 224, where decoding a photo of 12 megapixels
+takes 35 (benchmarks/isolation.py), so shared memory would save nothing that could be measured.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import IO
 
 from clipsearch.errors import SystemFault
+from clipsearch.index.budget import Budget, file_bytes, total_bytes
+from clipsearch.index.journal import STRIKES, Journal
+from clipsearch.index.messages import Answer, Needs, Task, receive, send
 from clipsearch.types import Decoded, Failure, Prepare
 
 TIME_LIMIT_S = 10.0  # a file; a 200-megapixel JPEG takes about 3 s
-MEMORY_LIMIT_BYTES = 4 << 30  # address space of a child
-_WINDOW = 4  # files in flight a worker: enough to keep it busy while a batch is encoded
+_WINDOW = 4  # files in flight a worker where outcomes are wanted in order: what waits for a slow one is kept
+_AHEAD = 16  # files in hand a worker where they are not: it has work while a batch is encoded and committed
+_AHEAD_BYTES = 64 << 20  # of pixels, however many workers and however large the model's pictures
 
 _START_LIMIT_S = 60.0  # a cold disk may take its time to load Python and Pillow
 
@@ -33,13 +39,19 @@ _START_LIMIT_S = 60.0  # a cold disk may take its time to load Python and Pillow
 class DecodeWorkers:
     """Satisfies types.Decoder. Use as a context manager; children start when the first file comes."""
 
-    def __init__(self, prepare: Prepare, workers: int, *, time_limit_s: float = TIME_LIMIT_S) -> None:
+    def __init__(
+        self, prepare: Prepare, workers: int, *, time_limit_s: float = TIME_LIMIT_S, journal: Journal | None = None
+    ) -> None:
         self._prepare = prepare
         self._workers = workers
         self._time_limit_s = time_limit_s
+        self._journal = journal
+        self._budget = Budget(total_bytes(workers))
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._local = threading.local()
-        self._children: list[_Child] = []
+        self._children: set[_Child] = set()
+        self._lock = threading.Lock()  # of the two that follow
+        self._decode_s = self._prepare_s = 0.0
         self._leaving = False
 
     def __enter__(self) -> DecodeWorkers:
@@ -48,6 +60,7 @@ class DecodeWorkers:
     def __exit__(self, *_: object) -> None:
         self._leaving = True
         self._threads.shutdown(wait=False, cancel_futures=True)  # first, or a thread begins the next file
+        self._budget.close()
         for child in list(self._children):
             child.kill()  # a thread may be waiting for its answer
         self._threads.shutdown(wait=True)
@@ -60,6 +73,34 @@ class DecodeWorkers:
 
         return decoder_identity()
 
+    @property
+    def ahead(self) -> int:
+        picture = 3 * self._prepare.size**2
+        return max(2 * self._workers, min(_AHEAD * self._workers, _AHEAD_BYTES // picture))
+
+    @property
+    def suspects(self) -> Mapping[bytes, int]:
+        return self._journal.suspects if self._journal else {}
+
+    @property
+    def spent(self) -> tuple[float, float]:
+        with self._lock:
+            return self._decode_s, self._prepare_s
+
+    def submit(self, path: bytes) -> Future[Decoded | Failure]:
+        return self._threads.submit(self._decode, path)
+
+    def decode_alone(self, path: bytes) -> Decoded | Failure:
+        """In a worker of its own, while nothing else is in flight. A suspect with STRIKES is not read any more."""
+        if self._journal and self._journal.suspects.get(path, 0) >= STRIKES:
+            self._journal.clear(path)
+            return Failure("clipsearch was ended while it read this file alone", fatal=True)
+        child = self._started()
+        try:
+            return self._answer(child, path, alone=True)
+        finally:
+            self._end(child)
+
     def decode_all(self, paths: Iterable[bytes]) -> Generator[Decoded | Failure, None, None]:
         """Outcomes in the order of `paths`, which are pulled only as far ahead as keeps the workers busy.
 
@@ -68,7 +109,7 @@ class DecodeWorkers:
         waiting: deque[Future[Decoded | Failure]] = deque()
         try:
             for path in paths:
-                waiting.append(self._threads.submit(self._decode, path))
+                waiting.append(self.submit(path))
                 if len(waiting) >= self._workers * _WINDOW:
                     yield waiting.popleft().result()
             while waiting:
@@ -78,47 +119,74 @@ class DecodeWorkers:
                 future.cancel()
 
     def _decode(self, path: bytes) -> Decoded | Failure:
+        """On a thread of the pool."""
         child: _Child | None = getattr(self._local, "child", None)
-        if child is None or not child.alive:
-            child = self._local.child = _Child(self._prepare)
-            self._children.append(child)
+        if child is None:
+            child = self._local.child = self._started()
         if self._leaving:  # it was being started while the others were killed
             child.kill()
-        return child.decode(path, self._time_limit_s)
+        outcome = self._answer(child, path)
+        if child.is_worn:
+            self._local.child = None
+            self._end(child)
+        return outcome
+
+    def _answer(self, child: _Child, path: bytes, *, alone: bool = False) -> Decoded | Failure:
+        with self._journal.reading(path, alone=alone) if self._journal else contextlib.nullcontext():
+            answer = child.decode(path, self._time_limit_s, self._budget)
+        if isinstance(answer, Failure):
+            return answer
+        with self._lock:
+            self._decode_s += answer.decode_s
+            self._prepare_s += answer.prepare_s
+        return answer.outcome
+
+    def _started(self) -> _Child:
+        child = _Child(self._prepare)
+        self._children.add(child)
+        return child
+
+    def _end(self, child: _Child) -> None:
+        child.close()
+        self._children.discard(child)
 
 
 class _Child:
     def __init__(self, prepare: Prepare) -> None:
-        # One thread a child: numeric libraries would reserve memory for one a core.
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        # One thread a child: numeric libraries would reserve memory for one a core, and malloc an arena a thread.
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
         self._process = subprocess.Popen(
             # -P: or a pickle.py in the folder of photos one stands in would be run.
-            [sys.executable, "-P", "-m", "clipsearch.index.workers"],
+            [sys.executable, "-P", "-m", "clipsearch.index.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libtiff and libpng write to it; their words are in the reason
             env=environment,
             start_new_session=True,
         )
+        self.is_worn = False  # to be replaced: it is dead, or has had its share of files
         self._timed_out = False
-        if not self._exchange(prepare, _START_LIMIT_S):
+        if not self._exchange(Task(prepare, file_bytes()), _START_LIMIT_S):
             self.kill()
             self.close()
-            raise SystemFault("The decode worker did not start.", "Run: python -m clipsearch.index.workers < /dev/null")
+            raise SystemFault("The decode worker did not start.", "Run: python -m clipsearch.index.worker < /dev/null")
 
-    @property
-    def alive(self) -> bool:
-        # A child whose time ran out just as it answered is being killed.
-        return not self._timed_out and self._process.poll() is None
-
-    def decode(self, path: bytes, time_limit_s: float) -> Decoded | Failure:
+    def decode(self, path: bytes, time_limit_s: float, budget: Budget) -> Answer | Failure:
+        """The time limit is that of reading; waiting for the budget does not count."""
+        started = time.monotonic()
         answer = self._exchange(path, time_limit_s)
-        if isinstance(answer, (Decoded, Failure)):
+        if isinstance(answer, Needs):
+            left = time_limit_s - (time.monotonic() - started)
+            with budget.taking(answer.bytes):
+                answer = self._exchange("granted", max(0.0, left))
+        if isinstance(answer, Answer):
+            self.is_worn = answer.is_worn or self._timed_out  # its time may have run out just as it answered
             return answer
+        self.is_worn = True
         self.close()
         if self._timed_out:
-            return Failure(f"it took longer than {time_limit_s:g} s to read")
-        return Failure("it crashed the decoder")
+            return Failure(f"it took longer than {time_limit_s:g} s to read", fatal=True)
+        return Failure("it crashed the decoder", fatal=True)
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -142,8 +210,8 @@ class _Child:
         timer = threading.Timer(time_limit_s, self._expire)
         timer.start()
         try:
-            _send(self._process.stdin, message)
-            return _receive(self._process.stdout)
+            send(self._process.stdin, message)
+            return receive(self._process.stdout)
         except (OSError, EOFError, ValueError):  # ValueError: its pipes are closed already
             return None
         finally:
@@ -153,48 +221,3 @@ class _Child:
     def _expire(self) -> None:
         self._timed_out = True
         self.kill()
-
-
-def _send(stream: IO[bytes], message: object) -> None:
-    data = pickle.dumps(message)
-    stream.write(len(data).to_bytes(8, "little") + data)
-    stream.flush()
-
-
-def _receive(stream: IO[bytes]) -> object:
-    """One message. Raises EOFError when the other side is gone."""
-    head = stream.read(8)
-    if len(head) < 8:
-        raise EOFError
-    size = int.from_bytes(head, "little")
-    data = stream.read(size)
-    if len(data) < size:
-        raise EOFError
-    return pickle.loads(data)
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit; the time limit and the header's budget remain
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-
-
-def _serve() -> None:
-    """The child: reads a Prepare, then paths, and answers each until its parent closes the pipe."""
-    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a library that prints must not garble the answers
-    _limit_memory()
-    from clipsearch.index.decode import decode
-
-    prepare = _receive(source)
-    _send(sink, "ready")
-    with contextlib.suppress(EOFError):
-        while True:
-            path = _receive(source)
-            _send(sink, decode(path, prepare))  # type: ignore[arg-type]  # our own parent wrote them
-
-
-if __name__ == "__main__":
-    _serve()

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from clipsearch.config import CACHE_VARIABLE, LIBRARY_VARIABLE, MODELS_VARIABLE, Paths
 from clipsearch.errors import Exit
-from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Unlisted
+from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Timings, Unlisted
 
 _NICE = 10  # the person at the keyboard comes first; with nobody there it has the machine all the same
 _PROGRESS_S = 0.25  # between two events of progress: each is a piece of the screen drawn anew
@@ -108,10 +108,13 @@ def read_event(fields: Mapping[str, object]) -> Event:
             path = os.fsencode(str(waiting)) if waiting else None
             return Advanced(count("done"), count("total"), count("failed"), path)
         case "done" | "stopped" as end:
+            timings = fields["timings"]
+            assert isinstance(timings, Mapping)
             return Summary(
                 indexed=count("indexed"), unchanged=count("unchanged"), moved=count("moved"),
                 duplicates=count("duplicates"), removed=count("removed"), failed=count("failed"),
                 seconds=float(str(fields["seconds"])), interrupted=end == "stopped",
+                timings=Timings(**timings),
             )  # fmt: skip
         case unknown:
             raise ValueError(f"no event is called {unknown}")

@@ -23,6 +23,7 @@ def counts(program: Program, *arguments: str | Path) -> dict[str, Any]:
     last: dict[str, Any] = json.loads(outcome.stdout.splitlines()[-1])
     assert last.pop("event") == "done"
     assert last.pop("seconds") >= 0
+    assert all(spent >= 0 for spent in last.pop("timings").values())
     return {name: number for name, number in last.items() if number}
 
 
@@ -100,6 +101,36 @@ def test_a_file_name_is_no_markup_on_the_live_line(program: Program, tmp_path: P
     shown = program.on_terminal("index", tmp_path, "--workers", "1", columns=120)
     assert shown.code == 0 and "60 indexed" in shown.text and "Traceback" not in shown.text
     assert "bold]/photo-00" in shown.text
+
+
+def test_timings_tell_where_the_time_went_and_what_to_look_at(program: Program, tmp_path: Path) -> None:
+    """Whether a faster disk or a faster processor would help can only be seen here."""
+    make_photos(tmp_path / "in", 20)
+    outcome = program("index", tmp_path / "in", "--timings", "--quiet")
+    lines = outcome.stderr.splitlines()
+    assert outcome.code == 0 and outcome.stdout == b""
+    assert [line.split(":")[0] for line in lines[1:-1]] == ["read", "hash", "decode", "prepare", "encode", "store"]
+    assert [line.endswith("<- the bottleneck") for line in lines].count(True) == 1
+    shares = [int(share) for line in lines for share in re.findall(r"(\d+)%", line) if "busy" not in line]
+    assert 97 <= sum(shares) <= 103
+    again = program("index", tmp_path / "in", "--timings", "--quiet")
+    assert again.stderr == "Nothing was read, so there are no timings.\n"
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_when_it_is_named(program: Program, tmp_path: Path) -> None:
+    """A photo in quarantine by mistake must have a way back that needs no newer version."""
+    make_photos(tmp_path / "in", 2)
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"broken")
+    (tmp_path / "in" / "other.jpg").write_bytes(b"broken too")
+
+    def attempts() -> list[int]:
+        return [one["attempts"] for one in program("errors", "--json").json]
+
+    assert counts(program, tmp_path / "in") == {"indexed": 2, "failed": 2}
+    assert counts(program, tmp_path / "in") == {"unchanged": 4}
+    assert counts(program, tmp_path / "in" / "broken.jpg") == {"unchanged": 3, "failed": 1}
+    assert attempts() == [2, 1]
+    assert counts(program, tmp_path / "in" / "photo-0000.png") == {"unchanged": 4}
 
 
 # -- how a run ends --------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from clipsearch.engine import towers
 from clipsearch.engine.backends import Port
 from clipsearch.engine.cards import ModelCard, TextInput, TowerFile, read_card
 from clipsearch.engine.store import STARTER_FOLDER
-from clipsearch.engine.towers import IMAGE_BATCH, TEXT_BATCH, ImageTower, TextTower, unit_vectors
+from clipsearch.engine.towers import IMAGE_BATCH, TEXT_BATCH, ImageTower, PendingImageTower, TextTower, unit_vectors
 from clipsearch.errors import Exit, ModelError
 from tests.engine.test_cards import GOOD, card_of
 
@@ -119,6 +119,46 @@ def test_photos_become_unit_vectors_in_their_order(card: ModelCard, opened, coun
     assert_unit(vectors, count)
     assert np.allclose(vectors, expected(tower.prepare.tensor(pixels(count))), atol=1e-6)
     assert max(len(fed["pixel_values"]) for fed in session.fed) <= IMAGE_BATCH
+
+
+def test_a_run_has_one_batch_shape_once_a_batch_was_full(card: ModelCard, opened) -> None:
+    """Runtimes keep memory for each shape they meet, so a run of hours would grow (onnxruntime #5796)."""
+    session = opened(FakeSession((picture(),)))
+    tower = PendingImageTower(card)
+    for count in (IMAGE_BATCH, 3, 1, IMAGE_BATCH + 5):
+        vectors = tower.encode_pixels(pixels(count))
+        assert_unit(vectors, count)
+        assert np.allclose(vectors, expected(tower.prepare.tensor(pixels(count))), atol=1e-6)
+    assert {len(fed["pixel_values"]) for fed in session.fed} == {IMAGE_BATCH}
+
+
+def test_a_few_photos_are_not_charged_for_a_whole_batch(card: ModelCard, opened) -> None:
+    """A query by picture, or one new photo, would take 16 times as long."""
+    session = opened(FakeSession((picture(),)))
+    PendingImageTower(card).encode_pixels(pixels(1))
+    tower = ImageTower(card)
+    for count in range(1, IMAGE_BATCH + 1):
+        assert np.allclose(tower.encode_pixels(pixels(count)), expected(tower.prepare.tensor(pixels(count))), atol=1e-6)
+    assert [len(fed["pixel_values"]) for fed in session.fed] == [1, 1, 2, 4, 4, *[8] * 4, *[16] * 8]
+
+
+def test_padding_leaves_the_vectors_of_the_starter_as_they_are() -> None:
+    """A photo's vector would depend on how many came with it."""
+    starter = read_card(STARTER_FOLDER)
+    photos = np.random.default_rng(1).integers(0, 256, (3, 224, 224, 3), np.uint8)
+    alone = np.concatenate([ImageTower(starter).encode_pixels(photo[None]) for photo in photos])
+    tower = PendingImageTower(starter)
+    tower.encode_pixels(np.zeros((tower.batch_size, 224, 224, 3), np.uint8))
+    assert np.abs(tower.encode_pixels(photos) - alone).max() < 1e-5
+
+
+def test_what_pads_a_batch_changes_no_range_of_it(card: ModelCard, opened) -> None:
+    """A graph that scales a whole batch by its largest value would give all rows other vectors."""
+    session = opened(FakeSession((picture(),)))
+    dark = np.full((3, 4, 4, 3), 100, np.uint8)
+    ImageTower(card).encode_pixels(dark)
+    (fed,) = session.fed
+    assert len(fed["pixel_values"]) == 4 and np.ptp(fed["pixel_values"], axis=(0, 2, 3)).max() == 0
 
 
 @pytest.mark.parametrize("count", [1, TEXT_BATCH, 2 * TEXT_BATCH + 3])

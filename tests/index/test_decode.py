@@ -18,7 +18,8 @@ from clipsearch.engine.cards import ImageInput
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.index import decode as module
 from clipsearch.index.decode import decode, decoder_identity, picture_format
-from clipsearch.index.workers import MEMORY_LIMIT_BYTES, DecodeWorkers
+from clipsearch.index.worker import MEMORY_LIMIT_BYTES
+from clipsearch.index.workers import DecodeWorkers
 from clipsearch.types import Decoded, Failure
 from tests.support.dng import dng
 

@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipsearch.index import crawl
+from clipsearch.index import crawl, digests
 from clipsearch.index import decode as decoding
-from clipsearch.index import ingest as module
 from clipsearch.index.catalog import Catalog
 from clipsearch.index.spaces import Space
 from clipsearch.index.update import update
@@ -290,7 +289,7 @@ def test_a_stopped_run_keeps_what_it_did_and_the_next_one_finishes(run: Run) -> 
 
 def test_a_file_that_changes_while_it_is_read_is_not_believed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A photo that is still being copied would be stored half, under the digest of another state."""
-    real = module._digest
+    real = digests._digest
 
     def slow(path: bytes) -> object:
         digest = real(path)
@@ -300,7 +299,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_believed(run: Run, monkeypa
         return digest
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_digest", slow)
+        patch.setattr(digests, "_digest", slow)
         assert run.again().failed == 1
     assert "4.jpg" not in run.shown()
     run.check()
@@ -310,14 +309,14 @@ def test_a_file_that_changes_while_it_is_read_is_not_believed(run: Run, monkeypa
 
 def test_a_file_that_vanishes_or_cannot_be_read_is_a_reason(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """One file without permission must not end the run."""
-    real = module._digest
+    real = digests._digest
 
     def vanishing(path: bytes) -> object:
         if path.endswith(b"/4.jpg"):
             os.unlink(path)
         return real(path)
 
-    monkeypatch.setattr(module, "_digest", vanishing)
+    monkeypatch.setattr(digests, "_digest", vanishing)
     assert (run.again().failed, len(run.shown())) == (1, 9)
     assert [failed.reason for failed in run.catalog.failures()] == ["no such file or directory"]
     assert run.again().removed == 1

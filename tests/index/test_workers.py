@@ -10,11 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from clipsearch.index import workers as workers_module
+from clipsearch.index.decode import decode
 from clipsearch.index.workers import DecodeWorkers
 from clipsearch.types import Decoded, Failure
 from tests.index.filled import photo
-from tests.index.prepares import Hang, KillItself, Print, ProcessFacts
+from tests.index.prepares import Flood, Hang, KillItself, Leak, Print, ProcessFacts
 from tests.support.encoder import HashEncoder
 
 PREPARE = HashEncoder().prepare
@@ -81,7 +84,7 @@ def test_a_killed_worker_costs_its_file_only(photos: list[bytes], workers: int) 
         outcomes = list(decoder.decode_all(photos))
     with DecodeWorkers(PREPARE, 1) as decoder:
         expected = list(decoder.decode_all(photos))
-    expected[BAD] = Failure("it crashed the decoder")
+    expected[BAD] = Failure("it crashed the decoder", fatal=True)
     assert outcomes == expected
 
 
@@ -92,7 +95,7 @@ def test_a_worker_that_hangs_is_killed_and_costs_its_file_only(photos: list[byte
         outcomes = list(decoder.decode_all(photos))
     assert time.monotonic() - started < 20
     assert [isinstance(outcome, Decoded) for outcome in outcomes] == [n != BAD for n in range(12)]
-    assert outcomes[BAD] == Failure("it took longer than 0.5 s to read")
+    assert outcomes[BAD] == Failure("it took longer than 0.5 s to read", fatal=True)
 
 
 def test_a_library_that_prints_does_not_garble_the_answers(photos: list[bytes]) -> None:
@@ -107,10 +110,67 @@ def test_a_worker_lives_in_a_session_of_its_own_with_limited_memory(photos: list
     with DecodeWorkers(ProcessFacts(PREPARE), 1) as decoder:
         (outcome,) = decoder.decode_all(photos[:1])
     assert isinstance(outcome, Decoded)
-    pid, group, session, memory = ProcessFacts.read(outcome.pixels)
+    pid, group, session, memory, core_seconds = ProcessFacts.read(outcome.pixels)
     assert pid == group == session
     assert group != os.getpgid(0)
-    assert memory == 4 << 30
+    assert memory < 1 << 30
+    assert 60 < core_seconds < 600  # for one whose parent was killed while it hung
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux")
+def test_a_worker_that_grows_is_replaced(photos: list[bytes]) -> None:
+    """What a codec leaks a megabyte at a time would fill the machine after 10,000 photos."""
+    with DecodeWorkers(Leak(PREPARE), 1) as decoder:
+        outcomes = list(decoder.decode_all(photos))
+    pids = [outcome.pixels for outcome in outcomes if isinstance(outcome, Decoded)]
+    assert len(pids) == 12
+    assert max(map(pids.count, pids)) <= 4
+    assert not [pid for pid in pids if exists(int(pid))]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux")
+def test_a_file_gets_no_more_memory_than_its_header_asks_for(photos: list[bytes]) -> None:
+    """One that lies takes gigabytes before its time runs out, and the machine swaps."""
+    with DecodeWorkers(Flood(PREPARE, 40), 1) as decoder:
+        outcomes = list(decoder.decode_all(photos))
+    assert outcomes[BAD] == Failure("it needs more memory than one picture may take")
+    assert [isinstance(outcome, Decoded) for outcome in outcomes] == [n != BAD for n in range(12)]
+
+
+def test_a_file_that_needs_more_than_the_machine_has_to_give_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a NAS with 1 GB a scan of 200 megapixels would have the kernel end something."""
+    monkeypatch.setattr(workers_module, "file_bytes", lambda: 50_000_000)
+    large, small = tmp_path / "large.png", tmp_path / "small.png"
+    Image.new("RGB", (4000, 3000)).save(large, compress_level=1)
+    Image.new("RGB", (400, 300)).save(small)
+    with DecodeWorkers(PREPARE, 1) as decoder:
+        refused, taken = decoder.decode_all([os.fsencode(large), os.fsencode(small)])
+    assert refused == Failure("it needs 0.1 GB of memory to be read; 0.1 GB is the limit")
+    assert isinstance(taken, Decoded)
+
+
+def test_large_files_wait_for_each_other_and_all_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than one at a time would go over the budget; a wait that is never woken hangs the run."""
+    monkeypatch.setattr(workers_module, "total_bytes", lambda count: 1)
+    for number in range(6):
+        Image.new("RGB", (2400, 2000), (number, 0, 0)).save(tmp_path / f"{number}.png", compress_level=1)
+    paths = [os.fsencode(path) for path in sorted(tmp_path.iterdir())]
+    with DecodeWorkers(PREPARE, 3) as decoder:
+        assert all(isinstance(outcome, Decoded) for outcome in decoder.decode_all(paths))
+
+
+def test_the_budget_is_asked_for_the_buffers_of_a_progressive_jpeg(tmp_path: Path) -> None:
+    """draft() makes the picture small, but libjpeg keeps all coefficients of the large one (Telegram-Archive #449)."""
+    asked: dict[str, int] = {}
+    for name, options in {"baseline": {}, "4:2:0": {"progressive": True}, "4:4:4": {"progressive": True}}.items():
+        path = tmp_path / "photo.jpg"
+        Image.new("RGB", (3000, 2000)).save(path, subsampling=0 if name == "4:4:4" else 2, **options)
+        decode(os.fsencode(path), PREPARE, lambda needed, name=name: asked.update({name: needed}))  # type: ignore[misc]
+    assert asked["4:2:0"] - asked["baseline"] == 3000 * 2000 * 3
+    assert asked["4:4:4"] - asked["baseline"] == 3000 * 2000 * 6
+    assert asked["baseline"] < 3000 * 2000
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sessions")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +57,14 @@ class InlineDecoder:
     def identity(self) -> str:
         return decoder_identity()
 
-    def decode_all(self, paths: Iterable[bytes]) -> Iterator[Decoded | Failure]:
-        for path in paths:
-            yield decode(path, self._prepare)
+    ahead = 1
+    suspects: Mapping[bytes, int] = MappingProxyType({})
+    spent = (0.0, 0.0)
+
+    def submit(self, path: bytes) -> Future[Decoded | Failure]:
+        done: Future[Decoded | Failure] = Future()
+        done.set_result(decode(path, self._prepare))
+        return done
+
+    def decode_alone(self, path: bytes) -> Decoded | Failure:
+        return decode(path, self._prepare)

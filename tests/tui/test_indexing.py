@@ -15,7 +15,7 @@ from clipsearch.cli import progress
 from clipsearch.config import Paths
 from clipsearch.library import Library
 from clipsearch.tui.indexing import Indexing, Stopped, read_event
-from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Unlisted
+from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Timings, Unlisted
 from tests.tui.driving import Driver, drive
 
 
@@ -35,6 +35,7 @@ def empty(tmp_path: Path) -> Paths:
         Advanced(3, 5, 1, None),
         Summary(1, 2, 3, 4, 5, 6, 7.5),
         Summary(1, interrupted=True),
+        Summary(1, timings=Timings(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)),
     ],
     ids=repr,
 )
