@@ -38,7 +38,8 @@ def main() -> None:
     arguments = parser.parse_args()
     made = camera_photos(arguments.folder, arguments.photos, arguments.megapixels, arguments.source)
     sizes = sorted(path.stat().st_size for path in made)
-    print(f"{len(made)} photos, {sizes[0] / 1e6:.1f} to {sizes[-1] / 1e6:.1f} MB, mean {sum(sizes) / len(sizes) / 1e6:.1f}")
+    least, mean, most = (size / 1e6 for size in (sizes[0], sum(sizes) / len(sizes), sizes[-1]))
+    print(f"{len(made)} photos of {least:.1f} to {most:.1f} MB, mean {mean:.1f}")
 
 
 def camera_photos(folder: Path, count: int, megapixels: int, source: Path) -> list[Path]:
@@ -112,7 +113,7 @@ def with_noise(image: Image.Image, random: np.random.Generator) -> Image.Image:
 
 @lru_cache(maxsize=1)
 def noise() -> NDArray[np.int8]:
-    """TILE x TILE grey levels, each pixel a little like its neighbour, as interpolation of a sensor's colours makes it."""
+    """TILE x TILE grey levels, each pixel a little like its neighbour, as a camera's own interpolation leaves them."""
     white = np.random.default_rng(0).normal(0, NOISE, (TILE, TILE))
     smooth = 0.7 * white + 0.15 * (np.roll(white, 1, 0) + np.roll(white, 1, 1))
     return np.round(smooth).astype(np.int8)

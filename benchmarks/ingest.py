@@ -37,8 +37,8 @@ import numpy as np
 from camera_photos import SHARED_PHOTOS, SIDES, camera_photos
 
 from clipsearch.engine.backends import usable_cores
-from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.cards import read_card
+from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
 from clipsearch.index.decode import decode
 from clipsearch.types import Decoded
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each program (default 3)")
     parser.add_argument("--queries", type=int, default=7, metavar="N", help="cold texts of each program (default 7)")
     parser.add_argument("--source", type=Path, default=SHARED_PHOTOS, metavar="PHOTOS", help="to make photos of")
-    parser.add_argument("--made", type=Path, metavar="FOLDER", help="where made photos are kept (default: PEERS/photos)")
+    parser.add_argument("--made", type=Path, metavar="FOLDER", help="keeps made photos (default: PEERS/photos)")
     arguments = parser.parse_args()
     peers: Path = arguments.peers.absolute()
     made = (arguments.made or peers / "photos") / str(arguments.megapixels)

@@ -58,7 +58,8 @@ def main() -> None:
     )
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     openvino.save_model(quantised, arguments.out, compress_to_fp16=False)
-    exact, coarse = (openvino.compile_model(one, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) for one in (model, quantised))
+    precision = {"INFERENCE_PRECISION_HINT": "f32"}
+    exact, coarse = (openvino.compile_model(one, "CPU", precision) for one in (model, quantised))
     cosines = [cosine(exact(tensor)[0], coarse(tensor)[0]) for tensor in tensors(unseen, size)]
     row = {"mean_cosine": float(np.mean(cosines)), "least_cosine": min(cosines), "photos": len(cosines)}
     print(json.dumps(row), flush=True)

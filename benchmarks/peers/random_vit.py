@@ -80,9 +80,7 @@ class Graph:
         if mask is not None:
             scores = self.op("Add", scores, mask)
         mixed = self.op("MatMul", self.op("Softmax", scores, axis=-1), value)
-        joined = self.op(
-            "Reshape", self.op("Transpose", mixed, perm=[0, 2, 1, 3]), self.shape(-1, tokens, width)
-        )
+        joined = self.op("Reshape", self.op("Transpose", mixed, perm=[0, 2, 1, 3]), self.shape(-1, tokens, width))
         return self.linear(joined, width, width)
 
     def block(self, x: str, tokens: int, width: int, mask: str | None = None) -> str:

@@ -7,7 +7,6 @@ without it (tests/index/test_decode.py). Runs in a worker process (workers.py) o
 
 from __future__ import annotations
 
-import io
 import os
 import warnings
 from collections.abc import Callable
@@ -22,7 +21,6 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageCms,
     ImageOps,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
@@ -35,6 +33,7 @@ from PIL import (
 
 from clipsearch.index.appearance import main_colors, perceptual_hashes
 from clipsearch.index.metadata import metadata_of
+from clipsearch.index.profiles import in_srgb, lab_in_srgb
 from clipsearch.types import Decoded, Failure, Prepare
 
 if TYPE_CHECKING:
@@ -165,9 +164,9 @@ def upright_rgb(image: Image.Image, profile: bytes | None = None) -> Image.Image
         ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(ground, image).convert("RGB")
     if profile and image.mode in ("RGB", "L", "CMYK"):
-        image = _in_srgb(image, profile)
+        image = in_srgb(image, profile)
     if image.mode == "LAB":
-        return _lab_to_rgb(image)
+        return lab_in_srgb(image)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -180,21 +179,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         top = 1.0 if image.mode == "F" and low >= 0 and high <= 1 else max(65_535.0, high) if high > 255 else 255.0
         return image.point(lambda value: value * (255.0 / top)).convert("L")
     return image
-
-
-def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):  # a broken profile: viewers show the bare colours too
-        return image
-    return image if converted is None else converted
-
-
-def _lab_to_rgb(image: Image.Image) -> Image.Image:
-    transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
-    converted = ImageCms.applyTransform(image, transform)
-    return image.convert("RGB") if converted is None else converted
 
 
 def _check_size(image: Image.Image) -> None:

@@ -79,7 +79,7 @@ def known(side: int, library: str | None) -> dict[str, Decode]:
             return image.height, image.width
 
     decoders: dict[str, Decode] = {
-        f"Pillow, draft": pillow,
+        "Pillow, draft": pillow,
         "Pillow, draft, fastest DCT and upsampling": lambda path: pillow(path, config=1),
         "Pillow, one pixel of 64": entropy,
         "Pillow, full size": lambda path: pillow(path, draft=False),
