@@ -5,7 +5,8 @@
 
 PHOTOS are JPEGs (benchmarks/camera_photos.py makes them). The decoders take turns on every photo; reading the file is
 part of it, from a warm cache. One JSON line a decoder: CPU ms a photo, median over the photos of the least of the
-rounds, and the ratio to Pillow with `draft`. PyTurboJPEG needs libturbojpeg of the system, or its path.
+rounds, and the ratio to Pillow with `draft`. PyTurboJPEG needs libturbojpeg of the system, or its path; its version 2
+needs version 3 of that library.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def known(side: int, library: str | None) -> dict[str, Decode]:
 
         def simple(path: Path, fast: bool = False) -> tuple[int, int]:
             data = path.read_bytes()
-            pixels = simplejpeg.decode_jpeg(data, min_factor=power(path), fastdct=fast, fastupsample=fast)
+            pixels = simplejpeg.decode_jpeg(data, min_height=side, min_width=side, fastdct=fast, fastupsample=fast)
             return pixels.shape[:2]
 
         decoders["simplejpeg"] = simple
