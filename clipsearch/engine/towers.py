@@ -61,7 +61,7 @@ class ImageTower:
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (n, s, s, 3) as `prepare` makes them -> float32 (n, dim), unit rows. Raises ModelError."""
-        tensor = self._preprocess.tensor(pixels).astype(self._input.dtype, copy=False)
+        tensor = self._preprocess.tensor(pixels).astype(self._input.dtype)
         parts = [
             self._session.run({self._input.name: batch}, self._output)[:count]
             for batch, count in _batches(tensor, self.batch_size, fixed=self._input.shape[0] is not None)

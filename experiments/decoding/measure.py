@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--model", type=Path, action="append", metavar="FOLDER", help="default: the starter")
-    parser.add_argument("--factors", type=float, nargs="+", default=[module.DRAFT_FACTOR])
+    parser.add_argument("--factors", type=factor, nargs="+", default=[module.DRAFT_FACTOR])
     parser.add_argument("--photos", type=int, metavar="N", help="the first N of each folder only")
     parser.add_argument("--write", type=Path, metavar="TSV")
     arguments = parser.parse_args()
@@ -52,25 +52,30 @@ def main() -> None:
     for folder in arguments.model or [STARTER_FOLDER]:
         tower = ImageTower(read_card(folder))
         in_full = {photo: pixels for photo in photos if (pixels := prepared(photo, tower, IN_FULL)) is not None}
-        for factor in arguments.factors:
-            measured = list(compared(in_full, tower, factor))
+        for times in arguments.factors:
+            measured = list(compared(in_full, tower, times))
             name = read_card(folder).name
-            print(json.dumps({"model": name, "factor": factor} | summary(measured)), flush=True)
+            print(json.dumps({"model": name, "factor": times} | summary(measured)), flush=True)
             lines += [
-                f"{name}\t{factor}\t{one.ratio:.2f}\t{one.scale}\t{one.cosine:.5f}\t{one.photo.name}"
+                f"{name}\t{times}\t{one.ratio:.2f}\t{one.scale}\t{one.cosine:.5f}\t{one.photo.name}"
                 for one in sorted(measured, key=lambda one: one.cosine)
             ]
     if arguments.write:
         arguments.write.write_text("\n".join(lines) + "\n", "utf-8")
 
 
+def factor(text: str) -> float:
+    """A whole number stays one: pictures are also reduced by whole factors."""
+    return int(text) if text.isdigit() else float(text)
+
+
 def photographs(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if module.picture_format(os.fsencode(path)))
 
 
-def prepared(photo: Path, tower: ImageTower, factor: float) -> NDArray[np.uint8] | None:
+def prepared(photo: Path, tower: ImageTower, times: float) -> NDArray[np.uint8] | None:
     """Pixels at the model's size (s, s, 3), or None where the file cannot be read."""
-    kept, module.DRAFT_FACTOR = module.DRAFT_FACTOR, factor
+    kept, module.DRAFT_FACTOR = module.DRAFT_FACTOR, times
     try:
         decoded = module.decode(os.fsencode(photo), tower.prepare)
     finally:
@@ -79,14 +84,14 @@ def prepared(photo: Path, tower: ImageTower, factor: float) -> NDArray[np.uint8]
     return np.frombuffer(decoded.pixels, np.uint8).reshape(side, side, 3) if isinstance(decoded, Decoded) else None
 
 
-def compared(in_full: dict[Path, NDArray[np.uint8]], tower: ImageTower, factor: float) -> Iterator[Measured]:
+def compared(in_full: dict[Path, NDArray[np.uint8]], tower: ImageTower, times: float) -> Iterator[Measured]:
     for photo, full in in_full.items():
-        scaled = prepared(photo, tower, factor)
+        scaled = prepared(photo, tower, times)
         assert scaled is not None
         with Image.open(photo) as image:
             short = min(image.size)
             if image.format in ("JPEG", "MPO"):
-                target = round(factor * tower.prepare.size)
+                target = round(times * tower.prepare.size)
                 image.draft(None, (target, target))
             scale = round(short / min(image.size))
         cosine = 1.0
