@@ -7,7 +7,6 @@ without it (tests/index/test_decode.py). Runs in a worker process (workers.py) o
 
 from __future__ import annotations
 
-import io
 import os
 import warnings
 from collections.abc import Callable
@@ -22,7 +21,6 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageCms,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
@@ -38,6 +36,7 @@ from clipsearch.index.iptc import iptc_of
 from clipsearch.index.kinds import HEAD, REASONS, Kind, Unreadable, kind_of, unidentified
 from clipsearch.index.metadata import metadata_of
 from clipsearch.index.needs import pixel_bytes, scan_buffers
+from clipsearch.index.profiles import in_srgb, lab_in_srgb
 from clipsearch.index.xmp import packet_of
 from clipsearch.types import Decoded, Failure, Prepare
 
@@ -251,9 +250,9 @@ def upright_rgb(image: Image.Image, profile: bytes | None = None) -> Image.Image
         ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(ground, image).convert("RGB")
     if profile and image.mode in ("RGB", "L", "CMYK"):
-        image = _in_srgb(image, profile)
+        image = in_srgb(image, profile)
     if image.mode == "LAB":
-        return _lab_to_rgb(image)
+        return lab_in_srgb(image)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -266,21 +265,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         top = 1.0 if image.mode == "F" and low >= 0 and high <= 1 else max(65_535.0, high) if high > 255 else 255.0
         return image.point(lambda value: value * (255.0 / top)).convert("L")
     return image
-
-
-def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):  # a broken profile: viewers show the bare colours too
-        return image
-    return image if converted is None else converted
-
-
-def _lab_to_rgb(image: Image.Image) -> Image.Image:
-    transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
-    converted = ImageCms.applyTransform(image, transform)
-    return image.convert("RGB") if converted is None else converted
 
 
 def _check_size(image: Image.Image) -> None:
