@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "rawpy"
 # A preview has been compressed once more. At four times the model's side, twice what is asked, and quality 90 the
-# vector stays near that of the whole photo: 0.996, 0.998 in the mean; at three times 0.987 (benchmarks/formats.py).
+# vector stays near that of the whole photo: 0.990, 0.998 in the mean (ViT-B/16, benchmarks/formats.py).
 PREVIEW_FACTOR = 2
 
 _BYTES_A_PIXEL = 14  # while developing: two as read, four times two as colours, and what comes out
