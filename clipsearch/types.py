@@ -82,6 +82,7 @@ class Failure:
 
     reason: str
     fatal: bool = False  # the process that read it died or was killed, which may have been another's fault
+    lasting: bool = True  # the file's own; False: the disk's, so the next run tries again
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ without it (tests/index/test_decode.py). Runs in a worker process (workers.py) o
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from collections.abc import Callable
@@ -130,7 +131,10 @@ def _outcome(decoded: Callable[[], Decoded]) -> Decoded | Failure:
     except MemoryError:
         return Failure("it needs more memory than one picture may take")
     except OSError as error:
-        return Failure(error.strerror.lower() if error.errno and error.strerror else _sentence(error))
+        if not (error.errno and error.strerror):
+            return Failure(_sentence(error))
+        # EINVAL is an offset that the file gives and no file has; all others are the disk's.
+        return Failure(error.strerror.lower(), lasting=error.errno == errno.EINVAL)
     except Exception as error:  # ValueError, TypeError, SyntaxError, struct.error: all seen (shared hostile files)
         return Failure(_sentence(error))
 

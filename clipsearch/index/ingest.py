@@ -151,7 +151,7 @@ class Ingest:
             if outcome.fatal:
                 self._aside[digest] = outcome
             else:
-                self._commit_failure(digest, outcome.reason)
+                self._commit_failure(digest, outcome.reason, lasting=outcome.lasting)
         elif not all(_is_unchanged(file) for file in self._in_flight[digest]):
             self._commit_failure(digest, _CHANGED, lasting=False)
         else:
@@ -164,7 +164,8 @@ class Ingest:
         if not stop():
             outcome = self._decoder.decode_alone(self._in_flight[digest][0].path)
             if isinstance(outcome, Failure) and outcome.fatal:
-                self._commit_failure(digest, f"{outcome.reason}, twice; it is quarantined")
+                verdict = ", twice; it is quarantined" if outcome.lasting else ""
+                self._commit_failure(digest, outcome.reason + verdict, lasting=outcome.lasting)
             else:
                 self._land(digest, outcome)
         elif first:  # the next run begins with it anew

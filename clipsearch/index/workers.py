@@ -21,6 +21,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from clipsearch.errors import SystemFault
 from clipsearch.index.budget import Budget, file_bytes, total_bytes
@@ -165,7 +166,7 @@ class _Child:
             start_new_session=True,
         )
         self.is_worn = False  # to be replaced: it is dead, or has had its share of files
-        self._timed_out = False
+        self._timed_out = self._was_waiting = False
         if not self._exchange(Task(prepare, file_bytes()), _START_LIMIT_S):
             self.kill()
             self.close()
@@ -184,6 +185,8 @@ class _Child:
             return answer
         self.is_worn = True
         self.close()
+        if self._was_waiting:
+            return Failure(f"the disk did not answer for {time_limit_s:g} s", fatal=True, lasting=False)
         if self._timed_out:
             return Failure(f"it took longer than {time_limit_s:g} s to read", fatal=True)
         return Failure("it crashed the decoder", fatal=True)
@@ -220,4 +223,14 @@ class _Child:
 
     def _expire(self) -> None:
         self._timed_out = True
+        self._was_waiting = not _is_running(self._process.pid)
         self.kill()
+
+
+def _is_running(pid: int) -> bool:
+    """Whether any of its threads wants a core: what does not waits for a disk. True where nobody can tell."""
+    try:
+        states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:  # it is just ending
+        return True
+    return not states or "R" in states

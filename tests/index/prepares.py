@@ -86,6 +86,13 @@ class Flood(Wrapped):
         bytearray(1 << 30)
 
 
+class Wait(Wrapped):
+    """As on a share that does not answer."""
+
+    def misbehave(self) -> None:
+        time.sleep(600)
+
+
 class Hang(Wrapped):
     def misbehave(self) -> None:
         while True:

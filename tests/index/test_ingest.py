@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from clipsearch.index import ingest, journal, update, vectors, workers
 from clipsearch.index.catalog import Catalog
 from clipsearch.index.journal import Journal
 from clipsearch.index.workers import DecodeWorkers
-from clipsearch.types import Advanced, FailedFile, Summary, Timings
+from clipsearch.types import Advanced, Decoded, FailedFile, Failure, Summary, Timings
 from tests.index.filled import photo
-from tests.index.prepares import Hang, KillItself, KillItselfOnce, Work, work
+from tests.index.prepares import Hang, KillItself, KillItselfOnce, Wait, Work, work
 from tests.index.test_update import Run, check
 from tests.support.encoder import InlineDecoder
 
@@ -93,6 +94,33 @@ def test_two_strikes_and_a_file_is_quarantined_until_it_changes(
         assert (run.again(decoder=decoder).unchanged, advances(run)) == (11, [])
         photo(run.photos / "1.jpg", 1, width=32)
         assert run.again(decoder=decoder).indexed == 1
+    run.check()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="Linux")
+def test_a_disk_that_does_not_answer_convicts_no_photo(run: Run) -> None:
+    """A share that sleeps for a minute would take its photos out of the results for good."""
+    with DecodeWorkers(Wait(run.encoder.prepare, ODD), 2, time_limit_s=0.5) as decoder:
+        assert (run.again(decoder=decoder).failed, len(run.shown())) == (1, 9)
+    assert [failed.reason for failed in run.catalog.failures()] == ["the disk did not answer for 0.5 s"]
+    assert run.again().indexed == 1
+    run.check()
+
+
+def test_a_photo_that_is_away_when_it_is_decoded_is_read_when_it_is_back(run: Run) -> None:
+    """A disk that is unplugged in the middle of a run comes back with the same photos, unchanged."""
+    away = run.photos.with_name("away")
+
+    class Unplugged(InlineDecoder):
+        def submit(self, path: bytes) -> Future[Decoded | Failure]:
+            if run.photos.exists():
+                run.photos.rename(away)
+            return super().submit(path)
+
+    assert run.again(decoder=Unplugged(run.encoder.prepare)).failed > 0
+    away.rename(run.photos)
+    run.again()
+    assert len(run.shown()) == 10
     run.check()
 
 

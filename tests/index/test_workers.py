@@ -47,7 +47,7 @@ def test_outcomes_come_in_the_order_of_paths(photos: list[bytes], tmp_path: Path
         assert outcomes == [next(alone.decode_all([path])) for path in paths]
     assert [isinstance(outcome, Failure) for outcome in outcomes] == [n in (5, 6) for n in range(len(paths))]
     assert len({outcome.pixels for outcome in outcomes if isinstance(outcome, Decoded)}) == 12
-    assert outcomes[6] == Failure("no such file or directory")
+    assert outcomes[6] == Failure("no such file or directory", lasting=False)
 
 
 def test_paths_are_pulled_only_a_little_ahead(photos: list[bytes]) -> None:
