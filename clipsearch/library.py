@@ -45,12 +45,13 @@ from clipsearch.types import (
     Status,
     TextCacheStatus,
 )
+from clipsearch.upkeep.facade import Upkeep
 
 if TYPE_CHECKING:
     from clipsearch.thumbnails import Thumbnails
 
 
-class Library:
+class Library(Upkeep):
     """One library folder. Use as a context manager, from one thread.
 
     Readers are unlimited; `index` takes the writer's lock. Whatever reads raises LibraryError where there is no
