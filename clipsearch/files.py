@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clipsearch.errors import LibraryError
+from clipsearch.errors import LibraryError, SystemFault
 
 NETWORK_FILESYSTEMS = frozenset(
     [
@@ -156,3 +157,33 @@ def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str |
         if target.is_relative_to(point) and len(point.parts) >= best:
             best, kind = len(point.parts), fields[2]
     return kind if kind in NETWORK_FILESYSTEMS else None
+
+
+@contextlib.contextmanager
+def new_file(final: Path, needed_bytes: int = 0) -> Iterator[Path]:
+    """A temporary path beside `final`; what was written there gets its name when all went well, else it is removed.
+
+    Raises SystemFault where something has that name already, where no file can be made, and where less than
+    `needed_bytes` are free.
+    """
+    if final.exists() or final.is_symlink():
+        raise SystemFault(f"{final} is there already; nothing was written.", "Name another file, or remove that one.")
+    try:
+        free = shutil.disk_usage(final.parent).free
+        descriptor, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}-")
+        os.close(descriptor)
+    except OSError as error:
+        raise SystemFault(
+            f"{final} cannot be written ({(error.strerror or str(error)).lower()}).", "Name a file in another folder."
+        ) from error
+    temporary = Path(name)
+    try:
+        if free < needed_bytes:
+            raise SystemFault(
+                f"{final.parent} has {free >> 20:,} MiB free, and {needed_bytes >> 20:,} are needed.",
+                "Free some space, or name a file on another disk.",
+            )
+        yield temporary
+        publish(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)

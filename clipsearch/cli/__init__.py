@@ -36,6 +36,8 @@ VERBS = {
     "mcp": "Let assistants search, over the Model Context Protocol.",
     "errors": "List files that could not be read, with the reason.",
     "saved": "List saved searches, or remove one.",
+    "backup": "Copy the library into one file, also while it is written.",
+    "gc": "Remove what no photo needs any more.",
     "relocate": "Tell the library that photos lie at another place now.",
     "model": "Show the models that turn photos and words into vectors.",
     "config": "Show the settings and where each comes from.",

@@ -5,13 +5,20 @@ Nothing of it is loaded before it is called.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from clipsearch.types import AnyPath
 
 if TYPE_CHECKING:
     from clipsearch.config import Paths
+    from clipsearch.upkeep.backup import Backup
+    from clipsearch.upkeep.collect import Collected
     from clipsearch.upkeep.relocate import Relocation
+
+
+def _silent(done: int, total: int) -> None:
+    """Nobody looks."""
 
 
 class Upkeep:
@@ -30,3 +37,24 @@ class Upkeep:
         from clipsearch.upkeep.relocate import relocated
 
         return relocated(self._paths, old, new, dry_run=dry_run, force=force)
+
+    def backup(self, target: AnyPath, *, progress: Callable[[int, int], None] = _silent) -> Backup:
+        """Copies the library into one new file, as it is at this moment, while an index run may go on.
+
+        `target` is the file, or a folder, in which it is named after the time. The copy is checked before it gets
+        its name. It is a catalog.db: alone in a folder, that folder is the library. `progress` gets (pages, of all).
+        Raises SystemFault where `target` is there already or cannot be written.
+        """
+        from clipsearch.upkeep.backup import backed_up
+
+        return backed_up(self._paths, target, progress)
+
+    def gc(self, *, former_models: bool = False, dry_run: bool = False) -> Collected:
+        """Removes photos that no file shows any more, with their vectors, labels and thumbnails.
+
+        Photos of a disk that is away stay. One that comes back afterwards is encoded again. `former_models` removes
+        the vectors of models that do not answer too; `dry_run` removes nothing and counts.
+        """
+        from clipsearch.upkeep.collect import collected
+
+        return collected(self._paths, former_models=former_models, dry_run=dry_run)
