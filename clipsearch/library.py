@@ -24,6 +24,7 @@ from clipsearch.engine.textcache import TextCache
 from clipsearch.errors import LibraryError, UsageError
 from clipsearch.groups import duplicate_groups
 from clipsearch.index.descriptions import DescribedCatalog
+from clipsearch.keeping import Keeping
 from clipsearch.opened import Opened, catalog_path
 from clipsearch.photos import photo_vectors, photos_below
 from clipsearch.query import Filter, Query, parse
@@ -45,13 +46,12 @@ from clipsearch.types import (
     Status,
     TextCacheStatus,
 )
-from clipsearch.upkeep.facade import Upkeep
 
 if TYPE_CHECKING:
     from clipsearch.thumbnails import Thumbnails
 
 
-class Library(Upkeep):
+class Library(Keeping):
     """One library folder. Use as a context manager, from one thread.
 
     Readers are unlimited; `index` takes the writer's lock. Whatever reads raises LibraryError where there is no

@@ -38,6 +38,8 @@ VERBS = {
     "saved": "List saved searches, or remove one.",
     "backup": "Copy the library into one file, also while it is written.",
     "gc": "Remove what no photo needs any more.",
+    "export": "Write photos, labels and vectors into one file.",
+    "import": "Add the photos of an exported file to the library.",
     "relocate": "Tell the library that photos lie at another place now.",
     "model": "Show the models that turn photos and words into vectors.",
     "config": "Show the settings and where each comes from.",

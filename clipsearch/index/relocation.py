@@ -54,9 +54,9 @@ class MovableCatalog(Catalog):
     def move_roots(self, moves: Sequence[Move]) -> None:
         """All of them or none. Where a path is known at both places, what was seen at the new one stays."""
         with self.transaction():
-            staying = {root.id: root for root in self.roots()}
+            moving = {move.root.id for move in moves}
+            staying = [root for root in self.roots() if root.id not in moving]
             for move in moves:
-                del staying[move.root.id]
                 # Out of the way first: one root may take the path that another one leaves.
                 self._run("UPDATE root SET path = ? WHERE id = ?", (b"\0%d" % move.root.id, move.root.id))
             for move in moves:
@@ -64,19 +64,29 @@ class MovableCatalog(Catalog):
                     self._hand_over(move.root.id, base_of(move.path, is_file=move.root.is_file), move.into, "IGNORE")
                     continue
                 moved = replace(move.root, path=move.path)
-                device, online = _device(moved), os.path.exists(moved.path)
                 self._run(
                     "UPDATE root SET path = ?, base = ?, device = NULL WHERE id = ?",
                     (moved.path, moved.base.rstrip(SEPARATOR), moved.id),
                 )
-                self.mark_root(moved.id, online=online, device=device)
-                for inner in list(staying.values()):
-                    # What is away stays a root of its own, or its photos would be gone and not offline (I5).
-                    reachable = os.path.exists(inner.path) == online
-                    if reachable and covering([moved], inner.path, is_file=inner.is_file):
-                        self._hand_over(inner.id, inner.base, moved, "REPLACE")
-                        del staying[inner.id]
+                self.look_at(moved)
+                staying = self.take_in(moved, staying)
             self.record_event("relocate", {os.fsdecode(move.root.path): os.fsdecode(move.path) for move in moves})
+
+    def look_at(self, root: Root) -> None:
+        """Records whether a root can be reached now, and on which device."""
+        self.mark_root(root.id, online=os.path.exists(root.path), device=_device(root))
+
+    def take_in(self, outer: Root, others: Sequence[Root]) -> list[Root]:
+        """Joins those of `others` that `outer` lists to it, for no path may be listed twice; which are left."""
+        left = []
+        for inner in others:
+            # What is away stays a root of its own, or its photos would be gone and not offline (I5).
+            reachable = os.path.exists(inner.path) == os.path.exists(outer.path)
+            if reachable and covering([outer], inner.path, is_file=inner.is_file):
+                self._hand_over(inner.id, inner.base, outer, "REPLACE")
+            else:
+                left.append(inner)
+        return left
 
     def _hand_over(self, root_id: int, base: bytes, to: Root, doubles: Literal["IGNORE", "REPLACE"]) -> None:
         """Gives the files of a root, which lie below `base`, to another one, and ends the root."""

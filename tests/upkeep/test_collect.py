@@ -142,7 +142,7 @@ def test_vectors_of_former_models_go_only_when_asked(kept: Kept) -> None:
         assert counts(kept) == (6, 12)
         library.gc(former_models=True)
         assert library.gc(dry_run=True).former == ()
-    assert counts(kept) == (6, 6)
+    assert counts(kept) == (6, 6) and len(list(vectors_folder(kept.paths).iterdir())) == 1
     assert kept.nearest(kept.photos / "003.jpg", 1) == [(os.fsencode(kept.photos / "003.jpg"), 1.0)]
 
 

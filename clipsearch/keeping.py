@@ -1,6 +1,6 @@
-"""What keeps a library, as methods of `Library`: documented here, done by the modules beside this one.
+"""How a library is kept: the methods of `Library` that move, copy, check and clean it.
 
-Nothing of it is loaded before it is called.
+Documented here, done in `upkeep` and `transfer`, of which nothing is loaded before it is called.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from clipsearch.types import AnyPath
 
 if TYPE_CHECKING:
     from clipsearch.config import Paths
+    from clipsearch.transfer.exporting import Exported
+    from clipsearch.transfer.importing import Imported
     from clipsearch.upkeep.backup import Backup
     from clipsearch.upkeep.collect import Collected
     from clipsearch.upkeep.relocate import Relocation
@@ -21,7 +23,7 @@ def _silent(done: int, total: int) -> None:
     """Nobody looks."""
 
 
-class Upkeep:
+class Keeping:
     """The half of `Library` that looks after its folder; use it as Library."""
 
     _paths: Paths
@@ -58,3 +60,27 @@ class Upkeep:
         from clipsearch.upkeep.collect import collected
 
         return collected(self._paths, former_models=former_models, dry_run=dry_run)
+
+    def export(
+        self, target: AnyPath, *, form: str | None = None, progress: Callable[[int, int], None] = _silent
+    ) -> Exported:
+        """Writes photos, labels, saved searches and vectors of the active model into one new file.
+
+        `form` is "parquet" (needs pyarrow) or "npz"; without it the end of the name says which. See docs/portable.md
+        for the columns. `progress` gets (rows, of all). Raises SystemFault where `target` is there already or cannot
+        be written, UsageError for a form that is unknown or not installed.
+        """
+        from clipsearch.transfer.exporting import exported
+
+        return exported(self._paths, target, form, progress)
+
+    def import_(self, source: AnyPath, *, progress: Callable[[int, int], None] = _silent) -> Imported:
+        """Adds what a file of `export` holds and the library does not; the library is made if there is none.
+
+        Photos are known by their bytes, files by their paths; what is there stays as it is, so a file imported twice
+        adds nothing. All of it or nothing is added. Raises SystemFault for a file that is damaged or of a newer
+        clipsearch, ModelError for vectors of another model than the library's.
+        """
+        from clipsearch.transfer.importing import imported
+
+        return imported(self._paths, source, progress)
