@@ -116,6 +116,34 @@ def exclusive_lock(path: Path, purpose: str, taken: Callable[[str], LibraryError
         os.close(descriptor)
 
 
+def lock_holder(path: Path) -> str | None:
+    """The process that holds a lock file and its purpose, or None when nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        said = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
+        # Tried only where whoever wrote it is alive: to try the lock is to hold it for a moment.
+        return said if _is_alive(said) and not _try_lock(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
+def _is_alive(said: str) -> bool:
+    """Whether the process that a lock file names runs; on Windows, where asking would end it, always."""
+    number = said.removeprefix("process ").split(" ")[0]
+    if not number.isdigit() or os.name == "nt":
+        return bool(said)
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
 def _try_lock(descriptor: int) -> bool:
     # flock, not fcntl.lockf: a POSIX record lock is lost when any descriptor of the file is closed.
     try:

@@ -5,18 +5,21 @@ Documented here, done in `upkeep` and `transfer`, of which nothing is loaded bef
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from clipsearch.types import AnyPath
 
 if TYPE_CHECKING:
     from clipsearch.config import Paths
+    from clipsearch.opened import Opened
     from clipsearch.transfer.exporting import Exported
     from clipsearch.transfer.importing import Imported
     from clipsearch.upkeep.backup import Backup
+    from clipsearch.upkeep.checks import Check
     from clipsearch.upkeep.collect import Collected
     from clipsearch.upkeep.relocate import Relocation
+    from clipsearch.upkeep.repair import Repaired
 
 
 def _silent(done: int, total: int) -> None:
@@ -27,6 +30,7 @@ class Keeping:
     """The half of `Library` that looks after its folder; use it as Library."""
 
     _paths: Paths
+    _opened: Opened
 
     def relocate(self, old: AnyPath, new: AnyPath, *, dry_run: bool = False, force: bool = False) -> Relocation:
         """Tells the library that the photos of `old`, a root or a folder above roots, now lie in `new`.
@@ -84,3 +88,25 @@ class Keeping:
         from clipsearch.transfer.importing import imported
 
         return imported(self._paths, source, progress)
+
+    def check(self) -> Iterator[Check]:
+        """Looks at the folder, the catalog, vectors, checkpoint, roots, caches, model and runtimes; changes nothing.
+
+        Each check is "ok", a "note", or "wrong" with what to do and the exit code that it is worth. It takes as long
+        as reading catalog.db and the model once. Raises LibraryError where there is no library.
+        """
+        from clipsearch.upkeep.doctor import checked
+
+        yield from checked(self._paths)
+
+    def repair(self) -> Repaired:
+        """Copies the catalog into a folder beside it, then puts right what can be put right from its own rows.
+
+        Removes rows that refer to nothing and vectors that are none, counts anew, remakes the checkpoint; a damaged
+        catalog.db is replaced by what can be read of it. `index` then makes again what is missing. Raises
+        LibraryError where nothing can be read or another process writes, SystemFault where the copy has no room.
+        """
+        from clipsearch.upkeep.repair import repaired
+
+        self._opened.close()  # it would hold the catalog that is replaced
+        return repaired(self._paths)

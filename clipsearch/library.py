@@ -49,6 +49,7 @@ from clipsearch.types import (
 
 if TYPE_CHECKING:
     from clipsearch.thumbnails import Thumbnails
+    from clipsearch.upkeep.recall import Recall
 
 
 class Library(Keeping):
@@ -341,6 +342,17 @@ class Library(Keeping):
                 yield FailedFile(path, vector.reason, 1)
             else:
                 yield Labelled(path, label(vector))
+
+    def recall(self, *, progress: Callable[[int, int], None] = lambda done, total: None) -> Recall:
+        """Measures what share of the true 20 nearest photos a search finds: with texts, and with photos of its own.
+
+        The texts are those asked before, then everyday ones; `progress` gets (questions, of all). Raises what
+        `search` does.
+        """
+        from clipsearch.upkeep.recall import recall, some_photos, some_texts
+
+        texts = some_texts(self.history())
+        return recall(self, texts, some_photos(self._opened.catalog), progress)
 
     def status(self) -> Status:
         """What the library holds and how it is backed: photos, files, roots, model, checkpoint, text cache."""

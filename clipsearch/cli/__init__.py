@@ -36,6 +36,7 @@ VERBS = {
     "mcp": "Let assistants search, over the Model Context Protocol.",
     "errors": "List files that could not be read, with the reason.",
     "saved": "List saved searches, or remove one.",
+    "doctor": "Check the library and this machine, and repair what can be.",
     "backup": "Copy the library into one file, also while it is written.",
     "gc": "Remove what no photo needs any more.",
     "export": "Write photos, labels and vectors into one file.",
