@@ -2,8 +2,9 @@
 
 SQLite's own recovery (`.recover`) is no part of Python's sqlite3. This reads each table by the keys of its rows, in
 ranges, and halves a range that cannot be read until the damage is alone. What is lost is told by number: files come
-back with the next index run, which reads them again, and photos with it; a label or a saved search does not.
-The damaged file is only read.
+back with the next index run, which reads them again, and photos with it; a label or a saved search does not. Two
+rows weigh more: without that of a root its folder must be named to `index` again, and without that of the model
+nobody knows what the vectors mean, and all photos are encoded again. The damaged file is only read.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from clipsearch.engine.store import find_model
 from clipsearch.engine.textcache import TextCache
 from clipsearch.errors import ClipsearchError, Exit, LibraryError, ModelError, SystemFault
 from clipsearch.files import lock_holder, network_filesystem
+from clipsearch.index.database import DamagedCatalog
 from clipsearch.index.health import CheckedCatalog
 from clipsearch.index.nearest import Nearest
 from clipsearch.index.spaces import Space
@@ -72,11 +73,11 @@ def _catalog(paths: Paths) -> Iterator[Check]:
             for root in catalog.root_statuses():
                 yield _root(root.path, root.files)
             yield from watches(catalog.folder_count())
-    except LibraryError as error:
-        if "newer clipsearch" in error.message or "older clipsearch" in error.message:
-            yield wrong("catalog", error.message, error.hint)
-        else:
-            yield _damaged(paths, error.message)
+    except DamagedCatalog as error:
+        yield _damaged(paths, error.message)
+        return
+    except LibraryError as error:  # newer, older or locked
+        yield wrong("catalog", error.message, error.hint)
         return
     if space_now is not None:
         yield from _model(paths, space_now)

@@ -15,12 +15,14 @@ from pathlib import Path
 from clipsearch.config import Paths
 from clipsearch.errors import LibraryError, SystemFault
 from clipsearch.files import publish, sync_file, sync_folder, writer_lock
+from clipsearch.index.database import DamagedCatalog
 from clipsearch.index.health import CheckedCatalog
 from clipsearch.index.salvage import SalvageTarget
 from clipsearch.opened import catalog_path, vectors_folder
 from clipsearch.upkeep.lock import check_exists, locked
 
-_SIDES = ("", "-wal", "-shm")  # a catalog and what SQLite keeps beside it
+_WHOLE = ("", "-wal")  # a catalog, and the commits that are not in it yet
+_SIDES = ("-wal", "-shm")  # what SQLite keeps beside one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def repaired(paths: Paths) -> Repaired:
 def _copied(paths: Paths) -> Path:
     """The catalog byte for byte, with its log: SQLite's own copy would refuse what is damaged."""
     folder = paths.library / f"before-repair-{datetime.now():%Y-%m-%d-%H%M%S-%f}"
-    sources = [path for side in _SIDES if (path := _beside(paths, side)).exists()]
+    sources = [path for side in _WHOLE if (path := _beside(paths, side)).exists()]
     needed = 2 * sum(path.stat().st_size for path in sources)  # the copy, and what is made of it
     if shutil.disk_usage(paths.library).free < needed:
         raise SystemFault(
@@ -65,18 +67,16 @@ def _copied(paths: Paths) -> Path:
 
 def _is_damaged(paths: Paths) -> bool:
     try:
-        with CheckedCatalog.open_writer(catalog_path(paths)) as catalog:
+        with CheckedCatalog.open_reader(catalog_path(paths)) as catalog:  # a writer would write its log into it
             return bool(catalog.damage())
-    except LibraryError as error:
-        if "newer clipsearch" in error.message or "locked" in error.message:
-            raise
+    except DamagedCatalog:
         return True
 
 
 def _salvaged(paths: Paths, copy: Path) -> tuple[int, int]:
     """(rows read, rows lost), once the new catalog has taken the place of the damaged one."""
     new = _beside(paths, ".new")
-    for side in _SIDES:
+    for side in ("", *_SIDES):
         new.with_name(new.name + side).unlink(missing_ok=True)  # of a repair that was killed here
     with SalvageTarget.open_writer(new) as target:
         result = target.fill_from(copy / catalog_path(paths).name)
@@ -87,7 +87,7 @@ def _salvaged(paths: Paths, copy: Path) -> tuple[int, int]:
                 f"What could be read is damaged too ({damage[0]}).", "Restore the library from a backup."
             )
     # Its log first: SQLite would write it into the new catalog. The copy has both.
-    for side in _SIDES[1:]:
+    for side in _SIDES:
         _beside(paths, side).unlink(missing_ok=True)
     publish(new, catalog_path(paths))
     return result.rows, result.unreadable

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from clipsearch.config import Paths
+from clipsearch.files import writer_lock
 from clipsearch.index.catalog import Catalog
 from clipsearch.index.nearest import Nearest
 from clipsearch.index.roots import root_for
 from clipsearch.index.update import update
 from clipsearch.library import Library
 from clipsearch.opened import catalog_path, vectors_folder
-from clipsearch.types import Summary
+from clipsearch.types import Event, Summary
 from tests.index.filled import own_vector, photo
 from tests.support.encoder import HashEncoder, InlineDecoder
 
@@ -31,19 +33,30 @@ class Kept:
         self.photos = base / "photos"
         self.encoder = HashEncoder(seed=seed)
 
-    def index(self, *folders: Path, activate: bool = False) -> Summary:
+    def run(self, *folders: Path, catalog: Catalog) -> Iterator[Event]:
         """What `clipsearch index` does, with a fake model; all known roots when none is named."""
-        self.paths.library.mkdir(exist_ok=True)
         self.encoder.encoded = 0
-        with Catalog.open_writer(catalog_path(self.paths)) as catalog:
-            space = catalog.space_for(self.encoder.space)
-            roots = [root_for(catalog, os.fsencode(folder)) for folder in folders] or catalog.roots()
-            decoder = InlineDecoder(self.encoder.prepare)
-            *_, done = update(catalog, space, vectors_folder(self.paths), roots, self.encoder, decoder)
+        space = catalog.space_for(self.encoder.space)
+        roots = [root_for(catalog, os.fsencode(folder)) for folder in folders] or catalog.roots()
+        decoder = InlineDecoder(self.encoder.prepare)
+        yield from update(catalog, space, vectors_folder(self.paths), roots, self.encoder, decoder)
+
+    def index(self, *folders: Path, activate: bool = False) -> Summary:
+        with self.writer() as catalog:
+            *_, done = self.run(*folders, catalog=catalog)
             if activate:
-                catalog.activate(space)
+                catalog.activate(catalog.space_for(self.encoder.space))
         assert isinstance(done, Summary)
         return done
+
+    @contextmanager
+    def writer(self) -> Iterator[Catalog]:
+        self.paths.library.mkdir(exist_ok=True)
+        with (
+            writer_lock(self.paths.library / "writer.lock", "clipsearch index"),
+            Catalog.open_writer(catalog_path(self.paths)) as catalog,
+        ):
+            yield catalog
 
     def add(self, *seeds: int, folder: str = "") -> list[Path]:
         return [photo(self.photos / folder / f"{seed:03d}.jpg", seed) for seed in seeds]
@@ -89,10 +102,6 @@ class Kept:
     def roots(self) -> list[tuple[bytes, int, bool]]:
         with self.reader() as catalog:
             return [(root.path, root.files, root.online) for root in catalog.root_statuses()]
-
-
-def below(folder: Path, names: Sequence[str]) -> set[bytes]:
-    return {os.fsencode(folder / name) for name in names}
 
 
 def moved(paths: Paths, library: Path) -> Paths:
