@@ -122,6 +122,8 @@ def _checkpoint(paths: Paths, catalog: CheckedCatalog, space: Space | None) -> I
     if status.healthy:
         newer = f", {status.tail:,} newer vectors beside it" if status.tail else ""
         yield ok("checkpoint", f"{status.rows:,} rows match what was recorded{newer}")
+    elif status.generation is None:  # a library from a backup, or one whose run was killed before its end
+        yield note("checkpoint", status.state, "clipsearch index")
     else:
         yield wrong("checkpoint", status.state, f"clipsearch index, or {REPAIR}", repairable=True)
     named = catalog.checkpoint_files()

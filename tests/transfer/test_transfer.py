@@ -108,7 +108,7 @@ photos = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(
     described=st.lists(
         st.tuples(
@@ -307,14 +307,15 @@ def test_a_file_that_is_not_whole_adds_nothing(kept: Kept, tmp_path: Path, form:
                 library.import_(path)
 
 
+@pytest.mark.parametrize("flips", [12, pytest.param(400, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("form", FORMS)
-def test_a_byte_that_changed_is_noticed_or_changes_nothing(kept: Kept, tmp_path: Path, form: str) -> None:
+def test_a_byte_that_changed_is_noticed_or_changes_nothing(kept: Kept, tmp_path: Path, form: str, flips: int) -> None:
     """A vector or a path with one wrong bit is a wrong picture, for years."""
     file = export(kept, f"x.{form}")
     whole = file.read_bytes()
     wanted = content(kept)
     refused = 0
-    for place in np.random.default_rng(0).permutation(len(whole))[:60]:
+    for place in np.random.default_rng(0).permutation(len(whole))[:flips]:
         broken = bytearray(whole)
         broken[place] ^= 1 << (place % 8)
         file.write_bytes(broken)
@@ -328,7 +329,7 @@ def test_a_byte_that_changed_is_noticed_or_changes_nothing(kept: Kept, tmp_path:
                 assert not catalog_path(other.paths).exists()
             else:
                 assert content(other) == wanted, place
-    assert refused > 30
+    assert refused > flips // 2
 
 
 def _rewritten(file: Path, change: Callable[[dict[str, object]], None]) -> None:
