@@ -196,15 +196,15 @@ def new_file(final: Path, needed_bytes: int = 0) -> Iterator[Path]:
     """
     if final.exists() or final.is_symlink():
         raise SystemFault(f"{final} is there already; nothing was written.", "Name another file, or remove that one.")
+    temporary = final.with_name(f".{final.name}-{os.getpid()}")
     try:
         free = shutil.disk_usage(final.parent).free
-        descriptor, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}-")
-        os.close(descriptor)
+        temporary.unlink(missing_ok=True)  # of a process that was killed here
+        temporary.touch(exist_ok=False)  # not by tempfile, whose files nobody else may read
     except OSError as error:
         raise SystemFault(
             f"{final} cannot be written ({(error.strerror or str(error)).lower()}).", "Name a file in another folder."
         ) from error
-    temporary = Path(name)
     try:
         if free < needed_bytes:
             raise SystemFault(
