@@ -10,6 +10,7 @@ vectors into one table, with the same settings of SQLite.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import resource
 import sqlite3
@@ -43,7 +44,7 @@ def fill(folder: Path, rows: int) -> dict[str, object]:
             some = [
                 PortableRow(
                     (PortableFile(0, b"%d" % (number // 1000), b"%d.jpg" % number, 4_000_000, number, number),),
-                    digest=number.to_bytes(32, "big"),
+                    digest=hashlib.sha256(b"%d" % number).digest(),
                     described=tuple({"width": 4000, "height": 3000, "format": "JPEG", "camera": "Camera 1"}[one.name]
                                     for one in columns),
                     vector=vector.tobytes(),

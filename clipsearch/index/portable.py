@@ -21,6 +21,7 @@ from clipsearch.index.roots import covering
 from clipsearch.index.spaces import Space
 from clipsearch.types import SavedSearch
 
+_CACHE_KIB = 64 << 10
 BATCH_ROWS = 2048  # held at once: some 5 MiB at 512 dimensions
 
 Kind = Literal["INTEGER", "REAL", "TEXT", "BLOB"]
@@ -171,6 +172,10 @@ class PortableCatalog(MovableCatalog):
         }
 
     # -- in -----------------------------------------------------------------------------------------
+
+    def expect_many(self) -> None:
+        """Digests come in no order: with SQLite's own 2 MB of pages each one of a large library would be read anew."""
+        self._run(f"PRAGMA cache_size = -{_CACHE_KIB}")
 
     def place_for(self, path: bytes, *, is_file: bool, exclude: Sequence[str]) -> Place:
         """Where files of a root elsewhere belong here: in a root that lists their folder, or in a new one.

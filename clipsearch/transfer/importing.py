@@ -47,6 +47,7 @@ def imported(paths: Paths, source: AnyPath, progress: Callable[[int, int], None]
         header = form.read_header(file)
         create_folder(paths.library)
         with writer_lock(paths.library / "writer.lock", "clipsearch import"), _catalog(paths) as catalog:
+            catalog.expect_many()
             with catalog.transaction():
                 space = _space(catalog, header, file)
                 done = _merged(catalog, space, form.read(file), header, progress)

@@ -21,7 +21,7 @@ from clipsearch.index import portable, schema
 from clipsearch.index.annotations import Annotations
 from clipsearch.index.catalog import Catalog
 from clipsearch.opened import catalog_path
-from clipsearch.transfer import formats, header, parquet
+from clipsearch.transfer import formats, header
 from clipsearch.types import Metadata, SpaceIdentity
 from tests.index.filled import DIM, new_root, stamp
 from tests.support.encoder import hashed_vector
@@ -159,7 +159,6 @@ def test_rows_are_read_and_written_batch_by_batch(
 ) -> None:
     """A million photos in memory are gigabytes; and the seam between two batches is where rows get lost."""
     monkeypatch.setattr(portable, "BATCH_ROWS", 3)
-    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", 2)
     largest: list[int] = []
     real = portable.PortableCatalog.merge
 
