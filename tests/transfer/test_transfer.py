@@ -331,14 +331,13 @@ def test_a_byte_that_changed_is_noticed_or_changes_nothing(kept: Kept, tmp_path:
     assert refused > flips // 2
 
 
-def _rewritten(file: Path, change: Callable[[dict[str, object]], None]) -> None:
-    """An .npz whose first photo was changed by somebody who knows the format."""
+def _rewritten(file: Path, change: Callable[[dict[str, object]], None], place: int = 0) -> None:
+    """An .npz of which one row was changed by somebody who knows the format."""
     with zipfile.ZipFile(file) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
-    first, *others = parts["photos.jsonl"].splitlines()
-    row = json.loads(first)
-    change(row)
-    parts["photos.jsonl"] = b"\n".join([json.dumps(row).encode(), *others]) + b"\n"
+    rows = [json.loads(line) for line in parts["photos.jsonl"].splitlines()]
+    change(rows[place])
+    parts["photos.jsonl"] = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
     with zipfile.ZipFile(file, "w") as archive:
         for called, data in parts.items():
             archive.writestr(called, data)
@@ -368,6 +367,20 @@ def test_rows_that_no_library_would_have_written_are_refused(
     file = export(kept, "x.npz")
     _rewritten(file, change)
     assert "cannot be imported" in _refused(file, Kept(tmp_path / "second"))
+
+
+def test_a_file_that_is_wrong_at_its_end_adds_nothing(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a file that was added cannot be told from a whole one."""
+    monkeypatch.setattr(portable, "BATCH_ROWS", 2)
+    file = export(kept, "x.npz")
+    _rewritten(file, lambda row: row.update(width=None), place=-2)
+    other = Kept(tmp_path / "second")
+    other.index(kept.photos / "trip")
+    before = content(other)
+    assert "a row does not fit into a library" in _refused(file, other)
+    assert content(other) == before and len(before["photos"]) == 3
 
 
 def test_vectors_that_are_none_are_refused(kept: Kept, tmp_path: Path) -> None:

@@ -188,6 +188,37 @@ def test_ids_go_on_after_a_salvage(kept: Kept) -> None:
         assert max(catalog.photo_rows(range(1000))) == 501
 
 
+def test_the_log_of_a_damaged_catalog_does_not_get_into_the_new_one(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite writes a log that it finds into whatever file lies beside it."""
+    path = catalog_path(kept.paths)
+    log = path.with_name("catalog.db-wal")
+    edit(kept, "PRAGMA wal_checkpoint(TRUNCATE)")
+    writer = sqlite3.connect(path, isolation_level=None)
+    (page,) = writer.execute("SELECT rootpage FROM sqlite_master WHERE name = 'label_name'").fetchone()
+    writer.execute("INSERT INTO event (at, kind, details) VALUES ('', 'padding', ?)", ("x" * 100_000,))
+    writer.execute("UPDATE root SET checked_at = 'by the log'")
+    kept_log = log.read_bytes()
+    writer.close()  # which empties the log
+    truth = kept.vectors()
+    content = bytearray(path.read_bytes())
+    _zeroed(page - 1)(content)
+    path.write_bytes(content)
+    log.write_bytes(kept_log)
+    assert set(wrong(kept)) == {"catalog"}
+    with monkeypatch.context() as stopped:  # before the new catalog is opened, which would take in a log and end it
+        stopped.setattr(repair, "locked", None)
+        with pytest.raises(TypeError):
+            repaired(kept)
+    assert not log.exists() and path.read_bytes() != content
+    (copy,) = kept.paths.library.glob("before-repair-*")
+    assert (copy / log.name).read_bytes() == kept_log
+    assert wrong(kept) == {} and kept.vectors() == truth
+    with kept.reader() as catalog:
+        assert catalog.root_statuses()[0].checked_at == "by the log"
+
+
 def test_a_repair_that_is_killed_leaves_the_library_or_its_copy(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     """The only moment at which a doctor can do harm."""
     path = catalog_path(kept.paths)

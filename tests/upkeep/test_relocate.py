@@ -11,7 +11,7 @@ import pytest
 
 from clipsearch.errors import LibraryError, SystemFault, UsageError
 from clipsearch.types import Summary
-from tests.index.filled import photo
+from tests.index.filled import own_vector, photo
 from tests.upkeep.kept import Kept
 
 
@@ -103,10 +103,13 @@ def test_a_new_place_that_was_indexed_already_gets_each_path_once(kept: Kept) ->
     shutil.copytree(kept.photos, new)
     (new / "003.jpg").unlink()
     photo(new / "more.jpg", 99)
+    changed = photo(new / "001.jpg", 98)
     kept.index(new)
     with kept.library as library:
         (root,) = library.relocate(kept.photos, new).roots
     assert root.into == os.fsencode(new)
+    own = own_vector(changed, kept.encoder).astype("<f2").tobytes()
+    assert kept.vectors()[os.fsencode(changed)] == own, "what was seen there is newer"
     assert names(kept) == [("new", 7)]
     assert indexed(kept) == (6, 1, 0) and len(kept.found()) == 6
     assert all(not copies for copies in kept.found().values())
