@@ -24,8 +24,8 @@ def ok(name: str, text: str) -> Check:
     return Check(name, "ok", text)
 
 
-def note(name: str, text: str, advice: str | None = None) -> Check:
-    return Check(name, "note", text, advice)
+def note(name: str, text: str, advice: str | None = None, *, repairable: bool = False) -> Check:
+    return Check(name, "note", text, advice, repairable=repairable)
 
 
 def wrong(name: str, text: str, advice: str, code: Exit = Exit.LIBRARY, *, repairable: bool = False) -> Check:

@@ -128,7 +128,7 @@ def _checkpoint(paths: Paths, catalog: CheckedCatalog, space: Space | None) -> I
         yield wrong("checkpoint", status.state, f"clipsearch index, or {REPAIR}", repairable=True)
     named = catalog.checkpoint_files()
     if stray := [path.name for path in folder.glob("*.usearch") if path.name not in named]:
-        yield wrong("vectors folder", f"nothing names {', '.join(sorted(stray))}", REPAIR, repairable=True)
+        yield note("vectors folder", f"nothing names {', '.join(sorted(stray))}", REPAIR, repairable=True)
 
 
 def _root(path: bytes, files: int) -> Check:
