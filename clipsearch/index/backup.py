@@ -47,6 +47,7 @@ class CopiableCatalog(Catalog):
                         copy, pages=_PAGES, progress=lambda status, left, total: progress(total - left, total)
                     )
                     copy.execute("PRAGMA journal_mode = DELETE")
+                    copy.execute("PRAGMA foreign_keys = ON")
                     copy.execute("DELETE FROM checkpoint")  # their files stay where they are
                     (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
                     found = _counted(copy)

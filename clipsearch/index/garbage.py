@@ -70,21 +70,22 @@ class CollectableCatalog(Catalog):
     def remove_unused(self) -> None:
         """Photos that no file shows, with all that hangs on them, in one transaction.
 
-        Checkpoints that hold their vectors go with them: answers they would crowd out must come from SQLite
-        until there is a new one (I6).
+        Checkpoints that hold their vectors go before: answers they would crowd out must come from SQLite until there
+        is a new one (I6).
         """
+        of_unused = "photo_id IN (SELECT id FROM photo WHERE files = 0)"
+        with self.transaction():
+            self._run(
+                f"""
+                DELETE FROM checkpoint WHERE space_id IN (SELECT id FROM space WHERE EXISTS
+                    (SELECT 1 FROM embedding WHERE space_id = space.id AND {of_unused}))
+                """
+            )
         # Off, for it would look for the vectors of each photo by reading all vectors: they have no index by photo
         # alone. What refers to a photo is removed first instead. It cannot be set within a transaction.
         self._run("PRAGMA foreign_keys = OFF")
         try:
             with self.transaction():
-                of_unused = "photo_id IN (SELECT id FROM photo WHERE files = 0)"
-                self._run(
-                    f"""
-                    DELETE FROM checkpoint WHERE space_id IN (SELECT id FROM space WHERE EXISTS
-                        (SELECT 1 FROM embedding WHERE space_id = space.id AND {of_unused}))
-                    """
-                )
                 self._run(f"DELETE FROM label WHERE {of_unused}")
                 self._run(f"DELETE FROM embedding WHERE space_id IN (SELECT id FROM space) AND {of_unused}")
                 self._run("DELETE FROM photo WHERE files = 0")

@@ -61,7 +61,9 @@ class SalvageTarget(Database):
 
     def _fill(self, source: sqlite3.Connection, table: str, key: str) -> tuple[int, int]:
         there = _columns(source, table)
-        columns = [column for column in _columns(self._connection, table) if column in there]
+        # The number of a photo's files is counted by the triggers, as these come.
+        known = [column for column in _columns(self._connection, table) if (table, column) != ("photo", "files")]
+        columns = [column for column in known if column in there]
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
         added = lost = 0
         for some, missing in _readable(source, table, key, names):

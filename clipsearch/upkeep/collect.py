@@ -1,7 +1,7 @@
 """Removes what no file uses: photos with their vectors, labels and thumbnails; former models when asked.
 
-The order is that of safety: rows and the checkpoint that holds them in one commit, then a new checkpoint, then the
-cache, then the room on the disk. A crash in between leaves slower searches or files that nothing names.
+The order is that of safety: the checkpoint that holds the rows, the rows, a new checkpoint, the cache, the room on the
+disk. A crash in between leaves slower searches or files that nothing names.
 """
 
 from __future__ import annotations
