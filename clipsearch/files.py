@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clipsearch.errors import LibraryError
+from clipsearch.errors import LibraryError, SystemFault
 
 NETWORK_FILESYSTEMS = frozenset(
     [
@@ -115,6 +116,34 @@ def exclusive_lock(path: Path, purpose: str, taken: Callable[[str], LibraryError
         os.close(descriptor)
 
 
+def lock_holder(path: Path) -> str | None:
+    """The process that holds a lock file and its purpose, or None when nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        said = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
+        # Tried only where whoever wrote it is alive: to try the lock is to hold it for a moment.
+        return said if _is_alive(said) and not _try_lock(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
+def _is_alive(said: str) -> bool:
+    """Whether the process that a lock file names runs; on Windows, where asking would end it, always."""
+    number = said.removeprefix("process ").split(" ")[0]
+    if not number.isdigit() or os.name == "nt":
+        return bool(said)
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
 def _try_lock(descriptor: int) -> bool:
     # flock, not fcntl.lockf: a POSIX record lock is lost when any descriptor of the file is closed.
     try:
@@ -156,3 +185,33 @@ def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str |
         if target.is_relative_to(point) and len(point.parts) >= best:
             best, kind = len(point.parts), fields[2]
     return kind if kind in NETWORK_FILESYSTEMS else None
+
+
+@contextlib.contextmanager
+def new_file(final: Path, needed_bytes: int = 0) -> Iterator[Path]:
+    """A temporary path beside `final`; what was written there gets its name when all went well, else it is removed.
+
+    Raises SystemFault where something has that name already, where no file can be made, and where less than
+    `needed_bytes` are free.
+    """
+    if final.exists() or final.is_symlink():
+        raise SystemFault(f"{final} is there already; nothing was written.", "Name another file, or remove that one.")
+    temporary = final.with_name(f".{final.name}-{os.getpid()}")
+    try:
+        free = shutil.disk_usage(final.parent).free
+        temporary.unlink(missing_ok=True)  # of a process that was killed here
+        temporary.touch(exist_ok=False)  # not by tempfile, whose files nobody else may read
+    except OSError as error:
+        raise SystemFault(
+            f"{final} cannot be written ({(error.strerror or str(error)).lower()}).", "Name a file in another folder."
+        ) from error
+    try:
+        if free < needed_bytes:
+            raise SystemFault(
+                f"{final.parent} has {free >> 20:,} MiB free, and {needed_bytes >> 20:,} are needed.",
+                "Free some space, or name a file on another disk.",
+            )
+        yield temporary
+        publish(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ def indexed(
 ) -> Iterator[Event]:
     """What Library.index documents: it yields events as it works, a Summary last."""
     targets = [existing(folder) for folder in folders]
-    _create(paths.library)
+    create_folder(paths.library)
     with (
         writer_lock(paths.library / "writer.lock", "clipsearch index"),
         Catalog.open_writer(catalog_path(paths)) as catalog,
@@ -78,7 +78,8 @@ def indexed(
                 yield event
 
 
-def _create(folder: Path) -> None:
+def create_folder(folder: Path) -> None:
+    """Makes the folder of a library. Raises LibraryError on a network file system, SystemFault without permission."""
     if kind := network_filesystem(folder):
         raise LibraryError(
             f"{folder} lies on a network file system ({kind}), where SQLite's locks cannot be trusted.",

@@ -24,6 +24,7 @@ from clipsearch.engine.textcache import TextCache
 from clipsearch.errors import LibraryError, UsageError
 from clipsearch.groups import duplicate_groups
 from clipsearch.index.descriptions import DescribedCatalog
+from clipsearch.keeping import Keeping
 from clipsearch.opened import Opened, catalog_path
 from clipsearch.photos import photo_vectors, photos_below
 from clipsearch.query import Filter, Query, parse
@@ -48,9 +49,10 @@ from clipsearch.types import (
 
 if TYPE_CHECKING:
     from clipsearch.thumbnails import Thumbnails
+    from clipsearch.upkeep.recall import Recall
 
 
-class Library:
+class Library(Keeping):
     """One library folder. Use as a context manager, from one thread.
 
     Readers are unlimited; `index` takes the writer's lock. Whatever reads raises LibraryError where there is no
@@ -344,6 +346,17 @@ class Library:
                 yield FailedFile(path, vector.reason, 1)
             else:
                 yield Labelled(path, label(vector))
+
+    def recall(self, *, progress: Callable[[int, int], None] = lambda done, total: None) -> Recall:
+        """Measures what share of the true 20 nearest photos a search finds: with texts, and with photos of its own.
+
+        The texts are those asked before, then everyday ones; `progress` gets (questions, of all). Raises what
+        `search` does.
+        """
+        from clipsearch.upkeep.recall import recall, some_photos, some_texts
+
+        texts = some_texts(self.history())
+        return recall(self, texts, some_photos(self._opened.catalog), progress)
 
     def status(self) -> Status:
         """What the library holds and how it is backed: photos, files, roots, model, checkpoint, text cache."""

@@ -12,6 +12,7 @@ import pytest
 import clipsearch
 from clipsearch import Engine, Library
 from clipsearch.config import CACHE_VARIABLE, LIBRARY_VARIABLE, MODELS_VARIABLE
+from clipsearch.keeping import Keeping
 from tests.conftest import REPOSITORY, SAMPLES
 
 PAGE = REPOSITORY / "docs" / "api.md"
@@ -58,7 +59,7 @@ def test_the_examples_in_docstrings_give_what_stands_there(checkout: Path, owner
         assert failures_of(test) == ""
 
 
-@pytest.mark.parametrize("owner", [Library, Engine])
+@pytest.mark.parametrize("owner", [Library, Keeping, Engine])
 def test_every_public_name_is_explained_and_mentioned(owner: type) -> None:
     """What is not written down does not exist for those who look it up."""
     page = PAGE.read_text("utf-8")

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from clipsearch.cli import VERBS
+from clipsearch.cli import VERBS, module_of
 from tests.conftest import REPOSITORY
 
 RUNTIMES = {"onnxruntime", "openvino"}
@@ -51,7 +51,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 def test_the_help_names_every_verb_with_its_own_words() -> None:
     """The list is written down twice, for speed; two lists drift apart."""
     for verb, what in VERBS.items():
-        command = importlib.import_module(f"clipsearch.cli.{verb}").command
+        command = importlib.import_module(module_of(verb)).command
         assert command.name == verb
         assert command.help.split("\n")[0] == what
 

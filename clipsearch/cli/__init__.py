@@ -7,6 +7,7 @@ load on use, so that `clipsearch --help` imports nothing heavy.
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import re
 import sys
@@ -22,7 +23,7 @@ from clipsearch.cli.voice import choose_color, color_flag, give_voice, voice_opt
 from clipsearch.config import resolved_settings
 from clipsearch.errors import ClipsearchError, Exit, UsageError
 
-# Each verb lies in the module of its name. What it does stands here too, so that `--help` imports none of them.
+# Each verb lies in the module of its name (`module_of`). What it does stands here too: `--help` imports none of them.
 VERBS = {
     "tui": "Search in a full-screen terminal interface.",
     "index": "Index photo folders, so that they can be searched.",
@@ -35,6 +36,12 @@ VERBS = {
     "mcp": "Let assistants search, over the Model Context Protocol.",
     "errors": "List files that could not be read, with the reason.",
     "saved": "List saved searches, or remove one.",
+    "doctor": "Check the library and this machine, and repair what can be.",
+    "backup": "Copy the library into one file, also while it is written.",
+    "gc": "Remove what no photo needs any more.",
+    "export": "Write photos, labels and vectors into one file.",
+    "import": "Add the photos of an exported file to the library.",
+    "relocate": "Tell the library that photos lie at another place now.",
     "model": "Show the models that turn photos and words into vectors.",
     "config": "Show the settings and where each comes from.",
     "completion": "Print the script that makes a shell complete clipsearch.",
@@ -56,6 +63,11 @@ Exit codes: 0 done, 1 nothing found, 2 usage, 3 library, 4 model, 5 system,
 """
 
 
+def module_of(verb: str) -> str:
+    """The module of a verb; one that is a word of Python has _ at its end."""
+    return f"clipsearch.cli.{verb}{'_' if keyword.iskeyword(verb) else ''}"
+
+
 class LazyGroup(click.Group):
     """Imports a verb's module when the verb is used."""
 
@@ -65,7 +77,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"clipsearch.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(module_of(cmd_name)).command
         give_voice(command)
         return command
 

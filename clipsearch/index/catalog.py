@@ -252,7 +252,7 @@ class Catalog(Spaces):
 
     def digest_of(self, photo_id: int) -> bytes:
         row = self._one("SELECT digest FROM photo WHERE id = ?", (photo_id,))
-        assert row is not None  # ids are never reused, and photos are never deleted
+        assert row is not None  # ids are never reused, and a photo that a file shows is not deleted
         return bytes(row[0])
 
     def photo_rows(self, ids: Sequence[int]) -> dict[int, PhotoRow]:

@@ -18,8 +18,17 @@ from numpy.typing import NDArray
 from clipsearch.errors import LibraryError, SystemFault
 from clipsearch.index import schema
 
+# A writer empties the write-ahead log itself from here on; SQLite does from 4 MiB on, when no reader is in the way.
+LOG_BYTES = 16 << 20
+_LOG_WAIT_MS = 500  # for readers, while it is emptied
+_WAIT_MS = 10_000  # for the lock of another connection
+
 Parameters = Sequence[Any] | Mapping[str, Any]
 Row = tuple[Any, ...]
+
+
+class DamagedCatalog(LibraryError):
+    """SQLite cannot read the file; what can be saved of it is salvage.py's."""
 
 
 class Database:
@@ -30,6 +39,7 @@ class Database:
         self._path = path
         self._begin = begin
         self._opened_as: tuple[int, ...] | None = None
+        self._log_limit = LOG_BYTES
 
     @classmethod
     def open_writer(cls, path: Path) -> Self:
@@ -38,7 +48,7 @@ class Database:
         Raises LibraryError for a newer or damaged library, SystemFault when the disk refuses.
         """
         with storage_errors(path):
-            connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+            connection = sqlite3.connect(path, isolation_level=None, timeout=_WAIT_MS / 1000)
             database = cls(connection, path, "BEGIN IMMEDIATE")
             try:
                 database._check_version()
@@ -68,7 +78,7 @@ class Database:
                 # WAL needs its side files; on a read-only disk nobody can be writing, so none are needed.
                 uri += "&immutable=1"
             identity = _identity(path)  # before it is opened: what takes its place in between is then noticed
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_WAIT_MS / 1000)
             database = cls(connection, path, "BEGIN")
             try:
                 version = database._check_version()
@@ -114,6 +124,30 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+        if self._opened_as is None:
+            self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Keeps the log short beside readers that never rest.
+
+        SQLite begins it anew only when no reader uses it at that moment, and of ten that overlap one always does.
+        This waits for those, but not long: one that copies the whole library must not stop the writer.
+        """
+        log = self._path.with_name(self._path.name + "-wal")
+        size = log.stat().st_size if log.exists() else 0
+        if size < self._log_limit:
+            return
+        with storage_errors(self._path):
+            self._connection.execute(f"PRAGMA busy_timeout = {_LOG_WAIT_MS}")
+            try:
+                (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):  # this connection's own cursor is in the way
+                    raise
+                busy = True
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
+        self._log_limit = size + LOG_BYTES if busy else LOG_BYTES
 
     def _check_version(self) -> int:
         row = self._one("PRAGMA user_version")
@@ -189,8 +223,8 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise _damaged(path, str(error)) from error
 
 
-def _damaged(path: Path, text: str) -> LibraryError:
-    return LibraryError(
+def _damaged(path: Path, text: str) -> DamagedCatalog:
+    return DamagedCatalog(
         f"{path} is damaged ({text}).",
-        "Restore it from a backup, or move it away and index again; photos are never touched.",
+        "Restore it from a backup, or save what can be read: clipsearch doctor --repair",
     )

@@ -6,7 +6,7 @@ So no path is ever listed twice, in whatever order folders are named.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from clipsearch.errors import SystemFault
 from clipsearch.index.catalog import Catalog, Root
@@ -21,14 +21,21 @@ def root_for(catalog: Catalog, path: bytes) -> Root:
     is_file = not os.path.isdir(path)
     if is_file:
         _check_picture(path)
-    for root in catalog.roots():
-        if root.path == path or (not root.is_file and _would_list(path, root, is_file=is_file)):
-            return root
+    if covered := covering(catalog.roots(), path, is_file=is_file):
+        return covered
     catalog.add_root(path, is_file=is_file)
     added = next(root for root in catalog.roots() if root.path == path)
     for inner in list(_inside(catalog, added)):
         catalog.absorb_root(inner, added)
     return added
+
+
+def covering(roots: Iterable[Root], path: bytes, *, is_file: bool) -> Root | None:
+    """The one of `roots` that lists the path, by names only: nothing need be there."""
+    for root in roots:
+        if root.path == path or (not root.is_file and _would_list(path, root, is_file=is_file)):
+            return root
+    return None
 
 
 def lies_in(path: bytes, folder: bytes) -> bool:
