@@ -256,7 +256,20 @@ class RootStatus:
     path: bytes
     files: int
     online: bool
-    checked_at: str
+    checked_at: str  # UTC, when it was last listed
+    offline_since: str | None = None  # UTC
+    watched: Watching | None = None  # by a watcher that runs now
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """How a root is watched."""
+
+    root: bytes
+    backend: str  # "inotify", "fsevents", "windows" or "polling"
+    folders: int  # that bring events; 0 where it is polled
+    every_s: float  # how often the whole root is compared with the library whatever the events say
+    reason: str | None = None  # why it is polled
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,11 +318,19 @@ class Scanning:
     """A root is being listed."""
 
     root: bytes
+    files: int = 0  # found so far
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Another process writes to the library; this one goes on when it has finished."""
+
+    holder: str
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One root was compared with what is known."""
+    """One root, or the part of it that changed, was compared with what is known."""
 
     root: bytes
     files: int
@@ -317,6 +338,7 @@ class Planned:
     fresh: int  # new or changed: their bytes must be read
     moved: int
     gone: int
+    held: int = 0  # still being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,4 +374,5 @@ class Summary:
     offline: tuple[bytes, ...] = field(default=())
 
 
-Event = Scanning | Planned | Unlisted | Advanced | Summary
+Event = Waiting | Scanning | Planned | Unlisted | Advanced | Summary
+WatchEvent = Watching | Event

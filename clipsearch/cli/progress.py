@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from clipsearch.cli.output import colored, narrate, path_fields, shown, tell, write_ndjson
+from clipsearch.cli.output import colored, narrate, path_fields, printable, shown, tell, write_ndjson
 from clipsearch.cli.voice import is_quiet
-from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Unlisted
+from clipsearch.types import Advanced, Planned, Scanning, Summary, Unlisted, Waiting, WatchEvent, Watching
 
 _PLAIN_EVERY_S = 10.0
 
-Report = Callable[[Event], None]
+Report = Callable[[WatchEvent], None]
 
 
 @contextmanager
@@ -38,18 +38,26 @@ def reporter(kind: str) -> Iterator[Report]:
         yield _plain()
 
 
-def _report_json(event: Event) -> None:
+def _report_json(event: WatchEvent) -> None:
     write_ndjson([_fields(event)])
 
 
-def _fields(event: Event) -> dict[str, object]:
+def _fields(event: WatchEvent) -> dict[str, object]:
     match event:
+        case Waiting():
+            return {"event": "waiting", "holder": event.holder}
+        case Watching():
+            return {
+                "event": "watching", **path_fields(event.root), "backend": event.backend, "folders": event.folders,
+                "every_s": event.every_s, "reason": event.reason,
+            }  # fmt: skip
         case Scanning():
-            return {"event": "scanning", **path_fields(event.root)}
+            return {"event": "scanning", **path_fields(event.root), "files": event.files}
         case Planned():
             return {
                 "event": "planned", **path_fields(event.root), "files": event.files, "unchanged": event.unchanged,
                 "fresh": event.fresh, "moved": event.moved, "gone": event.gone,
+                "held": event.held,
             }  # fmt: skip
         case Unlisted():
             return {"event": "unlisted", **path_fields(event.path), "reason": event.reason}
@@ -70,12 +78,12 @@ def _fields(event: Event) -> dict[str, object]:
             }  # fmt: skip
 
 
-def _report_end(event: Event) -> None:
+def _report_end(event: WatchEvent) -> None:
     if isinstance(event, (Unlisted, Summary)):
         _report_line(event)
 
 
-def _report_line(event: Event, write: Callable[[str], None] = narrate, warn: Callable[[str], None] = tell) -> None:
+def _report_line(event: WatchEvent, write: Callable[[str], None] = narrate, warn: Callable[[str], None] = tell) -> None:
     """What is worth a line of its own."""
     match event:
         case Planned():
@@ -94,6 +102,8 @@ def _report_line(event: Event, write: Callable[[str], None] = narrate, warn: Cal
             ]
             told = " · ".join(f"{number:,} {word}" for number, word in counts if number)
             write(f"{_short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
+        case Waiting():
+            write(f"Waiting for {printable(event.holder)}, which writes to the library.")
         case Unlisted():
             warn(
                 f"clipsearch: {shown(event.path)} cannot be listed ({event.reason}); "
@@ -124,12 +134,16 @@ def _summary(summary: Summary) -> str:
 def _plain() -> Report:
     last = time.monotonic()
 
-    def report(event: Event) -> None:
+    def report(event: WatchEvent) -> None:
         nonlocal last
-        if isinstance(event, Advanced):
+        if isinstance(event, (Advanced, Scanning)):
             if time.monotonic() - last >= _PLAIN_EVERY_S:
                 last = time.monotonic()
-                narrate(f"{event.done:,} / {event.total:,}")
+                narrate(
+                    f"{event.done:,} / {event.total:,}"
+                    if isinstance(event, Advanced)
+                    else f"{_short(event.root)} · {event.files:,} files found so far"
+                )
         else:
             _report_line(event)
 
@@ -153,8 +167,11 @@ def _live() -> Iterator[Report]:
         task = progress.add_task("encode", total=None, visible=False, rate="", waiting="")
         started = time.monotonic()
 
-        def report(event: Event) -> None:
+        def report(event: WatchEvent) -> None:
             nonlocal started
+            if isinstance(event, Scanning) and event.files:
+                progress.update(task, completed=event.files, total=None, visible=True, rate="files found", waiting="")
+                return
             if not isinstance(event, Advanced):
                 if isinstance(event, Planned):
                     started = time.monotonic()

@@ -140,6 +140,14 @@ PRAGMA user_version = 2;
 
 _M003 = """
 ALTER TABLE root ADD COLUMN offline_since TEXT;                     -- UTC; null while it can be listed
+CREATE TABLE mount (                             -- a folder of a root on another device than the one it lies in
+    root_id       INTEGER NOT NULL REFERENCES root (id) ON DELETE CASCADE,
+    folder        BLOB NOT NULL,
+    device        TEXT NOT NULL,                 -- st_dev
+    is_link       INTEGER NOT NULL CHECK (is_link IN (0, 1)),
+    offline_since TEXT,                          -- UTC; null while it is there
+    PRIMARY KEY (root_id, folder)
+) STRICT, WITHOUT ROWID;
 ALTER TABLE photo ADD COLUMN rating INTEGER;                        -- stars, 0 to 5; null where none was given
 ALTER TABLE photo ADD COLUMN caption TEXT NOT NULL DEFAULT '';      -- title, description, keywords; one a line
 

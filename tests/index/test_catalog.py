@@ -467,10 +467,10 @@ def test_a_hit_shows_files_that_are_online_first(catalog: Catalog, space: Space,
     catalog.put_file(other.id, stamp(b"b.jpg"), photo_id)
     row = catalog.photo_rows([photo_id])[photo_id]
     assert (row.paths, row.offline) == ((b"/photos/a.jpg", b"/usb/b.jpg"), False)
-    catalog.mark_root(root.id, online=False, device=None)
+    catalog.mark_offline(root.id)
     row = catalog.photo_rows([photo_id])[photo_id]
     assert (row.paths, row.offline) == ((b"/usb/b.jpg", b"/photos/a.jpg"), False)
-    catalog.mark_root(other.id, online=False, device=None)
+    catalog.mark_offline(other.id)
     assert catalog.photo_rows([photo_id])[photo_id].offline
 
 
