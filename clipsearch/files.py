@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clipsearch.errors import LibraryError
+from clipsearch.errors import LibraryBusy, LibraryError
 
 NETWORK_FILESYSTEMS = frozenset(
     [
@@ -86,12 +86,13 @@ def replace_unsynced(final: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def writer_lock(path: Path, purpose: str) -> Iterator[None]:
-    """Holds the one writer's lock. Raises LibraryError at once when another process does."""
+    """Holds the one writer's lock. Raises LibraryBusy at once when another process does."""
 
     def taken(holder: str) -> LibraryError:
-        return LibraryError(
+        return LibraryBusy(
             f"The library {path.parent} is being written by {holder}.",
             "Wait for it to finish; searching works meanwhile.",
+            holder,
         )
 
     with exclusive_lock(path, purpose, taken):
@@ -111,6 +112,18 @@ def exclusive_lock(path: Path, purpose: str, taken: Callable[[str], LibraryError
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} ({purpose})\n".encode(), 0)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process that lives holds the lock file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(descriptor)
     finally:
         os.close(descriptor)
 

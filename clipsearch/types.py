@@ -252,16 +252,6 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
-class RootStatus:
-    path: bytes
-    files: int
-    online: bool
-    checked_at: str  # UTC, when it was last listed
-    offline_since: str | None = None  # UTC
-    watched: Watching | None = None  # by a watcher that runs now
-
-
-@dataclass(frozen=True, slots=True)
 class Watching:
     """How a root is watched."""
 
@@ -270,6 +260,27 @@ class Watching:
     folders: int  # that bring events; 0 where it is polled
     every_s: float  # how often the whole root is compared with the library whatever the events say
     reason: str | None = None  # why it is polled
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherStatus:
+    """A watcher that runs now. Times are UTC."""
+
+    pid: int
+    since: str
+    self_test: str | None  # why no events can be had; None where they can
+    looked_at: str | None  # when it last compared something with the library
+    roots: tuple[Watching, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RootStatus:
+    path: bytes
+    files: int
+    online: bool
+    checked_at: str  # UTC, when it was last listed
+    offline_since: str | None = None  # UTC
+    watched: Watching | None = None  # by a watcher that runs now
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +319,7 @@ class Status:
     space: SpaceIdentity | None
     checkpoint: CheckpointStatus
     text_cache: TextCacheStatus
+    watcher: WatcherStatus | None = None
 
 
 # -- events of an index run, in the order they come -----------------------------------------------
@@ -350,6 +362,14 @@ class Unlisted:
 
 
 @dataclass(frozen=True, slots=True)
+class Troubled:
+    """A watcher could not do its work; it tries again by itself."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Advanced:
     """Some files were committed. `waiting_for` is the oldest file not answered for."""
 
@@ -375,4 +395,4 @@ class Summary:
 
 
 Event = Waiting | Scanning | Planned | Unlisted | Advanced | Summary
-WatchEvent = Watching | Event
+WatchEvent = Watching | Troubled | Event

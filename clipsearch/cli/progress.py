@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clipsearch.cli.output import colored, narrate, path_fields, printable, shown, tell, write_ndjson
 from clipsearch.cli.voice import is_quiet
-from clipsearch.types import Advanced, Planned, Scanning, Summary, Unlisted, Waiting, WatchEvent, Watching
+from clipsearch.types import Advanced, Planned, Scanning, Summary, Troubled, Unlisted, Waiting, WatchEvent, Watching
 
 _PLAIN_EVERY_S = 10.0
 
@@ -38,6 +38,61 @@ def reporter(kind: str) -> Iterator[Report]:
         yield _plain()
 
 
+@contextmanager
+def following(kind: str) -> Iterator[Report]:
+    """The same for a watcher, which has a line for each batch in which something has changed."""
+    if kind == "json":
+        yield _report_json
+    elif kind == "auto" and not is_quiet() and sys.stderr.isatty():
+        with _live() as live:
+            yield _batches(live)
+    else:
+        yield _batches(lambda event: None)
+
+
+def _batches(live: Report) -> Report:
+    """Reports at the end of each batch; `live` shows a long one on its way."""
+
+    def report(event: WatchEvent) -> None:
+        match event:
+            case Watching():
+                narrate(f"{_short(event.root)} · {how_watched(event)}")
+            case Troubled():
+                tell(f"clipsearch: {printable(event.message)}\nhint: {printable(event.hint)}")
+            case Summary():
+                live(event)
+                if line := _batch(event):
+                    narrate(line)
+            case Unlisted() | Waiting():
+                _report_line(event)
+            case Advanced() | Scanning():
+                live(event)
+            case Planned():
+                pass
+
+    return report
+
+
+def how_watched(watching: Watching) -> str:
+    """`watched (inotify, 1,204 folders)`, `polled every 30 s: nfs brings no events`."""
+    if watching.backend == "polling":
+        return f"polled every {_duration(watching.every_s)}: {printable(watching.reason or '')}"
+    folders = f"{watching.folders:,} folder{'' if watching.folders == 1 else 's'}"
+    return f"watched ({watching.backend}, {folders}), all of it compared every {_duration(watching.every_s)}"
+
+
+def _batch(summary: Summary) -> str | None:
+    counts = [
+        (summary.indexed, "new"),
+        (summary.duplicates, "linked"),
+        (summary.moved, "moved"),
+        (summary.removed, "gone"),
+        (summary.failed, "not readable"),
+    ]
+    told = [f"{number:,} {word}" for number, word in counts if number]
+    return f"{', '.join(told)} · {_duration(summary.seconds)}" if told else None
+
+
 def _report_json(event: WatchEvent) -> None:
     write_ndjson([_fields(event)])
 
@@ -46,6 +101,8 @@ def _fields(event: WatchEvent) -> dict[str, object]:
     match event:
         case Waiting():
             return {"event": "waiting", "holder": event.holder}
+        case Troubled():
+            return {"event": "troubled", "message": event.message, "hint": event.hint}
         case Watching():
             return {
                 "event": "watching", **path_fields(event.root), "backend": event.backend, "folders": event.folders,

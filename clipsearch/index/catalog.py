@@ -131,9 +131,9 @@ class Catalog(Spaces):
     def forget_mount(self, root_id: int, folder: bytes) -> None:
         self._run("DELETE FROM mount WHERE root_id = ? AND folder = ?", (root_id, folder))
 
-    def forget_root(self, root_id: int) -> None:
+    def forget_root(self, path: bytes) -> None:
         """The root and its files. Their photos keep their vectors and come back without encoding."""
-        self._run("DELETE FROM root WHERE id = ?", (root_id,))
+        self._run("DELETE FROM root WHERE path = ?", (path,))
 
     def absorb_root(self, child: Root, parent: Root) -> None:
         """Hands the files of a root that lies inside another to that one, so that no path is listed twice."""

@@ -6,7 +6,9 @@ So no path is ever listed twice, in whatever order folders are named.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from clipsearch.errors import SystemFault
 from clipsearch.index.catalog import Catalog, Root
@@ -21,14 +23,58 @@ def root_for(catalog: Catalog, path: bytes) -> Root:
     is_file = not os.path.isdir(path)
     if is_file:
         _check_picture(path)
-    for root in catalog.roots():
-        if root.path == path or (not root.is_file and _would_list(path, root, is_file=is_file)):
-            return root
+    if (known := covering(catalog, path)) is not None:
+        return known
     catalog.add_root(path, is_file=is_file)
     added = next(root for root in catalog.roots() if root.path == path)
     for inner in list(_inside(catalog, added)):
+        kept = [*added.exclude, *patterns_below(added, inner.base, inner.exclude)]
         catalog.absorb_root(inner, added)
+        catalog.set_exclude(added.id, kept)
+        added = replace(added, exclude=tuple(kept))
     return added
+
+
+def covering(catalog: Catalog, path: bytes) -> Root | None:
+    """The root that holds the path already, there or not."""
+    is_file = not os.path.isdir(path)
+    roots = catalog.roots()
+    exact = [root for root in roots if root.path == path]
+    within = [root for root in roots if not root.is_file and _would_list(path, root, is_file=is_file)]
+    return next(iter([*exact, *within]), None)
+
+
+def exclude_in(catalog: Catalog, root: Root, path: bytes, patterns: Sequence[str]) -> None:
+    """Sets what is left out of a folder, the root or one inside it, in place of what was left out of it before."""
+    if path == root.path:
+        catalog.set_exclude(root.id, patterns)
+        return
+    before = "/" + _literal(_relative(root, path)) + "/"
+    kept = [one for one in root.exclude if not one.removeprefix("!").startswith(before)]
+    catalog.set_exclude(root.id, [*kept, *patterns_below(root, path, patterns)])
+
+
+def patterns_below(root: Root, folder: bytes, patterns: Sequence[str]) -> list[str]:
+    """Patterns of an ignore file in `folder`, as they read in one at the root (gitignore(5), PATTERN FORMAT)."""
+    if folder == root.path:
+        return list(patterns)
+    place = "/" + _literal(_relative(root, folder))
+    written = []
+    for pattern in patterns:
+        sign, body = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
+        if not body.strip() or pattern.startswith("#"):
+            continue
+        is_anchored = "/" in body.rstrip("/")
+        written.append(f"{sign}{place}/{body.lstrip('/')}" if is_anchored else f"{sign}{place}/**/{body}")
+    return written
+
+
+def _relative(root: Root, path: bytes) -> str:
+    return os.fsdecode(os.path.relpath(path, root.path)).replace(os.sep, "/")
+
+
+def _literal(name: str) -> str:
+    return re.sub(r"([\\*?\[\]])", r"\\\1", name)
 
 
 def lies_in(path: bytes, folder: bytes) -> bool:
