@@ -304,10 +304,19 @@ class _Walk:
             self.mounts.append(Mount(folder, str(device), is_link))
 
 
+def is_pattern(line: str) -> bool:
+    """Whether a line of an ignore file can be understood; git leaves out those that cannot."""
+    try:
+        pathspec.GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True
+
+
 def _rules_in(path: bytes, folder: bytes) -> Iterator[_Rules]:
     try:
         with open(os.path.join(path, IGNORE_FILE), encoding="utf-8", errors="surrogateescape") as lines:
-            yield _Rules(folder, pathspec.GitIgnoreSpec.from_lines(lines.read().splitlines()))
+            yield _Rules(folder, pathspec.GitIgnoreSpec.from_lines(filter(is_pattern, lines.read().splitlines())))
     except OSError:  # an ignore file that vanished or cannot be read excludes nothing
         return
 

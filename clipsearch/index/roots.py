@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from clipsearch.errors import SystemFault
+from clipsearch.errors import SystemFault, UsageError
 from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.crawl import is_pattern
 from clipsearch.index.names import is_listed, is_skipped
 
 
@@ -45,7 +46,13 @@ def covering(catalog: Catalog, path: bytes) -> Root | None:
 
 
 def exclude_in(catalog: Catalog, root: Root, path: bytes, patterns: Sequence[str]) -> None:
-    """Sets what is left out of a folder, the root or one inside it, in place of what was left out of it before."""
+    """Sets what is left out of a folder, the root or one inside it, in place of what was left out of it before.
+
+    Raises UsageError for a pattern that cannot be understood.
+    """
+    for pattern in patterns:
+        if not is_pattern(pattern):
+            raise UsageError(f'"{pattern}" is no pattern.', "Write it as in a .gitignore file: drafts/ or *.gif")
     if path == root.path:
         catalog.set_exclude(root.id, patterns)
         return
