@@ -56,7 +56,7 @@ def _batches(live: Report) -> Report:
     def report(event: WatchEvent) -> None:
         match event:
             case Watching():
-                narrate(f"{_short(event.root)} · {how_watched(event)}")
+                narrate(f"{_short(event.root)} · {how_watched(event)}{_safety(event)}")
             case Troubled():
                 tell(f"clipsearch: {printable(event.message)}\nhint: {printable(event.hint)}")
             case Summary():
@@ -76,9 +76,13 @@ def _batches(live: Report) -> Report:
 def how_watched(watching: Watching) -> str:
     """`watched (inotify, 1,204 folders)`, `polled every 30 s: nfs brings no events`."""
     if watching.backend == "polling":
-        return f"polled every {_duration(watching.every_s)}: {printable(watching.reason or '')}"
+        return f"polled every {_duration(watching.every_s)} ({printable(watching.reason or '')})"
     folders = f"{watching.folders:,} folder{'' if watching.folders == 1 else 's'}"
-    return f"watched ({watching.backend}, {folders}), all of it compared every {_duration(watching.every_s)}"
+    return f"watched ({watching.backend}, {folders})"
+
+
+def _safety(watching: Watching) -> str:
+    return "" if watching.backend == "polling" else f"; all of it is compared every {_duration(watching.every_s)}"
 
 
 def _batch(summary: Summary) -> str | None:
@@ -258,4 +262,6 @@ def _duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if not rest and minutes < 60:
+        return f"{minutes} min"
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

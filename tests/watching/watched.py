@@ -17,7 +17,7 @@ from clipsearch import indexing
 from clipsearch.config import Paths
 from clipsearch.index.catalog import Catalog
 from clipsearch.opened import catalog_path
-from clipsearch.types import Summary, WatchEvent
+from clipsearch.types import Planned, Summary, WatchEvent, Watching
 from clipsearch.watching.loop import watched
 from clipsearch.watching.settling import Pace
 from tests.support.encoder import HashEncoder, InlineDecoder
@@ -86,7 +86,16 @@ class Watch:
             raise self.error
 
     def ready(self) -> None:
-        self.until(lambda: any(isinstance(event, Summary) for event in list(self.events)), "the first look")
+        """Waits for the end of a look in which no file was held back for being young."""
+
+        def looked() -> bool:
+            events = list(self.events)
+            if not events or not isinstance(events[-1], (Summary, Watching)):
+                return False
+            held = [event.held for event in events if isinstance(event, Planned)]
+            return not held or held[-1] == 0
+
+        self.until(looked, "the first look")
 
     def agrees(self) -> None:
         """Waits until the library is what a fresh index of the same folders is."""
