@@ -16,7 +16,7 @@ from clipsearch.errors import Exit
 def interruptible(
     message: str = "Stopping after the photos in hand; Ctrl-C again leaves at once.",
 ) -> Iterator[list[int]]:
-    """The first Ctrl-C (or SIGTERM) fills the list; the second ends the process at once, which is safe too."""
+    """The first Ctrl-C, SIGTERM or SIGHUP fills the list; the second ends the process at once, which is safe too."""
     received: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
@@ -29,7 +29,9 @@ def interruptible(
         # Past sys.stderr, which may be in the middle of a line when a signal comes.
         os.write(2, f"\n{message}\n".encode())
 
-    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A program under nohup ignores SIGHUP, and is to go on ignoring it.
+    hangup = [signal.SIGHUP] if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
+    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM, *hangup)}
     try:
         yield received
     finally:

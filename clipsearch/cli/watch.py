@@ -98,4 +98,4 @@ def keep_watching(
             folders, exclude=exclude, workers=workers, poll_s=poll_s, stop=lambda: bool(received)
         ):
             report(event)
-    return Exit.DONE if received[:1] == [signal.SIGTERM] else Exit.INTERRUPTED
+    return Exit.INTERRUPTED if received[:1] == [signal.SIGINT] else Exit.DONE

@@ -17,7 +17,7 @@ from pathlib import Path
 from clipsearch.config import Paths
 from clipsearch.errors import LibraryError, SystemFault, UsageError
 from clipsearch.files import exclusive_lock, network_filesystem
-from clipsearch.index.catalog import ALL, Catalog, Root
+from clipsearch.index.catalog import ALL, Catalog, Part, Root
 from clipsearch.index.crawl import identity_of
 from clipsearch.index.roots import covering, exclude_in, root_for
 from clipsearch.index.update import Scope
@@ -61,7 +61,9 @@ def watched(
         else:
             source, why_not = None, "it was asked for"
             pace = replace(pace, poll_s=poll_s)
-        watcher = _Watcher(paths, folders, bench, notes, source, why_not, pace, stop)
+        watcher = _Watcher(
+            paths, folders, bench, notes, source, why_not, pace, stop, is_asked_to_poll=poll_s is not None
+        )
         yield from watcher.run(exclude)
 
 
@@ -75,7 +77,7 @@ class _Kept:
     every_s: float
     identity: str | None = None  # when it was last looked at
     is_offline: bool = False
-    told: Watching | None = None
+    told: tuple[str, str | None] | None = None  # backend and reason
 
 
 class _Watcher:
@@ -89,7 +91,10 @@ class _Watcher:
         why_not: str | None,
         pace: Pace,
         stop: Callable[[], bool],
+        *,
+        is_asked_to_poll: bool,
     ) -> None:
+        self._is_asked_to_poll = is_asked_to_poll
         self._paths = paths
         self._folders = folders
         self._targets: list[bytes] = []
@@ -166,30 +171,40 @@ class _Watcher:
                 for part in parts[root.id]:
                     if part.deep and self._source is not None:
                         self._source.leave(root.id, part.folder)
-            started = time.monotonic()
-            offline: dict[bytes, str] = {}
+            unlisted: dict[bytes, str] = {}
+            listing_s: dict[bytes, float] = {}  # when it began, then how long it took
             scope = Scope(parts, self._entering, self._held)
             for event in self._bench.run(catalog, roots, stop=self._stop, scope=scope):
-                if isinstance(event, Unlisted):
-                    offline[event.path] = event.reason
-                    if self._unlisted.get(event.path) == event.reason:
-                        continue
+                match event:
+                    case Scanning(root=path, files=0):
+                        listing_s[path] = time.monotonic()
+                    case Planned(root=path):
+                        listing_s[path] = time.monotonic() - listing_s[path]
+                    case Unlisted():
+                        unlisted[event.path] = event.reason
+                        if self._unlisted.get(event.path) == event.reason:
+                            continue
                 yield event
         self._looked_at = _now()
-        ended = time.monotonic()
         for root in roots:
-            kept = self._kept[root.id]
-            kept.is_offline = root.path in offline
-            if ALL in parts[root.id]:
-                # A root that takes long to list is not listed all the time.
-                kept.every_s = max(self._every_s(kept), 10 * (ended - started))
-                kept.look_at = ended + kept.every_s
-                self._unlisted = {
-                    path: reason for path, reason in self._unlisted.items() if not path.startswith(root.path)
-                }
-        self._unlisted |= offline
-        self._again = ended + self._pace.again_s, merged(self._again[1], self._looks.take())
+            self._reckon(self._kept[root.id], parts[root.id], root.path in unlisted, listing_s.get(root.path, 0.0))
+        self._unlisted |= unlisted
+        self._again = time.monotonic() + self._pace.again_s, merged(self._again[1], self._looks.take())
         yield from self._announced()
+
+    def _reckon(self, kept: _Kept, parts: Sequence[Part], is_offline: bool, listing_s: float) -> None:
+        """When the root is looked at next, after a look at these parts."""
+        kept.is_offline = is_offline
+        if ALL not in parts:
+            return
+        kept.every_s = self._every_s(kept)
+        if not self._is_asked_to_poll:  # a root that takes long to list is not listed all the time
+            kept.every_s = max(kept.every_s, 10 * listing_s) if not is_offline else kept.every_s
+        kept.look_at = time.monotonic() + kept.every_s
+        inside = os.path.join(kept.root.path, b"")
+        self._unlisted = {
+            path: why for path, why in self._unlisted.items() if path != kept.root.path and not path.startswith(inside)
+        }
 
     def _entering(self, root: Root, folder: bytes, is_link: bool) -> None:
         kept = self._kept.get(root.id)
@@ -298,29 +313,23 @@ class _Watcher:
     # -- telling ----------------------------------------------------------------------------------
 
     def _announced(self) -> Iterator[WatchEvent]:
-        """How each root is watched, where that has changed; and the record."""
-        now = []
+        """The record, then how each root is watched, where that has changed or the root is back."""
+        now = {root_id: self._watching(root_id, kept) for root_id, kept in self._kept.items()}
+        status = WatcherStatus(os.getpid(), self._since, self._why_not, self._looked_at, tuple(now.values()))
+        write_record(self._paths.library, status)
         for root_id, kept in self._kept.items():
-            polled = self._source is None or kept.why_polled is not None
-            watching = Watching(
-                kept.root.path,
-                "polling" if polled or self._source is None else self._source.name,
-                0 if polled or self._source is None else self._source.count(root_id),
-                round(kept.every_s, 1),
-                kept.why_polled,
-            )
-            now.append(watching)
-            if not kept.is_offline and (
-                kept.told is None or (kept.told.backend, kept.told.reason) != (watching.backend, watching.reason)
-            ):
-                kept.told = watching
-                yield watching
+            how = now[root_id].backend, now[root_id].reason
             if kept.is_offline:
-                kept.told = None  # it is told when it is back
-        write_record(
-            self._paths.library,
-            WatcherStatus(os.getpid(), self._since, self._why_not, self._looked_at, tuple(now)),
-        )
+                kept.told = None
+            elif kept.told != how:
+                kept.told = how
+                yield now[root_id]
+
+    def _watching(self, root_id: int, kept: _Kept) -> Watching:
+        every_s = round(kept.every_s, 1)
+        if self._source is None or kept.why_polled is not None:
+            return Watching(kept.root.path, "polling", 0, every_s, kept.why_polled)
+        return Watching(kept.root.path, self._source.name, self._source.count(root_id), every_s)
 
     def _trouble(self, message: str, hint: str) -> Iterator[WatchEvent]:
         """The same one at most once in ten minutes."""

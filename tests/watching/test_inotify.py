@@ -136,10 +136,10 @@ def test_events_that_the_kernel_lost_cost_a_look_at_everything(
     monkeypatch.setattr(sources, "_native", native)
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     with watching(paths, top) as watch:
-        with opened[0]._lock:  # the thread that hears them stands still, as on a machine that swaps
+        with opened[0]._notes._stirred:  # the thread that hears them stands still, as on a machine that swaps
             for number in range(limit + 6000):  # equal events one after the other would be one
                 os.utime(top / f"{number % 2:03d}" / "1.jpg", ns=(number, number))
-                photo(top / "lost" / "1.jpg", 50)
+            photo(top / "lost" / "1.jpg", 50)
         watch.agrees()
         assert [event for event in watch.events if isinstance(event, Troubled)]
 
