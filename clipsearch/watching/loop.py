@@ -24,7 +24,7 @@ from clipsearch.index.update import Scope
 from clipsearch.indexing import WATCHER, Bench, create, locked
 from clipsearch.opened import catalog_path
 from clipsearch.photos import existing
-from clipsearch.types import AnyPath, Stamp, Troubled, Unlisted, WatcherStatus, WatchEvent, Watching
+from clipsearch.types import AnyPath, Planned, Scanning, Stamp, Troubled, Unlisted, WatcherStatus, WatchEvent, Watching
 from clipsearch.watching.mounts import changed_inside, mounted
 from clipsearch.watching.record import lock_path, remove_record, write_record
 from clipsearch.watching.settling import Looks, Notes, Pace, Parts, merged
@@ -76,6 +76,7 @@ class _Kept:
     look_at: float  # on the monotonic clock, when it is looked at whatever the events say
     every_s: float
     identity: str | None = None  # when it was last looked at
+    is_new: bool = True  # it was not looked at as a whole yet
     is_offline: bool = False
     told: tuple[str, str | None] | None = None  # backend and reason
 
@@ -108,7 +109,6 @@ class _Watcher:
         self._kept: dict[int, _Kept] = {}
         self._unlisted: dict[bytes, str] = {}  # told already
         self._troubles: dict[str, float] = {}  # told, and when
-        self._first = True
         self._again: tuple[float, Parts] = (0.0, {})
         self._check_at = self._busy_at = time.monotonic()
         self._mounts = mounted()
@@ -124,7 +124,6 @@ class _Watcher:
             for root in self._named(catalog, exclude):
                 self._take_on(root)
         yield from self._look(dict.fromkeys(self._kept, (ALL,)))
-        self._first = False
         while not self._stop():
             yield from self._turn()
         if self._reader is not None:
@@ -197,6 +196,7 @@ class _Watcher:
         kept.is_offline = is_offline
         if ALL not in parts:
             return
+        kept.is_new = False
         kept.every_s = self._every_s(kept)
         if not self._is_asked_to_poll:  # a root that takes long to list is not listed all the time
             kept.every_s = max(kept.every_s, 10 * listing_s) if not is_offline else kept.every_s
@@ -219,9 +219,9 @@ class _Watcher:
 
     def _held(self, root: Root, stamp: Stamp) -> bool:
         kept = self._kept.get(root.id)
-        if kept is None or not (self._first or kept.why_polled is not None):
+        if kept is None or not (kept.is_new or kept.why_polled is not None):
             return self._notes.held(root, stamp)
-        return self._notes.held(root, stamp) or self._looks.held(root, stamp, first=self._first)
+        return self._notes.held(root, stamp) or self._looks.held(root, stamp, first=kept.is_new)
 
     # -- what is due ------------------------------------------------------------------------------
 
