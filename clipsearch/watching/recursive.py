@@ -31,7 +31,7 @@ class Recursive:
 
     @property
     def is_alive(self) -> bool:
-        return self._observer.is_alive()
+        return self._observer.is_alive() and all(emitter.is_alive() for emitter in self._observer.emitters)
 
     def close(self) -> None:
         self._observer.stop()
