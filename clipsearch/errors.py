@@ -54,6 +54,14 @@ class LibraryError(ClipsearchError):
     exit_code = Exit.LIBRARY
 
 
+class LibraryBusy(LibraryError):
+    """Another process writes to it. `holder` is that process and its purpose."""
+
+    def __init__(self, message: str, hint: str, holder: str) -> None:
+        super().__init__(message, hint)
+        self.holder = holder
+
+
 class ModelError(ClipsearchError):
     exit_code = Exit.MODEL
 

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clipsearch.errors import LibraryError, SystemFault
+from clipsearch.errors import LibraryBusy, LibraryError, SystemFault
 
 NETWORK_FILESYSTEMS = frozenset(
     [
@@ -87,12 +87,13 @@ def replace_unsynced(final: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def writer_lock(path: Path, purpose: str) -> Iterator[None]:
-    """Holds the one writer's lock. Raises LibraryError at once when another process does."""
+    """Holds the one writer's lock. Raises LibraryBusy at once when another process does."""
 
     def taken(holder: str) -> LibraryError:
-        return LibraryError(
+        return LibraryBusy(
             f"The library {path.parent} is being written by {holder}.",
             "Wait for it to finish; searching works meanwhile.",
+            holder,
         )
 
     with exclusive_lock(path, purpose, taken):

@@ -5,26 +5,33 @@ index/update.py brings the roots up to date; this chooses what it works on.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from clipsearch.config import Paths
 from clipsearch.engine.backends import usable_cores
+from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.towers import PendingImageTower
-from clipsearch.errors import LibraryError, SystemFault, UsageError
+from clipsearch.errors import LibraryBusy, LibraryError, SystemFault, UsageError
 from clipsearch.files import network_filesystem, writer_lock
-from clipsearch.index.catalog import Catalog
+from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.journal import Journal
-from clipsearch.index.roots import root_for
-from clipsearch.index.update import update
+from clipsearch.index.roots import exclude_in, root_for
+from clipsearch.index.update import EVERYTHING, Scope, update
 from clipsearch.index.workers import DecodeWorkers
 from clipsearch.opened import catalog_path, vectors_folder
 from clipsearch.photos import existing
-from clipsearch.types import AnyPath, Event, Summary, Unlisted
+from clipsearch.types import AnyPath, Event, RootStatus, Summary, Unlisted, Waiting
+
+_RETRY_S = 0.2
+_TELL_AFTER_S = 1.0
 
 
 def indexed(
@@ -39,43 +46,141 @@ def indexed(
 ) -> Iterator[Event]:
     """What Library.index documents: it yields events as it works, a Summary last."""
     targets = [existing(folder) for folder in folders]
+    with Bench(paths, backend, workers) as bench, contextlib.ExitStack() as writing:
+        catalog = yield from locked(writing, paths, "clipsearch index", stop, is_patient=_is_watcher)
+        if catalog is None:
+            yield Summary(interrupted=True)
+            return
+        yield from bench.run(catalog, named_roots(catalog, targets, exclude), model=model, stop=stop)
+
+
+WATCHER = "clipsearch watch"  # the purpose by which a watcher's lock is known
+
+
+def locked(
+    writing: contextlib.ExitStack,
+    paths: Paths,
+    purpose: str,
+    stop: Callable[[], bool],
+    *,
+    is_patient: Callable[[str], bool],
+) -> Generator[Event, None, Catalog | None]:
+    """The catalog, open for writing until `writing` closes; None when it was stopped while it waited.
+
+    It waits for holders of whom `is_patient` says so; for others it raises LibraryBusy at once.
+    """
     create_folder(paths.library)
+    tell_at = time.monotonic() + _TELL_AFTER_S
+    while True:
+        try:
+            writing.enter_context(writer_lock(paths.library / "writer.lock", purpose))
+        except LibraryBusy as busy:
+            if not is_patient(busy.holder):
+                raise
+            if time.monotonic() >= tell_at:
+                tell_at = float("inf")
+                yield Waiting(busy.holder)
+            if stop():
+                return None
+            time.sleep(_RETRY_S)
+        else:
+            return writing.enter_context(Catalog.open_writer(catalog_path(paths)))
+
+
+def _is_watcher(holder: str) -> bool:
+    """A watcher gives the library back after each batch; an index run may take hours."""
+    return holder.endswith(f"({WATCHER})")
+
+
+def named_roots(catalog: Catalog, targets: Sequence[bytes], exclude: Sequence[str]) -> list[Root]:
+    """The roots that cover what was named; all of them where nothing was."""
+    chosen = {}
+    for target in targets:
+        root = root_for(catalog, target)
+        chosen[root.id] = root
+        catalog.try_again(root, target)  # a file named by itself is wanted, whatever was wrong with it
+        if exclude:
+            exclude_in(catalog, root, target, exclude)
+    roots = [root for root in catalog.roots() if root.id in chosen or not targets]
+    if not roots:
+        raise UsageError("The library has no folders yet.", "Name one: clipsearch index ~/Photos")
+    return roots
+
+
+def forgotten(paths: Paths, folder: AnyPath) -> RootStatus:
+    """What Library.forget documents."""
+    path = os.path.abspath(os.fsencode(folder))
     with (
-        writer_lock(paths.library / "writer.lock", "clipsearch index"),
+        writer_lock(paths.library / "writer.lock", "clipsearch forget"),
         Catalog.open_writer(catalog_path(paths)) as catalog,
     ):
+        found = next((root for root in catalog.root_statuses() if root.path == path), None)
+        if found is None:
+            raise UsageError(f"{os.fsdecode(path)} is no folder of this library.", "See them: clipsearch status")
+        catalog.forget_root(path)
+    return found
+
+
+class Bench:
+    """A model and decode workers for index runs; they stay open from one to the next. A context manager."""
+
+    def __init__(self, paths: Paths, backend: str, workers: int | None) -> None:
+        self._paths = paths
+        self._backend = backend
+        self._workers = workers or usable_cores()
+        self._open: tuple[ModelCard, PendingImageTower, DecodeWorkers] | None = None
+        self._closing = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Gives their memory and processes back; the next run opens them again."""
+        self._closing.close()
+        self._open = None
+
+    def run(
+        self,
+        catalog: Catalog,
+        roots: Sequence[Root],
+        *,
+        model: str | None = None,
+        stop: Callable[[], bool],
+        scope: Scope = EVERYTHING,
+    ) -> Iterator[Event]:
+        """Brings the roots up to date, or the parts that `scope` names; all of the library when the model is new."""
         active = catalog.active_space()
-        card = find_model(model or (active.identity.model if active else DEFAULT_MODEL), paths.models)
-        tower = PendingImageTower(card, backend)
-        space = catalog.space_for(replace(tower.space, model=model_handle(card, paths.models)))
-        roots = [root_for(catalog, target) for target in targets]
-        if exclude:
-            for root in roots:
-                catalog.set_exclude(root.id, exclude)
-        for root, target in zip(roots, targets, strict=True):
-            catalog.try_again(root, target)  # a file named by itself is wanted, whatever was wrong with it
-        chosen = {root.id for root in roots}
+        card = find_model(model or (active.identity.model if active else DEFAULT_MODEL), self._paths.models)
+        tower, decoder = self._opened(card)
+        space = catalog.space_for(replace(tower.space, model=model_handle(card, self._paths.models)))
         # A new model encodes all of the library, or its results would lose what was not named.
         switching = active is not None and active.id != space.id
-        everything = switching or not chosen
-        roots = [root for root in catalog.roots() if everything or root.id in chosen]
-        if not roots:
-            raise UsageError("The library has no folders yet.", "Name one: clipsearch index ~/Photos")
+        if switching:
+            roots, scope = catalog.roots(), replace(scope, parts=None)
         unlisted = False
-        with (
-            Journal(paths.library / "in-flight") as journal,
-            DecodeWorkers(tower.prepare, workers or usable_cores(), journal=journal) as decoder,
-        ):
-            for event in update(catalog, space, vectors_folder(paths), roots, tower, decoder, stop=stop):
-                unlisted = unlisted or isinstance(event, Unlisted)
-                if isinstance(event, Summary):
-                    # What could not be listed has no vectors in the new space and would leave the results.
-                    if switching and not event.interrupted and not unlisted:
-                        catalog.activate(space)
+        for event in update(catalog, space, vectors_folder(self._paths), roots, tower, decoder, stop=stop, scope=scope):
+            unlisted = unlisted or isinstance(event, Unlisted)
+            if isinstance(event, Summary):
+                # What could not be listed has no vectors in the new space and would leave the results.
+                if switching and not event.interrupted and not unlisted:
+                    catalog.activate(space)
+                if scope is EVERYTHING or event.indexed or event.failed:
                     catalog.record_event(
                         "index", {"indexed": event.indexed, "failed": event.failed, "seconds": event.seconds}
                     )
-                yield event
+            yield event
+
+    def _opened(self, card: ModelCard) -> tuple[PendingImageTower, DecodeWorkers]:
+        if self._open is None or self._open[0] != card:
+            self.clear()
+            tower = PendingImageTower(card, self._backend)
+            journal = self._closing.enter_context(Journal(self._paths.library / "in-flight"))
+            decoder = self._closing.enter_context(DecodeWorkers(tower.prepare, self._workers, journal=journal))
+            self._open = card, tower, decoder
+        return self._open[1:]
 
 
 def create_folder(folder: Path) -> None:

@@ -41,11 +41,14 @@ from clipsearch.types import (
     Failure,
     Labelled,
     PhotoDetails,
+    RootStatus,
     SavedSearch,
     Sort,
     Status,
     TextCacheStatus,
+    WatchEvent,
 )
+from clipsearch.watching.record import read_record
 
 if TYPE_CHECKING:
     from clipsearch.thumbnails import Thumbnails
@@ -132,6 +135,49 @@ class Library(Keeping):
         yield from indexed(
             self._paths, self._backend, folders, model=model, exclude=exclude, workers=workers, stop=stop
         )
+
+    def watch(
+        self,
+        folders: Sequence[AnyPath] = (),
+        *,
+        exclude: Sequence[str] = (),
+        workers: int | None = None,
+        poll_s: float | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[WatchEvent]:
+        """Brings the folders, or all roots, up to date and keeps them so until `stop()` is true.
+
+        It works only as it is iterated. `Watching` says how a root is watched, and comes again when that changes;
+        each batch of changes brings the events of `index`, a Summary last; `Troubled` what it will try again.
+        Where the system tells of no events a root is looked at every `poll_s` seconds (30 if None); a number
+        forces that. The library is locked only while a batch is worked on; `index` by hand waits for it.
+
+        Raises LibraryError where this library is watched already, and what `index` raises at its start.
+        """
+        from clipsearch.watching.loop import watched
+
+        yield from watched(
+            self._paths, self._backend, folders, exclude=exclude, workers=workers, poll_s=poll_s, stop=stop
+        )
+
+    def forget(self, folder: AnyPath) -> RootStatus:
+        """Takes a root, and the photos that no other root shows, out of the results; says what it was.
+
+        Nothing is changed on the disk, and the vectors are kept: indexing the folder again encodes nothing.
+        Raises UsageError for a folder that is no root, LibraryError while another process writes.
+        """
+        from clipsearch.indexing import forgotten
+
+        return forgotten(self._paths, folder)
+
+    def root(self, folder: AnyPath) -> RootStatus:
+        """The root at this path, there or not. Raises UsageError for a folder that is none."""
+        path = os.path.abspath(os.fsencode(folder))
+        roots = {root.path: root for root in self._opened.catalog.root_statuses()}
+        if path not in roots:
+            known = ", ".join(os.fsdecode(known) for known in roots)
+            raise UsageError(f"{os.fsdecode(path)} is no folder of this library.", f"Its folders are: {known}")
+        return roots[path]
 
     def failures(self) -> list[FailedFile]:
         """Files that could not be read, with the reason and how often they were tried."""
@@ -364,17 +410,21 @@ class Library(Keeping):
         space = self._opened.catalog.active_space()
         with TextCache(self._paths.cache) as cache:
             text_cache: TextCacheStatus = cache.status()
+        watcher = read_record(self._paths.library)
+        watched = {one.root: one for one in watcher.roots} if watcher else {}
+        roots = [replace(root, watched=watched.get(root.path)) for root in self._opened.catalog.root_statuses()]
         return Status(
             library=str(self._paths.library),
             photos=photos,
             files=files,
             failed=failed,
-            roots=tuple(self._opened.catalog.root_statuses()),
+            roots=tuple(roots),
             model=space.identity.model if space else DEFAULT_MODEL,
             variant=self._opened.catalog.newest_variant(space) if space else None,
             space=space.identity if space else None,
             checkpoint=self._opened.nearest.status(self._opened.catalog, space),
             text_cache=text_cache,
+            watcher=watcher,
         )
 
 

@@ -280,11 +280,35 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Watching:
+    """How a root is watched."""
+
+    root: bytes
+    backend: str  # "inotify", "fsevents", "windows" or "polling"
+    folders: int  # that bring events; 0 where it is polled
+    every_s: float  # how often the whole root is compared with the library whatever the events say
+    reason: str | None = None  # why it is polled
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherStatus:
+    """A watcher that runs now. Times are UTC."""
+
+    pid: int
+    since: str
+    self_test: str | None  # why no events can be had; None where they can
+    looked_at: str | None  # when it last compared something with the library
+    roots: tuple[Watching, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RootStatus:
     path: bytes
     files: int
     online: bool
-    checked_at: str
+    checked_at: str  # UTC, when it was last listed
+    offline_since: str | None = None  # UTC
+    watched: Watching | None = None  # by a watcher that runs now
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +347,7 @@ class Status:
     space: SpaceIdentity | None
     checkpoint: CheckpointStatus
     text_cache: TextCacheStatus
+    watcher: WatcherStatus | None = None
 
 
 # -- events of an index run, in the order they come -----------------------------------------------
@@ -333,11 +358,19 @@ class Scanning:
     """A root is being listed."""
 
     root: bytes
+    files: int = 0  # found so far
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Another process writes to the library; this one goes on when it has finished."""
+
+    holder: str
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One root was compared with what is known."""
+    """One root, or the part of it that changed, was compared with what is known."""
 
     root: bytes
     files: int
@@ -345,6 +378,7 @@ class Planned:
     fresh: int  # new or changed: their bytes must be read
     moved: int
     gone: int
+    held: int = 0  # still being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +387,14 @@ class Unlisted:
 
     path: bytes
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """A watcher could not do its work; it tries again by itself."""
+
+    message: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,4 +435,5 @@ class Summary:
     timings: Timings = field(default=Timings())
 
 
-Event = Scanning | Planned | Unlisted | Advanced | Summary
+Event = Waiting | Scanning | Planned | Unlisted | Advanced | Summary
+WatchEvent = Watching | Troubled | Event

@@ -27,11 +27,13 @@ from clipsearch.errors import ClipsearchError, Exit, UsageError
 VERBS = {
     "tui": "Search in a full-screen terminal interface.",
     "index": "Index photo folders, so that they can be searched.",
+    "watch": "Index photo folders, and follow what changes in them.",
     "search": "Find photos by describing them.",
     "similar": "Find photos that look like PHOTO.",
     "duplicates": "Find photos that you have more than once, and bursts.",
     "zsl": "Label photos with words of your own.",
     "status": "Show what the library holds.",
+    "forget": "Take a folder out of the library; nothing is deleted on the disk.",
     "serve": "Keep the library open, so that searches answer at once.",
     "mcp": "Let assistants search, over the Model Context Protocol.",
     "errors": "List files that could not be read, with the reason.",

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -17,6 +11,7 @@ from clipsearch.cli.arguments import Named, filled
 from clipsearch.cli.options import backend_option, files0_option, library_option, opened
 from clipsearch.cli.progress import reporter
 from clipsearch.cli.sections import Verb
+from clipsearch.cli.signals import interruptible
 from clipsearch.cli.suggest import model_names
 from clipsearch.cli.timings import tell_timings
 from clipsearch.cli.voice import is_verbose
@@ -56,6 +51,7 @@ Examples:
     "--progress", type=click.Choice(["auto", "json", "none"]), default="auto", show_default=True, help="How to report."
 )
 @click.option("--timings", is_flag=True, help="Show where the time went, on stderr.")
+@click.option("--watch", is_flag=True, help="Stay and follow the changes, as `clipsearch watch` does.")
 @click.option("--strict", is_flag=True, help="End with 1 when a file could not be read.")
 @backend_option
 @library_option
@@ -69,6 +65,7 @@ def command(
     workers: int | None,
     progress: str,
     timings: bool,
+    watch: bool,
     strict: bool,
     backend: str,
     library: str | None,
@@ -82,7 +79,7 @@ def command(
     summary = Summary()
     with (
         opened(context, library, backend) as opened_library,
-        _interruptible() as interrupted,
+        interruptible() as interrupted,
         reporter(progress) as report,
     ):
         for event in opened_library.index(
@@ -98,29 +95,10 @@ def command(
         tell_timings(summary)
     if summary.interrupted:
         return Exit.INTERRUPTED
+    if watch:
+        from clipsearch.cli.watch import keep_watching
+
+        return keep_watching(context, library, backend, folders, workers=workers, progress=progress)
     if folders and len(summary.offline) == len(folders) and not summary.unchanged and not summary.indexed:
         return Exit.SYSTEM
     return Exit.NOTHING_FOUND if strict and summary.failed else Exit.DONE
-
-
-@contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """The first Ctrl-C (or SIGTERM) fills the list; the second ends the process at once, which is safe too."""
-    received: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        if received:
-            # Not an exception: that would wait for threads which read from a disk that does not answer.
-            if sys.stderr.isatty():
-                os.write(2, b"\x1b[?25h")  # the live line has hidden the cursor
-            os._exit(Exit.INTERRUPTED)
-        received.append(number)
-        # Past sys.stderr, which may be in the middle of a line when a signal comes.
-        os.write(2, b"\nStopping after the photos in hand; Ctrl-C again leaves at once.\n")
-
-    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

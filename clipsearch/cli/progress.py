@@ -11,13 +11,13 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from clipsearch.cli.output import colored, narrate, path_fields, shown, tell, write_ndjson
+from clipsearch.cli.output import colored, narrate, path_fields, printable, shown, tell, write_ndjson
 from clipsearch.cli.voice import is_quiet
-from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Unlisted
+from clipsearch.types import Advanced, Planned, Scanning, Summary, Troubled, Unlisted, Waiting, WatchEvent, Watching
 
 _PLAIN_EVERY_S = 10.0
 
-Report = Callable[[Event], None]
+Report = Callable[[WatchEvent], None]
 
 
 @contextmanager
@@ -39,18 +39,87 @@ def reporter(kind: str) -> Iterator[Report]:
         yield _plain()
 
 
-def _report_json(event: Event) -> None:
+@contextmanager
+def following(kind: str) -> Iterator[Report]:
+    """The same for a watcher, which has a line for each batch in which something has changed."""
+    if kind == "json":
+        yield _report_json
+    elif kind == "auto" and not is_quiet() and sys.stderr.isatty():
+        with _live() as live:
+            yield _batches(live)
+    else:
+        yield _batches(lambda event: None)
+
+
+def _batches(live: Report) -> Report:
+    """Reports at the end of each batch; `live` shows a long one on its way."""
+
+    def report(event: WatchEvent) -> None:
+        match event:
+            case Watching():
+                narrate(f"{_short(event.root)} · {how_watched(event)}{_safety(event)}")
+            case Troubled():
+                tell(f"clipsearch: {printable(event.message)}\nhint: {printable(event.hint)}")
+            case Summary():
+                live(event)
+                if line := _batch(event):
+                    narrate(line)
+            case Unlisted() | Waiting():
+                _report_line(event)
+            case Advanced() | Scanning():
+                live(event)
+            case Planned():
+                pass
+
+    return report
+
+
+def how_watched(watching: Watching) -> str:
+    """`watched (inotify, 1,204 folders)`, `polled every 30 s: nfs brings no events`."""
+    if watching.backend == "polling":
+        return f"polled every {_duration(watching.every_s)} ({printable(watching.reason or '')})"
+    folders = f"{watching.folders:,} folder{'' if watching.folders == 1 else 's'}"
+    return f"watched ({watching.backend}, {folders})"
+
+
+def _safety(watching: Watching) -> str:
+    return "" if watching.backend == "polling" else f"; all of it is compared every {_duration(watching.every_s)}"
+
+
+def _batch(summary: Summary) -> str | None:
+    counts = [
+        (summary.indexed, "new"),
+        (summary.duplicates, "linked"),
+        (summary.moved, "moved"),
+        (summary.removed, "gone"),
+        (summary.failed, "not readable"),
+    ]
+    told = [f"{number:,} {word}" for number, word in counts if number]
+    return f"{', '.join(told)} · {_duration(summary.seconds)}" if told else None
+
+
+def _report_json(event: WatchEvent) -> None:
     write_ndjson([_fields(event)])
 
 
-def _fields(event: Event) -> dict[str, object]:
+def _fields(event: WatchEvent) -> dict[str, object]:
     match event:
+        case Waiting():
+            return {"event": "waiting", "holder": event.holder}
+        case Troubled():
+            return {"event": "troubled", "message": event.message, "hint": event.hint}
+        case Watching():
+            return {
+                "event": "watching", **path_fields(event.root), "backend": event.backend, "folders": event.folders,
+                "every_s": event.every_s, "reason": event.reason,
+            }  # fmt: skip
         case Scanning():
-            return {"event": "scanning", **path_fields(event.root)}
+            return {"event": "scanning", **path_fields(event.root), "files": event.files}
         case Planned():
             return {
                 "event": "planned", **path_fields(event.root), "files": event.files, "unchanged": event.unchanged,
                 "fresh": event.fresh, "moved": event.moved, "gone": event.gone,
+                "held": event.held,
             }  # fmt: skip
         case Unlisted():
             return {"event": "unlisted", **path_fields(event.path), "reason": event.reason}
@@ -72,12 +141,12 @@ def _fields(event: Event) -> dict[str, object]:
             }  # fmt: skip
 
 
-def _report_end(event: Event) -> None:
+def _report_end(event: WatchEvent) -> None:
     if isinstance(event, (Unlisted, Summary)):
         _report_line(event)
 
 
-def _report_line(event: Event, write: Callable[[str], None] = narrate, warn: Callable[[str], None] = tell) -> None:
+def _report_line(event: WatchEvent, write: Callable[[str], None] = narrate, warn: Callable[[str], None] = tell) -> None:
     """What is worth a line of its own."""
     match event:
         case Planned():
@@ -96,6 +165,8 @@ def _report_line(event: Event, write: Callable[[str], None] = narrate, warn: Cal
             ]
             told = " · ".join(f"{number:,} {word}" for number, word in counts if number)
             write(f"{_short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
+        case Waiting():
+            write(f"Waiting for {printable(event.holder)}, which writes to the library.")
         case Unlisted():
             warn(
                 f"clipsearch: {shown(event.path)} cannot be listed ({event.reason}); "
@@ -126,12 +197,16 @@ def _summary(summary: Summary) -> str:
 def _plain() -> Report:
     last = time.monotonic()
 
-    def report(event: Event) -> None:
+    def report(event: WatchEvent) -> None:
         nonlocal last
-        if isinstance(event, Advanced):
+        if isinstance(event, (Advanced, Scanning)):
             if time.monotonic() - last >= _PLAIN_EVERY_S:
                 last = time.monotonic()
-                narrate(f"{event.done:,} / {event.total:,}")
+                narrate(
+                    f"{event.done:,} / {event.total:,}"
+                    if isinstance(event, Advanced)
+                    else f"{_short(event.root)} · {event.files:,} files found so far"
+                )
         else:
             _report_line(event)
 
@@ -155,8 +230,11 @@ def _live() -> Iterator[Report]:
         task = progress.add_task("encode", total=None, visible=False, rate="", waiting="")
         started = time.monotonic()
 
-        def report(event: Event) -> None:
+        def report(event: WatchEvent) -> None:
             nonlocal started
+            if isinstance(event, Scanning) and event.files:
+                progress.update(task, completed=event.files, total=None, visible=True, rate="files found", waiting="")
+                return
             if not isinstance(event, Advanced):
                 if isinstance(event, Planned):
                     started = time.monotonic()
@@ -186,4 +264,6 @@ def _duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if not rest and minutes < 60:
+        return f"{minutes} min"
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -8,10 +8,11 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.options import answering, library_option
+from clipsearch.cli.progress import how_watched
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 from clipsearch.printable import percent
-from clipsearch.types import Status
+from clipsearch.types import RootStatus, Status, WatcherStatus, Watching
 
 
 @click.command("status", cls=Verb, epilog="\b\nExamples:\n  clipsearch status\n  clipsearch status --json | jq .photos")
@@ -36,9 +37,17 @@ def _fields(status: Status) -> dict[str, object]:
         "files": status.files,
         "failed": status.failed,
         "roots": [
-            {**output.path_fields(root.path), "files": root.files, "online": root.online, "checked_at": root.checked_at}
+            {
+                **output.path_fields(root.path),
+                "files": root.files,
+                "online": root.online,
+                "checked_at": root.checked_at,
+                "offline_since": root.offline_since,
+                "watched": _watched_fields(root.watched),
+            }
             for root in status.roots
         ],
+        "watcher": _watcher_fields(status.watcher),
         "model": status.model,
         "variant": status.variant,
         "space": asdict(status.space) if status.space else None,
@@ -47,14 +56,48 @@ def _fields(status: Status) -> dict[str, object]:
     }
 
 
+def _watched_fields(watching: Watching | None) -> dict[str, object] | None:
+    if watching is None:
+        return None
+    fields = asdict(watching)
+    del fields["root"]
+    return fields
+
+
+def _watcher_fields(watcher: WatcherStatus | None) -> dict[str, object] | None:
+    if watcher is None:
+        return None
+    fields = asdict(watcher)
+    del fields["roots"]  # each is with its root
+    return fields
+
+
+def _state(root: RootStatus) -> str:
+    """How a root is kept current, and when it was last looked at."""
+    seen = f"seen {_minute(root.checked_at)} UTC"
+    if not root.online:
+        since = f" since {_minute(root.offline_since)} UTC" if root.offline_since else ""
+        return f"offline{since}; its photos stay searchable"
+    return f"{how_watched(root.watched)}, {seen}" if root.watched else f"{seen}, not watched"
+
+
+def _minute(at: str) -> str:
+    return at[:16].replace("T", " ")
+
+
 def _table(status: Status) -> None:
     unread = f", {status.failed:,} not readable (clipsearch errors)" if status.failed else ""
     click.echo(f"Library   {status.library}")
     click.echo(f"          {status.photos:,} photos in {status.files:,} files{unread}")
     for title, root in zip(["Roots"] + [""] * len(status.roots), status.roots, strict=False):
-        state = "" if root.online else "  offline; its photos stay searchable"
-        seen = root.checked_at[:16].replace("T", " ")
-        click.echo(f"{title:<10}{output.shown(root.path)}  {root.files:,} files, seen {seen} UTC{state}")
+        click.echo(f"{title:<10}{output.shown(root.path)}  {root.files:,} files, {_state(root)}")
+    if (watcher := status.watcher) is not None:
+        test = (
+            f"its self-test failed: {output.printable(watcher.self_test)}"
+            if watcher.self_test
+            else "its self-test passed"
+        )
+        click.echo(f"Watcher   process {watcher.pid} since {_minute(watcher.since)} UTC · {test}")
     dimensions = f" · {status.space.dim} dimensions" if status.space else ""
     variant = f" · {status.variant}" if status.variant else ""
     click.echo(f"Model     {status.model}{dimensions}{variant}")

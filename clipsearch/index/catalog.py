@@ -10,13 +10,13 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.index.database import ids_of, parts_of, storage_errors
-from clipsearch.index.filters import FOLDER, filter_functions, where
+from clipsearch.index.filters import FOLDER, SEPARATOR_SQL, filter_functions, where
 from clipsearch.index.spaces import Spaces
 from clipsearch.query import Filter
 from clipsearch.types import FailedFile, Metadata, RootStatus, SavedSearch, Stamp
@@ -37,6 +37,24 @@ class Root:
     def base(self) -> bytes:
         """The folder that the `folder` of its files is relative to."""
         return base_of(self.path, is_file=self.is_file)
+
+
+class Part(NamedTuple):
+    """A part of a root that is to be looked at."""
+
+    folder: bytes  # relative to the root
+    deep: bool = True  # with all below it; otherwise the files of this folder alone
+
+
+ALL = Part(b"")
+
+
+class Mount(NamedTuple):
+    """A folder of a root on another device than the one it lies in: another disk, unplugged by itself."""
+
+    folder: bytes
+    device: str
+    is_link: bool
 
 
 class KnownFile(NamedTuple):
@@ -79,50 +97,97 @@ class Catalog(Spaces):
     def set_exclude(self, root_id: int, patterns: Sequence[str]) -> None:
         self._run("UPDATE root SET exclude = ? WHERE id = ?", (json.dumps(list(patterns)), root_id))
 
-    def mark_root(self, root_id: int, *, online: bool, device: str | None) -> None:
+    def mark_online(self, root_id: int, device: str | None) -> None:
         self._run(
-            "UPDATE root SET online = ?, device = coalesce(?, device), checked_at = ? WHERE id = ?",
-            (online, device, _now(), root_id),
+            """
+            UPDATE root SET online = 1, offline_since = NULL, device = coalesce(?, device), checked_at = ? WHERE id = ?
+            """,
+            (device, _now(), root_id),
         )
+
+    def mark_offline(self, root_id: int) -> None:
+        """It keeps the time since when, and when it was last seen."""
+        self._run(
+            "UPDATE root SET online = 0, offline_since = coalesce(offline_since, ?) WHERE id = ?", (_now(), root_id)
+        )
+
+    def mounts(self, root_id: int) -> list[Mount]:
+        """Folders of the root that were on another device when they were listed."""
+        rows = self._all("SELECT folder, device, is_link FROM mount WHERE root_id = ? ORDER BY folder", (root_id,))
+        return [Mount(folder, device, bool(is_link)) for folder, device, is_link in rows]
+
+    def put_mount(self, root_id: int, mount: Mount, *, online: bool) -> None:
+        self._run(
+            """
+            INSERT INTO mount (root_id, folder, device, is_link, offline_since) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (root_id, folder) DO UPDATE SET
+                device = excluded.device, is_link = excluded.is_link,
+                offline_since = iif(excluded.offline_since IS NULL, NULL,
+                                    coalesce(offline_since, excluded.offline_since))
+            """,
+            (root_id, mount.folder, mount.device, mount.is_link, None if online else _now()),
+        )
+
+    def forget_mount(self, root_id: int, folder: bytes) -> None:
+        self._run("DELETE FROM mount WHERE root_id = ? AND folder = ?", (root_id, folder))
+
+    def forget_root(self, path: bytes) -> None:
+        """The root and its files. Their photos keep their vectors and come back without encoding."""
+        self._run("DELETE FROM root WHERE path = ?", (path,))
 
     def absorb_root(self, child: Root, parent: Root) -> None:
         """Hands the files of a root that lies inside another to that one, so that no path is listed twice."""
-        below = os.path.relpath(child.base, parent.base)
-        prefix = b"" if below == b"." else below
         with self.transaction():
+            self.hand_over(child.id, child.base, parent, "REPLACE")
+
+    def hand_over(self, root_id: int, base: bytes, to: Root, doubles: Literal["IGNORE", "REPLACE"]) -> None:
+        """Gives the files of a root, which lie below `base`, to another one, and ends the root. In a transaction.
+
+        Where both know a path, `doubles` says whether the other root's row stays (IGNORE) or this one's.
+        """
+        below = os.path.relpath(base, to.base)
+        for table in ("file", "mount"):
             self._run(
-                """
-                UPDATE OR REPLACE file SET root_id = :parent,
+                f"""
+                UPDATE OR {doubles} {table} SET root_id = :to,
                        folder = CASE WHEN :prefix = x'' THEN folder
                                      WHEN folder = x'' THEN :prefix
                                      ELSE CAST(:prefix || :slash || folder AS BLOB) END
-                WHERE root_id = :child
+                WHERE root_id = :root
                 """,
-                {"parent": parent.id, "prefix": prefix, "slash": os.sep.encode(), "child": child.id},
+                {"to": to.id, "prefix": b"" if below == b"." else below, "slash": SEPARATOR, "root": root_id},
             )
-            self._run("DELETE FROM root WHERE id = ?", (child.id,))
+            self._run(f"DELETE FROM {table} WHERE root_id = ?", (root_id,))
+        self._run("DELETE FROM root WHERE id = ?", (root_id,))
 
     def root_statuses(self) -> list[RootStatus]:
         rows = self._all(
             """
-            SELECT root.path, count(file.id), root.online, root.checked_at
+            SELECT root.path, count(file.id), root.online, root.checked_at, root.offline_since
             FROM root LEFT JOIN file ON file.root_id = root.id GROUP BY root.id ORDER BY root.id
             """
         )
-        return [RootStatus(path, files, bool(online), at) for path, files, online, at in rows]
+        return [RootStatus(path, files, bool(online), at, since) for path, files, online, at, since in rows]
 
     # -- files and photos -------------------------------------------------------------------------
 
-    def known_files(self, root_id: int, space_id: int) -> Iterator[KnownFile]:
+    def known_files(self, root_id: int, space_id: int, part: Part = ALL) -> Iterator[KnownFile]:
+        """The files of a root, or of a part of it."""
+        if part == ALL:
+            within, bounds = "1", []
+        elif part.deep:  # a range of the unique index; the byte after the separator ends it
+            within, bounds = "(folder = ? OR (folder >= ? AND folder < ?))", _bounds_of(part.folder)
+        else:
+            within, bounds = "folder = ?", [part.folder]
         cursor = self._run(
-            """
+            f"""
             SELECT file.id, folder, name, size, mtime_ns, inode, file.photo_id,
                    embedding.seq IS NOT NULL AND photo.described = ?, decoder
             FROM file LEFT JOIN photo ON photo.id = file.photo_id
                       LEFT JOIN embedding ON embedding.photo_id = file.photo_id AND embedding.space_id = ?
-            WHERE root_id = ?
+            WHERE root_id = ? AND {within}
             """,
-            (DESCRIPTION, space_id, root_id),
+            (DESCRIPTION, space_id, root_id, *bounds),
         )
         with storage_errors(self._path):
             for file_id, folder, name, size, mtime_ns, inode, photo_id, complete, decoder in cursor:
@@ -262,9 +327,9 @@ class Catalog(Spaces):
             marks = ",".join("?" * len(part))
             rows = self._all(
                 f"""
-                SELECT photo.id, online, size, {PATH_PARTS}, {METADATA}
+                SELECT photo.id, {ONLINE} AS there, size, {PATH_PARTS}, {METADATA}
                 FROM photo JOIN file ON photo_id = photo.id JOIN root ON root.id = root_id
-                WHERE photo.id IN ({marks}) ORDER BY photo.id, online DESC, file.id
+                WHERE photo.id IN ({marks}) ORDER BY photo.id, there DESC, file.id
                 """,
                 part,
             )
@@ -305,10 +370,19 @@ class Catalog(Spaces):
 
 
 _NEWEST_FIRST = "taken_at DESC NULLS LAST, coalesce(taken_ms, 0) DESC, id"
+# Of a file with its root: that can be listed, and the file lies on no disk inside it that is unplugged.
+ONLINE = f"""online AND NOT EXISTS (
+    SELECT 1 FROM mount WHERE mount.root_id = file.root_id AND mount.offline_since IS NOT NULL AND (
+        file.folder = mount.folder OR
+        substr(file.folder, 1, length(mount.folder) + 1) = CAST(mount.folder || {SEPARATOR_SQL} AS BLOB)))"""
 PATH_PARTS = f"{FOLDER}, name"
 METADATA = """photo.width, photo.height, photo.format, photo.taken_at, photo.taken_offset, photo.latitude,
     photo.longitude, photo.camera, photo.lens, photo.colors, photo.phash, photo.phash_fine,
     photo.taken_ms, photo.rating, photo.caption"""
+
+
+def _bounds_of(folder: bytes) -> list[bytes]:
+    return [folder, folder + SEPARATOR, folder + bytes([SEPARATOR[0] + 1])]
 
 
 def base_of(path: bytes, *, is_file: bool) -> bytes:

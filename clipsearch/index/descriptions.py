@@ -12,7 +12,7 @@ from datetime import date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.index.catalog import METADATA, PATH_PARTS, Catalog, joined, metadata_of
+from clipsearch.index.catalog import METADATA, ONLINE, PATH_PARTS, Catalog, joined, metadata_of
 from clipsearch.index.database import parts_of
 from clipsearch.types import DuplicateFile, Metadata
 
@@ -49,7 +49,7 @@ class DescribedCatalog(Catalog):
             marks = ",".join("?" * len(part))
             rows = self._all(
                 f"""
-                SELECT photo.id, {PATH_PARTS}, width, height, size, taken_at, mtime_ns, online
+                SELECT photo.id, {PATH_PARTS}, width, height, size, taken_at, mtime_ns, {ONLINE}
                 FROM photo JOIN file ON photo_id = photo.id JOIN root ON root.id = root_id
                 WHERE photo.id IN ({marks}) ORDER BY mtime_ns, file.id
                 """,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from clipsearch.index.catalog import SEPARATOR, Catalog, Root, base_of
 from clipsearch.index.roots import covering, lies_in
@@ -61,7 +60,7 @@ class MovableCatalog(Catalog):
                 self._run("UPDATE root SET path = ? WHERE id = ?", (b"\0%d" % move.root.id, move.root.id))
             for move in moves:
                 if move.into is not None:
-                    self._hand_over(move.root.id, base_of(move.path, is_file=move.root.is_file), move.into, "IGNORE")
+                    self.hand_over(move.root.id, base_of(move.path, is_file=move.root.is_file), move.into, "IGNORE")
                     continue
                 moved = replace(move.root, path=move.path)
                 self._run(
@@ -74,7 +73,10 @@ class MovableCatalog(Catalog):
 
     def look_at(self, root: Root) -> None:
         """Records whether a root can be reached now, and on which device."""
-        self.mark_root(root.id, online=os.path.exists(root.path), device=_device(root))
+        if os.path.exists(root.path):
+            self.mark_online(root.id, _device(root))
+        else:
+            self.mark_offline(root.id)
 
     def take_in(self, outer: Root, others: Sequence[Root]) -> list[Root]:
         """Joins those of `others` that `outer` lists to it, for no path may be listed twice; which are left."""
@@ -83,27 +85,10 @@ class MovableCatalog(Catalog):
             # What is away stays a root of its own, or its photos would be gone and not offline (I5).
             reachable = os.path.exists(inner.path) == os.path.exists(outer.path)
             if reachable and covering([outer], inner.path, is_file=inner.is_file):
-                self._hand_over(inner.id, inner.base, outer, "REPLACE")
+                self.hand_over(inner.id, inner.base, outer, "REPLACE")
             else:
                 left.append(inner)
         return left
-
-    def _hand_over(self, root_id: int, base: bytes, to: Root, doubles: Literal["IGNORE", "REPLACE"]) -> None:
-        """Gives the files of a root, which lie below `base`, to another one, and ends the root."""
-        below = os.path.relpath(base, to.base)
-        prefix = b"" if below == b"." else below
-        self._run(
-            f"""
-            UPDATE OR {doubles} file SET root_id = :to,
-                   folder = CASE WHEN :prefix = x'' THEN folder
-                                 WHEN folder = x'' THEN :prefix
-                                 ELSE CAST(:prefix || :slash || folder AS BLOB) END
-            WHERE root_id = :root
-            """,
-            {"to": to.id, "prefix": prefix, "slash": SEPARATOR, "root": root_id},
-        )
-        self._run("DELETE FROM file WHERE root_id = ?", (root_id,))
-        self._run("DELETE FROM root WHERE id = ?", (root_id,))
 
 
 def _device(root: Root) -> str | None:

@@ -6,10 +6,13 @@ So no path is ever listed twice, in whatever order folders are named.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from clipsearch.errors import SystemFault
+from clipsearch.errors import SystemFault, UsageError
 from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.crawl import is_pattern
 from clipsearch.index.names import is_listed, is_skipped
 
 
@@ -21,21 +24,66 @@ def root_for(catalog: Catalog, path: bytes) -> Root:
     is_file = not os.path.isdir(path)
     if is_file:
         _check_picture(path)
-    if covered := covering(catalog.roots(), path, is_file=is_file):
-        return covered
+    if known := covering(catalog.roots(), path, is_file=is_file):
+        return known
     catalog.add_root(path, is_file=is_file)
     added = next(root for root in catalog.roots() if root.path == path)
     for inner in list(_inside(catalog, added)):
+        kept = [*added.exclude, *patterns_below(added, inner.base, inner.exclude)]
         catalog.absorb_root(inner, added)
+        catalog.set_exclude(added.id, kept)
+        added = replace(added, exclude=tuple(kept))
     return added
 
 
 def covering(roots: Iterable[Root], path: bytes, *, is_file: bool) -> Root | None:
     """The one of `roots` that lists the path, by names only: nothing need be there."""
+    within = None
     for root in roots:
-        if root.path == path or (not root.is_file and _would_list(path, root, is_file=is_file)):
+        if root.path == path:
             return root
-    return None
+        if within is None and not root.is_file and _would_list(path, root, is_file=is_file):
+            within = root
+    return within
+
+
+def exclude_in(catalog: Catalog, root: Root, path: bytes, patterns: Sequence[str]) -> None:
+    """Sets what is left out of a folder, the root or one inside it, in place of what was left out of it before.
+
+    Raises UsageError for a pattern that cannot be understood.
+    """
+    for pattern in patterns:
+        if not is_pattern(pattern):
+            raise UsageError(f'"{pattern}" is no pattern.', "Write it as in a .gitignore file: drafts/ or *.gif")
+    if path == root.path:
+        catalog.set_exclude(root.id, patterns)
+        return
+    before = "/" + _literal(_relative(root, path)) + "/"
+    kept = [one for one in root.exclude if not one.removeprefix("!").startswith(before)]
+    catalog.set_exclude(root.id, [*kept, *patterns_below(root, path, patterns)])
+
+
+def patterns_below(root: Root, folder: bytes, patterns: Sequence[str]) -> list[str]:
+    """Patterns of an ignore file in `folder`, as they read in one at the root (gitignore(5), PATTERN FORMAT)."""
+    if folder == root.path:
+        return list(patterns)
+    place = "/" + _literal(_relative(root, folder))
+    written = []
+    for pattern in patterns:
+        sign, body = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
+        if not body.strip() or pattern.startswith("#"):
+            continue
+        is_anchored = "/" in body.rstrip("/")
+        written.append(f"{sign}{place}/{body.lstrip('/')}" if is_anchored else f"{sign}{place}/**/{body}")
+    return written
+
+
+def _relative(root: Root, path: bytes) -> str:
+    return os.fsdecode(os.path.relpath(path, root.path)).replace(os.sep, "/")
+
+
+def _literal(name: str) -> str:
+    return re.sub(r"([\\*?\[\]])", r"\\\1", name)
 
 
 def lies_in(path: bytes, folder: bytes) -> bool:

@@ -144,6 +144,15 @@ ALTER TABLE photo ADD COLUMN taken_ms INTEGER;                      -- of the se
 ALTER TABLE photo ADD COLUMN rating INTEGER;                        -- stars, 1 to 5; -1 rejected; null where none was
 ALTER TABLE photo ADD COLUMN caption TEXT NOT NULL DEFAULT '';      -- lines: title, description, then each keyword
 
+CREATE TABLE mount (                             -- a folder of a root on another device than the one it lies in
+    root_id       INTEGER NOT NULL REFERENCES root (id) ON DELETE CASCADE,
+    folder        BLOB NOT NULL,
+    device        TEXT NOT NULL,                 -- st_dev
+    is_link       INTEGER NOT NULL CHECK (is_link IN (0, 1)),
+    offline_since TEXT,                          -- UTC; null while it is there
+    PRIMARY KEY (root_id, folder)
+) STRICT, WITHOUT ROWID;
+
 PRAGMA user_version = 3;
 """
 

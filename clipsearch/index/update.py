@@ -2,23 +2,38 @@
 
 One generator; it yields what happened and decides nothing about how that is shown. Ctrl-C is `stop`: the
 files in flight are finished and committed, and the next run goes on from there. All decisions about what
-changed are crawl.plan's; all writing is catalog's.
+changed are crawl.plan's, those about disks that are away presence's; all writing is catalog's.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from clipsearch.errors import SystemFault
-from clipsearch.index import crawl, vectors
-from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index import crawl, presence, vectors
+from clipsearch.index.catalog import Catalog, KnownFile, Part, Root
 from clipsearch.index.ingest import Fresh, Ingest
 from clipsearch.index.spaces import Space
-from clipsearch.types import Decoder, Encoder, Event, Planned, Scanning, Summary, Unlisted
+from clipsearch.types import Decoder, Encoder, Event, Planned, Scanning, Stamp, Summary, Unlisted
+
+_TELL_EVERY_S = 0.5  # while a large root is being listed
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a run looks at, for a watcher that knows where something has changed."""
+
+    parts: Mapping[int, Sequence[Part]] | None = None  # by root id; None for all of every root
+    entering: Callable[[Root, bytes, bool], object] = lambda root, folder, is_link: None  # before a folder is listed
+    held: Callable[[Root, Stamp], bool] = lambda root, stamp: False  # files that are still being written
+
+
+EVERYTHING = Scope()
 
 
 def update(
@@ -30,6 +45,7 @@ def update(
     decoder: Decoder,
     *,
     stop: Callable[[], bool] = lambda: False,
+    scope: Scope = EVERYTHING,
 ) -> Iterator[Event]:
     """Makes the library equal to the disk below `roots`. Needs the writer's lock; `folder` holds the generations.
 
@@ -41,30 +57,27 @@ def update(
     fresh: list[Fresh] = []
     orphaned: set[int] = set()  # photos that lost a file in this run: a fresh file with their bytes was moved
     for root in roots:
-        if stop():
+        found = None if stop() else (yield from _listed(catalog, space, root, scope, stop))
+        if found is None:
             break
-        yield Scanning(root.path)
-        listing = crawl.walk(root)
-        known = list(catalog.known_files(root.id, space.id))
-        if isinstance(listing, Unlisted) or _is_other_disk(root, listing, len(known)):
-            catalog.mark_root(root.id, online=False, device=None)
+        if isinstance(found, Unlisted):
+            catalog.mark_offline(root.id)
             summary = replace(summary, offline=(*summary.offline, root.path))
-            reason = listing.reason if isinstance(listing, Unlisted) else "another disk is mounted there"
-            yield Unlisted(root.path, reason)
+            yield found
             continue
-        for unlisted in listing.unlisted:
-            yield replace(unlisted, path=os.path.join(root.base, unlisted.path))
+        listing, known = found
+        disks = presence.disks(root, catalog.mounts(root.id), listing, known)
+        unlisted = [*listing.unlisted, *disks.unlisted]
+        for one in unlisted:
+            yield replace(one, path=os.path.join(root.base, one.path))
         changes = crawl.plan(
             known,
             listing.stamps,
-            unlisted=[unlisted.path for unlisted in listing.unlisted],
+            unlisted=[one.path for one in unlisted],
             decoder=decoder.identity,
+            held=partial(scope.held, root),
         )
-        with catalog.transaction():
-            catalog.mark_root(root.id, online=True, device=listing.device)
-            for file, stamp in changes.moved:
-                catalog.move_file(file.id, stamp)
-            catalog.forget_files(file.id for file in changes.gone)
+        _carry_out(catalog, root, listing, disks, changes)
         orphaned |= {file.photo_id for file in changes.gone if file.photo_id is not None}
         summary = replace(
             summary,
@@ -73,9 +86,7 @@ def update(
             removed=summary.removed + len(changes.gone),
         )
         fresh += [Fresh(root, stamp) for stamp in changes.fresh]
-        yield Planned(
-            root.path, len(listing.stamps), changes.unchanged, len(changes.fresh), len(changes.moved), len(changes.gone)
-        )
+        yield _planned(root, listing, changes)
     ingest = Ingest(catalog, space, encoder, decoder, orphaned, summary)
     yield from ingest.run(fresh, stop)
     fault: SystemFault | None = None
@@ -96,6 +107,70 @@ def update(
         raise fault
 
 
-def _is_other_disk(root: Root, listing: crawl.Listing, known: int) -> bool:
-    """An unmounted disk leaves an empty folder behind, on another device: offline, not emptied (I5)."""
-    return known > 0 and not listing.stamps and root.device is not None and listing.device != root.device
+def _listed(
+    catalog: Catalog, space: Space, root: Root, scope: Scope, stop: Callable[[], bool]
+) -> Generator[Event, None, tuple[crawl.Listing, list[KnownFile]] | Unlisted | None]:
+    """What there is and what is known, of the same parts; why the root is offline; None when it was stopped."""
+    if scope.parts is None:
+        parts: Sequence[Part] = crawl.WHOLE
+    else:
+        parts = presence.around_unplugged(root, catalog.mounts(root.id), scope.parts[root.id])
+    listing = yield from _walked(root, parts, scope, stop)
+    if listing is None or isinstance(listing, Unlisted):
+        return listing
+    known = [file for part in listing.parts for file in catalog.known_files(root.id, space.id, part)]
+    reason = presence.why_another(root, listing, known)
+    if reason is None:
+        return listing, known
+    if listing.parts != crawl.WHOLE:  # a part alone does not show whether this is the root that is known
+        return (yield from _listed(catalog, space, root, replace(scope, parts=None), stop))
+    return Unlisted(root.path, reason)
+
+
+def _walked(
+    root: Root, parts: Sequence[Part], scope: Scope, stop: Callable[[], bool]
+) -> Generator[Event, None, crawl.Listing | Unlisted | None]:
+    """A walk with events on its way; None when it was stopped."""
+    yield Scanning(root.path)
+    told = time.monotonic()
+    walking = crawl.walking(root, parts, entering=partial(scope.entering, root))
+    while True:
+        try:
+            files = next(walking)
+        except StopIteration as done:
+            listing: crawl.Listing | Unlisted = done.value
+            return listing
+        if stop():
+            return None
+        if time.monotonic() - told >= _TELL_EVERY_S:
+            told = time.monotonic()
+            yield Scanning(root.path, files)
+
+
+def _carry_out(
+    catalog: Catalog, root: Root, listing: crawl.Listing, disks: presence.Disks, changes: crawl.Changes
+) -> None:
+    """All that needs no reading, in one commit."""
+    with catalog.transaction():
+        catalog.mark_online(root.id, listing.device)
+        for folder in disks.forgotten:
+            catalog.forget_mount(root.id, folder)
+        for mount in disks.there:
+            catalog.put_mount(root.id, mount, online=True)
+        for mount in disks.unplugged:
+            catalog.put_mount(root.id, mount, online=False)
+        for file, stamp in changes.moved:
+            catalog.move_file(file.id, stamp)
+        catalog.forget_files(file.id for file in changes.gone)
+
+
+def _planned(root: Root, listing: crawl.Listing, changes: crawl.Changes) -> Planned:
+    return Planned(
+        root.path,
+        files=len(listing.stamps),
+        unchanged=changes.unchanged,
+        fresh=len(changes.fresh),
+        moved=len(changes.moved),
+        gone=len(changes.gone),
+        held=changes.held,
+    )

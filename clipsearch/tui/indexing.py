@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from clipsearch.config import CACHE_VARIABLE, LIBRARY_VARIABLE, MODELS_VARIABLE, Paths
 from clipsearch.errors import Exit
-from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Timings, Unlisted
+from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Timings, Unlisted, Waiting
 
 _NICE = 10  # the person at the keyboard comes first; with nobody there it has the machine all the same
 _PROGRESS_S = 0.25  # between two events of progress: each is a piece of the screen drawn anew
@@ -97,9 +97,11 @@ def read_event(fields: Mapping[str, object]) -> Event:
 
     match fields["event"]:
         case "scanning":
-            return Scanning(_path(fields))
+            return Scanning(_path(fields), count("files"))
+        case "waiting":
+            return Waiting(str(fields["holder"]))
         case "planned":
-            counts = {name: count(name) for name in ("files", "unchanged", "fresh", "moved", "gone")}
+            counts = {name: count(name) for name in ("files", "unchanged", "fresh", "moved", "gone", "held")}
             return Planned(_path(fields), **counts)
         case "unlisted":
             return Unlisted(_path(fields), str(fields["reason"]))

@@ -115,3 +115,12 @@ CREATE TABLE asked (                             -- queries of the interface, th
     id    INTEGER PRIMARY KEY AUTOINCREMENT,
     query TEXT NOT NULL UNIQUE
 ) STRICT;
+
+CREATE TABLE mount (                             -- a folder of a root on another device than the one it lies in
+    root_id       INTEGER NOT NULL REFERENCES root (id) ON DELETE CASCADE,
+    folder        BLOB NOT NULL,
+    device        TEXT NOT NULL,                 -- st_dev
+    is_link       INTEGER NOT NULL CHECK (is_link IN (0, 1)),
+    offline_since TEXT,                          -- UTC; null while it is there
+    PRIMARY KEY (root_id, folder)
+) STRICT, WITHOUT ROWID;

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from clipsearch.errors import LibraryError, SystemFault
 from clipsearch.index import schema
-from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.catalog import Catalog, Part, Root
 from clipsearch.index.spaces import Space
 from clipsearch.types import Metadata, Stamp
 from tests.index.filled import DIM, add_photo, files_under, fill, identity, new_root, photos_under, stamp
@@ -500,10 +501,10 @@ def test_a_hit_shows_files_that_are_online_first(catalog: Catalog, space: Space,
     catalog.put_file(other.id, stamp(b"b.jpg"), photo_id)
     row = catalog.photo_rows([photo_id])[photo_id]
     assert (row.paths, row.offline) == ((b"/photos/a.jpg", b"/usb/b.jpg"), False)
-    catalog.mark_root(root.id, online=False, device=None)
+    catalog.mark_offline(root.id)
     row = catalog.photo_rows([photo_id])[photo_id]
     assert (row.paths, row.offline) == ((b"/usb/b.jpg", b"/photos/a.jpg"), False)
-    catalog.mark_root(other.id, online=False, device=None)
+    catalog.mark_offline(other.id)
     assert catalog.photo_rows([photo_id])[photo_id].offline
 
 
@@ -576,3 +577,25 @@ def test_a_sample_is_spread_over_the_age_of_a_library(catalog: Catalog, space: S
     everything = {hashed_vector(b"content %d" % n, DIM).astype(np.float16).tobytes(): n for n in range(100)}
     numbers = [everything[vector.tobytes()] for vector in catalog.sample(space, 8)]
     assert 5 <= len(numbers) <= 8 and numbers == sorted(numbers) and numbers[0] < 20 and numbers[-1] > 80
+
+
+@settings(max_examples=40)  # each makes a library
+@given(
+    st.lists(st.lists(st.sampled_from([b"a", b"b", b"a.", b"a/", b"\xff", b"a0", b"%"]), max_size=3), max_size=12),
+    st.lists(st.sampled_from([b"a", b"b", b"\xff", b"a0", b"%"]), max_size=2),
+    st.booleans(),
+)
+def test_the_files_of_a_part_are_those_below_its_folder(
+    folders: list[list[bytes]], wanted: list[bytes], deep: bool
+) -> None:
+    """A file that a part leaves out is never found gone; one too many is taken for gone (I5)."""
+    with tempfile.TemporaryDirectory() as library, Catalog.open_writer(Path(library) / "catalog.db") as catalog:
+        space = catalog.space_for(identity())
+        root = new_root(catalog, b"/photos")
+        places = {b"/".join(one.replace(b"/", b"") for one in names) for names in folders}
+        for number, place in enumerate(places):
+            add_photo(catalog, space, root, stamp(b"1.jpg", place), b"%d" % number)
+        part = Part(b"/".join(wanted), deep)
+        found = {file.stamp.folder for file in catalog.known_files(root.id, space.id, part)}
+    below = [one for one in places if not part.folder or one == part.folder or one.startswith(part.folder + b"/")]
+    assert found == set(below if deep else [one for one in places if one == part.folder])

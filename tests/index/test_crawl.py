@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipsearch.index.catalog import KnownFile, Root
-from clipsearch.index.crawl import Changes, Listing, plan, walk
+from clipsearch.index.crawl import Changes, Listing, identity_of, plan, walk
 from clipsearch.types import Stamp, Unlisted
 
 FOLDERS = st.sampled_from([b"", b"a", b"a/b", b"ab", b"c"])
@@ -192,7 +192,7 @@ def test_walk_stamps_a_file_as_the_disk_shows_it(tmp_path: Path) -> None:
     assert isinstance(listing, Listing)
     status = os.stat(tmp_path / "sub" / "a.jpg")
     assert listing.stamps == (Stamp(b"sub", b"a.jpg", 1, status.st_mtime_ns, status.st_ino),)
-    assert listing.device == str(status.st_dev)
+    assert listing.device == identity_of(root_at(tmp_path)) != identity_of(root_at(tmp_path / "sub"))
 
 
 @pytest.mark.parametrize(

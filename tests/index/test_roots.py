@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pathspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from clipsearch.errors import SystemFault
-from clipsearch.index.catalog import Catalog
-from clipsearch.index.roots import root_for
+from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.roots import patterns_below, root_for
 
 
 @pytest.fixture
@@ -78,3 +81,18 @@ def test_a_fifo_is_refused_and_not_waited_for(catalog: Catalog, tmp_path: Path) 
     os.mkfifo(tmp_path / "f.jpg")
     with pytest.raises(SystemFault, match="neither a folder nor a file"):
         root_for(catalog, os.fsencode(tmp_path / "f.jpg"))
+
+
+PATTERNS = ["*.gif", "drafts/", "/raw/", "a/b", "!keep.gif", "# note", "**/x", "y/**"]
+NAMES = ["x", "a.gif", "keep.gif", "drafts/1.jpg", "deep/drafts/1.jpg", "raw/1.jpg", "deep/raw/1.jpg", "a/b", "y/z/1"]
+
+
+@given(st.lists(st.sampled_from(PATTERNS), max_size=4))
+def test_patterns_of_a_folder_mean_in_its_root_what_they_mean_in_the_folder(patterns: list[str]) -> None:
+    """A folder that is taken over by its parent would lose what was shut out, or shut out its neighbours."""
+    root = Root(1, b"/photos", False, (), None)
+    inner = pathspec.GitIgnoreSpec.from_lines(patterns)
+    outer = pathspec.GitIgnoreSpec.from_lines(patterns_below(root, b"/photos/20[1]9 *", patterns))
+    for name in NAMES:
+        assert outer.match_file(f"20[1]9 */{name}") == inner.match_file(name), name
+        assert not outer.match_file(name) and not outer.match_file(f"2019 x/{name}")

@@ -1,0 +1,42 @@
+"""`clipsearch forget`: take a folder out of the library, after saying what that means."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from clipsearch.cli import output
+from clipsearch.cli.arguments import Named
+from clipsearch.cli.options import library_option, opened
+from clipsearch.cli.sections import Verb
+from clipsearch.errors import Exit
+
+EPILOG = """\b
+Examples:
+  clipsearch forget /media/old-disk
+  clipsearch forget --yes ~/Downloads
+"""
+
+
+@click.command("forget", cls=Verb, epilog=EPILOG)
+@click.argument("folder", type=Named(), metavar="PATH")
+@click.option("--yes", is_flag=True, help="Do not ask; without a terminal nothing is forgotten otherwise.")
+@library_option
+@click.pass_context
+def command(context: click.Context, folder: Path, yes: bool, library: str | None) -> int:
+    """Take a folder out of the library; nothing is deleted on the disk."""
+    with opened(context, library) as opened_library:
+        root = opened_library.root(folder)
+        what = f"{output.shown(root.path)} and its {root.files:,} files"
+        kept = "Its vectors are kept: indexing it again encodes nothing."
+        if not yes:
+            if not sys.stdin.isatty():
+                output.narrate(f"{what} would leave the results. {kept} To do it, add --yes.")
+                return Exit.DONE
+            output.tell(f"{what} leave the results. {kept}")
+            click.confirm("Forget it?", abort=True, err=True)
+        opened_library.forget(folder)
+    output.narrate(f"Forgotten: {what}. {kept}")
+    return Exit.DONE

@@ -1,0 +1,3 @@
+"""What the tests of the watcher share."""
+
+from tests.watching.watched import fast as fast

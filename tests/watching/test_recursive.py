@@ -1,0 +1,37 @@
+"""The source of events for macOS and Windows, driven by an observer of watchdog that runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from watchdog.observers import Observer
+
+from clipsearch.config import Paths
+from clipsearch.watching import sources
+from clipsearch.watching.recursive import Recursive
+from clipsearch.watching.settling import Notes
+from tests.support.encoder import HashEncoder
+from tests.watching.test_changes import CHANGES, linked, tree
+from tests.watching.watched import watching
+
+
+@pytest.fixture
+def recursive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def native(notes: Notes) -> sources.Source:
+        return Recursive(notes, Observer())
+
+    monkeypatch.setattr(sources, "_native", native)
+
+
+# Links are the one thing that such an observer does not follow; the comparison of all folders does.
+@pytest.mark.parametrize("change", [one for one in CHANGES if one is not linked], ids=lambda change: change.__name__)
+def test_after_a_change_the_library_is_that_of_a_fresh_index(
+    fast: list[HashEncoder], recursive: None, paths: Paths, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    """A Mac must find the same photos."""
+    folder = tree(tmp_path / "photos")
+    with watching(paths, folder) as watch:
+        change(folder)
+        watch.agrees()
