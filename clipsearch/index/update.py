@@ -88,7 +88,8 @@ def update(
         yield _planned(root, listing, changes)
     ingest = Ingest(catalog, space, encoder, decoder, orphaned, summary)
     yield from ingest.run(fresh, stop)
-    if vectors.needs_checkpoint(catalog, space, folder):
+    # It reads the whole generation, which is no price for a look at one folder that brought no photo.
+    if (scope.parts is None or ingest.summary.indexed) and vectors.needs_checkpoint(catalog, space, folder):
         vectors.make_checkpoint(catalog, space, folder)
     summary = replace(ingest.summary, seconds=round(time.monotonic() - started, 3), interrupted=stop())
     yield summary
