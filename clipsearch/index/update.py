@@ -91,8 +91,10 @@ def update(
     yield from ingest.run(fresh, stop)
     fault: SystemFault | None = None
     checkpoint_started = time.monotonic()
+    # To ask reads the whole generation, which is no price for a look at one folder that brought no photo.
+    may_need_one = scope.parts is None or ingest.summary.indexed
     try:
-        if vectors.needs_checkpoint(catalog, space, folder):
+        if may_need_one and vectors.needs_checkpoint(catalog, space, folder):
             vectors.make_checkpoint(catalog, space, folder)
     except SystemFault as error:  # the photos are committed, and searched without it: that is told first
         fault = error

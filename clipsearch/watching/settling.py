@@ -160,14 +160,21 @@ class Notes:
             note.first = now - self._pace.drip_s  # it has waited enough
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    stamp: Stamp
+    first_ns: int  # when it was first held
+    same_ns: int  # since when it looks as it does
+
+
 class Looks:
-    """The same for files without events: one is whole when two looks show the same size and time."""
+    """The same for files without events: one is whole when it has looked the same for `again_s`."""
 
     def __init__(self, pace: Pace, wall_clock_ns: Callable[[], int] = time.time_ns) -> None:
         self._pace = pace
         self._clock_ns = wall_clock_ns
-        self._before: Mapping[tuple[int, bytes, bytes], tuple[int, int, int]] = {}
-        self._now: dict[tuple[int, bytes, bytes], tuple[int, int, int]] = {}
+        self._before: Mapping[tuple[int, bytes, bytes], _Seen] = {}
+        self._now: dict[tuple[int, bytes, bytes], _Seen] = {}
 
     def held(self, root: Root, stamp: Stamp, *, first: bool) -> bool:
         """Whether a file that is new or changed should be looked at again. `first`: in a root that may be old."""
@@ -175,10 +182,12 @@ class Looks:
         if first and abs(now_ns - stamp.mtime_ns) > _YOUNG_NS:
             return False
         key = root.id, stamp.folder, stamp.name
-        size, mtime_ns, since_ns = self._before.get(key, (-1, -1, now_ns))
-        if (size, mtime_ns) == (stamp.size, stamp.mtime_ns) or now_ns - since_ns > self._pace.open_s * 1e9:
+        seen = self._before.get(key) or _Seen(stamp, now_ns, now_ns)
+        if (seen.stamp.size, seen.stamp.mtime_ns) != (stamp.size, stamp.mtime_ns):
+            seen = _Seen(stamp, seen.first_ns, now_ns)
+        if now_ns - seen.same_ns >= self._pace.again_s * 1e9 or now_ns - seen.first_ns > self._pace.open_s * 1e9:
             return False
-        self._now[key] = stamp.size, stamp.mtime_ns, since_ns
+        self._now[key] = seen
         return True
 
     def take(self) -> Parts:

@@ -93,11 +93,17 @@ def test_nothing_is_remembered_of_files_that_are_settled() -> None:
 
 def test_without_events_a_file_is_whole_when_two_looks_show_the_same() -> None:
     """On a share nobody tells when a copy is complete."""
-    looks = Looks(PACE, lambda: 10**12)
+    now_ns = 10**12
+    looks = Looks(PACE, lambda: now_ns)
     assert looks.held(ROOT, stamp(b"1.jpg", 1), first=False)
     assert looks.take() == {1: (Part(b"a", deep=False),)}
+    now_ns += 10**9
     assert looks.held(ROOT, stamp(b"1.jpg", 2), first=False)
     looks.take()
+    now_ns += 10**8
+    assert looks.held(ROOT, stamp(b"1.jpg", 2), first=False), "two looks in one moment are one"
+    looks.take()
+    now_ns += 10**9
     assert not looks.held(ROOT, stamp(b"1.jpg", 2), first=False)
     assert looks.take() == {}
 
