@@ -60,6 +60,7 @@ FORMATS = tuple(
 MAX_SIDE = 65_535  # px; one pixel wide costs up to 28 bytes a row besides the pixels
 MAX_PIXELS = 200_000_000  # of the header; beyond it a picture takes more than 2.4 GB to turn and convert
 DRAFT_FACTOR = 2  # decode JPEGs to at least this many times the model's side; below 2 the vector moves
+EIGHTH_ENOUGH = 0.975  # of it: 24 megapixels are 4,000 px high, an eighth is 500, and 512 would cost a quarter
 
 _ORIENTATION = 0x0112  # Exif 2.32, table 4
 _DECODER = 1  # raise it when this file learns to read what it could not
@@ -120,8 +121,14 @@ def _decoded(path: bytes, prepare: Prepare) -> Decoded:
         _check_size(image)
         full_size = image.size
         if image.format in ("JPEG", "MPO"):
-            image.draft(None, (DRAFT_FACTOR * prepare.size, DRAFT_FACTOR * prepare.size))
+            _draft(image, DRAFT_FACTOR * prepare.size)
         return _upright(image, full_size, prepare)
+
+
+def _draft(image: Image.Image, side: float) -> None:
+    """Has a JPEG decoded at a half, a quarter or an eighth: the smallest whose shorter side is `side` px or more."""
+    eighth = image.width // 8, image.height // 8
+    image.draft(None, eighth if min(eighth) >= EIGHTH_ENOUGH * side else (round(side), round(side)))
 
 
 def _upright(image: Image.Image, full_size: tuple[int, int], prepare: Prepare) -> Decoded:
