@@ -255,6 +255,7 @@ def texts(rclip: Peer, ours: Clipsearch, photos: Path, folder: Path, runs: int) 
     theirs: list[float] = []
     new: list[float] = []
     again: list[float] = []
+    ours.query(TEXT.format("one"), photos, folder / ours.name)  # the first of a model encodes its bank, once
     for number in range(runs):
         text = TEXT.format(number + 1)
         theirs.append(rclip.query(text, photos, folder / rclip.name))

@@ -65,6 +65,7 @@ FORMATS = tuple(
 MAX_SIDE = 65_535  # px; one pixel wide costs up to 28 bytes a row besides the pixels
 MAX_PIXELS = 200_000_000  # of the header; beyond it a picture takes more than 2.4 GB to turn and convert
 DRAFT_FACTOR = 2  # decode JPEGs to at least this many times the model's side; below 2 the vector moves
+EIGHTH_ENOUGH = 0.975  # of it: 24 megapixels are 4,000 px high, an eighth is 500, and 512 would cost a quarter
 
 _ORIENTATION = 0x0112  # Exif 2.32, table 4
 _DNG_VERSION = 0xC612  # DNG 1.7, "DNG Tags"
@@ -158,7 +159,7 @@ def _decoded(path: bytes, prepare: Prepare, admit: Admit) -> Decoded:
         _check_size(image)
         full_size = image.size
         buffers = scan_buffers(image)  # of the full size: draft() shrinks the pixels, not these (FIELD 3.1 no. 7)
-        _draft(image, prepare)
+        _draft(image, DRAFT_FACTOR * prepare.size)
         admit(buffers + pixel_bytes(image))
         return _upright(image, full_size, prepare)
 
@@ -173,15 +174,17 @@ def _decoded_raw(path: bytes, prepare: Prepare, admit: Admit) -> Decoded:
     with found.image as image:
         _check_size(image)
         buffers = scan_buffers(image)
-        _draft(image, prepare)
+        _draft(image, DRAFT_FACTOR * prepare.size)
         admit(buffers + pixel_bytes(image))
         image.load()
         return _described(image, found.size, prepare, found.exif, found.orientation, "RAW", found.xmp)
 
 
-def _draft(image: Image.Image, prepare: Prepare) -> None:
+def _draft(image: Image.Image, side: float) -> None:
+    """Has a JPEG decoded at a half, a quarter or an eighth: the smallest whose shorter side is `side` px or more."""
     if image.format in ("JPEG", "MPO"):
-        image.draft(None, (DRAFT_FACTOR * prepare.size, DRAFT_FACTOR * prepare.size))
+        eighth = image.width // 8, image.height // 8
+        image.draft(None, eighth if min(eighth) >= EIGHTH_ENOUGH * side else (round(side), round(side)))
 
 
 def _reduced(image: Image.Image, prepare: Prepare) -> Image.Image:
