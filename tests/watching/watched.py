@@ -29,7 +29,7 @@ State = dict[bytes, tuple[bytes | None, str | None]]  # path -> (digest, why the
 
 
 class _Workers(InlineDecoder):
-    def __init__(self, prepare: Any, workers: int) -> None:
+    def __init__(self, prepare: Any, workers: int, journal: object) -> None:
         super().__init__(prepare)
 
     def __enter__(self) -> _Workers:
