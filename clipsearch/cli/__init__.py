@@ -35,7 +35,7 @@ VERBS = {
     "mcp": "Let assistants search, over the Model Context Protocol.",
     "errors": "List files that could not be read, with the reason.",
     "saved": "List saved searches, or remove one.",
-    "model": "Show the models that turn photos and words into vectors.",
+    "model": "Show, fetch and change the models that turn photos and words into vectors.",
     "config": "Show the settings and where each comes from.",
     "completion": "Print the script that makes a shell complete clipsearch.",
 }
