@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 
 from clipsearch.engine.cards import ModelCard, TowerFile
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")  # a key that TOML reads without quotes
 
 
 def card_text(card: ModelCard) -> str:
@@ -39,7 +42,7 @@ def card_text(card: ModelCard) -> str:
     lines += _table("scoring", kind=scoring.kind, scale=scoring.scale, bias=scoring.bias or None)
     for variant in card.variants:
         towers: dict[str, TowerFile] = {"image": variant.image, "text": variant.text}
-        key = f"variants.{_string(variant.name)}"
+        key = f"variants.{variant.name if _BARE.fullmatch(variant.name) else _string(variant.name)}"
         digests = {f"{role}_sha256": tower.sha256 for role, tower in towers.items()}
         lines += _table(key, **{role: tower.file for role, tower in towers.items()}, **digests)
         for role, tower in towers.items():

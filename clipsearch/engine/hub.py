@@ -29,7 +29,6 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, and
     hf_raise_for_status,
 )
 
-from clipsearch import __version__
 from clipsearch.engine.sources import CHUNK, Digest, SourceFile, Waiting, safe_path
 from clipsearch.errors import ClipsearchError, ModelError, SystemFault
 
@@ -37,6 +36,7 @@ from clipsearch.errors import ClipsearchError, ModelError, SystemFault
 # them; Xet, its second way of downloading, keeps a cache and logs in the home folder and cannot go on where it stopped.
 constants.HF_HUB_DISABLE_TELEMETRY = True
 constants.HF_HUB_DISABLE_XET = True
+_SAID_OF_US = {"user-agent": "clipsearch"}  # not which Python, which versions
 
 TRIES = 5  # without a byte of progress
 _FIRST_WAIT_S = 1.0  # doubles each time
@@ -51,7 +51,7 @@ class HubRepository:
 
     def __init__(self, name: str, revision: str | None) -> None:
         self._name = name
-        api = HfApi(library_name="clipsearch", library_version=__version__)
+        api = HfApi(headers=_SAID_OF_US)
         try:
             info = _patiently(
                 lambda: api.model_info(
@@ -104,7 +104,7 @@ class HubRepository:
             time.sleep(wait)
 
     def _rest(self, file: SourceFile, part: Path, have: int) -> Iterator[int]:
-        headers = build_hf_headers(library_name="clipsearch", library_version=__version__)
+        headers = build_hf_headers(headers=_SAID_OF_US)
         # Compressed on the way, the bytes would be counted from another beginning.
         headers["accept-encoding"] = "identity"
         if have:

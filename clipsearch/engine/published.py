@@ -52,8 +52,7 @@ def described(layout: Layout, folder: Path, origin: str, entry: Entry | None) ->
             _check_vocabulary(folder, layout, found.text, entry)
     except _Unfit as unfit:
         raise ModelError(
-            f"{origin} {unfit}; nothing was installed.",
-            "Take another source of the model; clipsearch model info NAME names the one that is known to fit.",
+            f"{origin} {unfit}.", "Take another source of the model; the catalogue names the one that is known to fit."
         ) from None
     return found
 

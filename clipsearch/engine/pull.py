@@ -127,16 +127,17 @@ def pulled(plan: Plan, models: Path) -> Iterator[Step]:
             _drop_strangers(staging, plan)
             _check_room(staging, plan)
             yield from _gathered(plan, staging)
-            card = _card(plan, staging)
-            _check_activation(plan, card)
-            yield from map(Checking, checked_files(card) if plan.layout.kind == "clipsearch" else ())
-            yield from map(Checking, checked_towers(card))
+            try:
+                card = _card(plan, staging)
+                _check_activation(plan, card)
+                yield from map(Checking, checked_files(card) if plan.layout.kind == "clipsearch" else ())
+                yield from map(Checking, checked_towers(card))
+            except ModelError as error:
+                shutil.rmtree(staging)  # whole, and of no use: fetched again it would be the same
+                raise ModelError(
+                    f"{error.message} Nothing was installed.", "Take another source of the model."
+                ) from error
             _publish(card, staging, models / plan.name)
-
-
-def discard(name: str, models: Path) -> None:
-    """Forgets what a pull of this name has gathered."""
-    shutil.rmtree(models / PULLING / name, ignore_errors=True)
 
 
 # -- gathering -------------------------------------------------------------------------------------
@@ -264,7 +265,7 @@ def _check_activation(plan: Plan, card: ModelCard) -> None:
     if expected != "any" and found not in (None, expected):
         raise ModelError(
             f"{plan.source.origin} was exported with {found} and its weights were trained with {expected}: it would "
-            "load and find worse; nothing was installed.",
+            "load and find worse.",
             "Take another source of the model.",
         )
 

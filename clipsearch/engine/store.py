@@ -14,6 +14,7 @@ from clipsearch.errors import ModelError, UsageError
 STARTER_FOLDER = Path(__file__).parent.parent / "starter"
 DEFAULT_MODEL = "starter"
 PULLING = ".pulling"  # in the models folder: what is not a model yet, or no longer one
+_REMOVED = "removed-"
 
 
 def available_models(models: Path) -> tuple[list[ModelCard], list[ModelError]]:
@@ -82,17 +83,37 @@ def check_new_name(name: str, models: Path) -> None:
         )
 
 
+def begun_models(models: Path) -> list[str]:
+    """Names of models of which something has been fetched, but not all."""
+    folders = [path.name for path in (models / PULLING).glob("*") if path.is_dir()]
+    return sorted(name for name in folders if not name.startswith(_REMOVED))
+
+
+def remove_begun(name: str, models: Path) -> bool:
+    """Whether something of a model of this name had been fetched; it is gone now."""
+    entry = entry_for(name)
+    called = entry.name if entry else canonical(name)
+    if called not in begun_models(models):
+        return False
+    shutil.rmtree(models / PULLING / called)
+    return True
+
+
 def remove_model(card: ModelCard, models: Path) -> None:
     """Takes the model out of the models folder. Raises UsageError for one that does not lie there."""
     if card.folder == STARTER_FOLDER:
-        raise UsageError("The starter is part of clipsearch and stays.", "It takes part in nothing unless it is used.")
+        raise UsageError(
+            "The starter is part of clipsearch and stays.", "Search with another one: clipsearch model use NAME"
+        )
     if card.folder.parent != models:
         raise UsageError(
             f"{card.folder} is not in the models folder {models}; clipsearch leaves it alone.", "Delete it yourself."
         )
     pulling = models / PULLING
     pulling.mkdir(exist_ok=True)
+    for left in pulling.glob(f"{_REMOVED}*"):  # of a process that was killed here
+        shutil.rmtree(left)
     # One rename first, so that a crash leaves the whole model or none (P1 in pull.py), never some of its files.
-    gone = Path(tempfile.mkdtemp(prefix="removed-", dir=pulling))
+    gone = Path(tempfile.mkdtemp(prefix=_REMOVED, dir=pulling))
     card.folder.rename(gone / card.folder.name)
     shutil.rmtree(gone)

@@ -12,7 +12,7 @@ from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.catalogue import Entry, catalogue
-from clipsearch.engine.store import available_models
+from clipsearch.engine.store import available_models, begun_models
 from clipsearch.errors import Exit
 
 EPILOG = """\b
@@ -47,6 +47,8 @@ def model_list(context: click.Context, as_json: bool) -> int:
     click.echo("Here")
     for card in cards:
         _installed(card)
+    for name in begun_models(paths.models):
+        say(f"  {output.printable(name)}  fetched in part: clipsearch model pull {output.printable(name)} goes on")
     ready = [entry for entry in catalogue() if entry.repository]
     click.echo("\nKnown, the most found per cost first (● here, ! research only)")
     _table([_row(entry, here) for entry in ready])

@@ -11,7 +11,7 @@ from clipsearch.cli.arguments import filled
 from clipsearch.cli.options import answering, chosen_paths, library_option
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
-from clipsearch.engine.store import find_model, model_handle, remove_model
+from clipsearch.engine.store import find_model, model_handle, remove_begun, remove_model
 from clipsearch.errors import Exit, UsageError
 
 
@@ -21,10 +21,13 @@ from clipsearch.errors import Exit, UsageError
 @library_option
 @click.pass_context
 def remove(context: click.Context, name: str, yes: bool, library: str | None) -> int:
-    """Remove the model NAME from this machine."""
+    """Remove the model NAME from this machine, or what has been fetched of it."""
     from clipsearch.opened import catalog_path  # numpy comes with it
 
     paths = chosen_paths(context, library)
+    if remove_begun(name, paths.models):
+        output.narrate(f"What had been fetched of {output.printable(name.strip())} is gone.")
+        return Exit.DONE
     card = find_model(name, paths.models)
     handle = model_handle(card, paths.models)
     if catalog_path(paths).exists() and not yes:
