@@ -65,20 +65,16 @@ def _immich(layout: Layout, folder: Path, entry: Entry | None) -> Described:
     text = _at(config, dict, IMMICH_CONFIG, "text_cfg")
     size = preprocess.get("size")
     if isinstance(size, list):
-        if len(set(size)) != 1:
-            raise _Unfit(f"reads pictures of {size}; clipsearch prepares square ones only")
-        size = size[0]
-    if not isinstance(size, int):
-        raise _Unfit(f"does not say the size of its pictures in {IMMICH_IMAGE}")
+        size = size[0] if size and size == size[:1] * 2 else _side({"both": size})
     image = ImageInput(
-        size,
+        _count(size, f"the size of its pictures in {IMMICH_IMAGE}"),
         # The key is younger than the layout.
         _known(preprocess.get("resize_mode", "shortest"), Resize, "resize_mode"),
         _known(preprocess.get("interpolation"), Interpolation, "interpolation"),
         _triple(preprocess.get("mean"), "mean"),
-        _triple(preprocess.get("std"), "std"),
+        _divisors(preprocess.get("std"), "std"),
     )
-    context = text.get("context_length", 77)
+    context = _count(text.get("context_length", 77), "how many tokens it reads")
     if entry:
         words = _known_text(entry.family, layout, context)
     elif not text.get("hf_tokenizer_name"):
@@ -87,12 +83,13 @@ def _immich(layout: Layout, folder: Path, entry: Entry | None) -> Described:
     elif "nllb" in str(text["hf_tokenizer_name"]).lower():
         raise _Unfit("wants a code of the language before each text, which clipsearch does not know")
     else:
-        clean = text.get("tokenizer_kwargs", {}).get("clean", "whitespace")
+        how = text.get("tokenizer_kwargs") or {}
+        clean = how.get("clean", "whitespace") if isinstance(how, dict) else how
         if clean not in ("canonicalize", "lower", "whitespace"):
             raise _Unfit(f'cleans texts by "{clean}", which clipsearch does not know')
         pad = _pad_id(folder, layout)
         words = TextInput(_needed(layout.tokenizer, "tokenizer.json"), clean, context, "context", pad)
-    return Described(image, words, _at(config, int, IMMICH_CONFIG, "embed_dim"))
+    return Described(image, words, _count(config.get("embed_dim"), "how wide its vectors are"))
 
 
 # -- transformers.js: the transformers config and image processor ----------------------------------
@@ -100,37 +97,38 @@ def _immich(layout: Layout, folder: Path, entry: Entry | None) -> Described:
 
 def _transformers_js(layout: Layout, folder: Path, entry: Entry | None) -> Described:
     config = _json(folder / HF_CONFIG)
-    text = config.get("text_config") or {}
+    text = _at({"text_config": config.get("text_config") or {}}, dict, HF_CONFIG, "text_config")
     kind = config.get("model_type")
-    context = text.get("max_position_embeddings")
+    usual = entry.family.context if entry else 77 if kind == "clip" else 64  # transformers' own defaults
+    context = _count(text.get("max_position_embeddings", usual), "how many tokens it reads")
     if entry:
-        words = _known_text(entry.family, layout, context or entry.family.context)
+        words = _known_text(entry.family, layout, context)
     elif kind == "clip":
         _check_clip_words(text.get("vocab_size", _CLIP_WORDS))
         # Whether its text tower is causal is not said; padded to the context every one of them is right.
-        words = TextInput(CLIP_BPE, "clip", context or 77, "context", 0)
+        words = TextInput(CLIP_BPE, "clip", context, "context", 0)
     elif kind in ("siglip", "siglip2"):
         pad = _pad_id(folder, layout)
-        words = TextInput(_needed(layout.tokenizer, "tokenizer.json"), "canonicalize", context or 64, "context", pad)
+        words = TextInput(_needed(layout.tokenizer, "tokenizer.json"), "canonicalize", context, "context", pad)
     else:
         raise _Unfit(f'is a "{kind}", which clipsearch does not know; it reads clip, siglip and siglip2')
     # SiglipModel has no projection; its vectors are as wide as its text tower.
     dim = config.get("projection_dim") or text.get("projection_dim") or (entry.dim if entry else None)
     if kind in ("siglip", "siglip2"):
         dim = text.get("hidden_size") or (entry.dim if entry else None)
-    if not isinstance(dim, int):
-        raise _Unfit(f"does not say in {HF_CONFIG} how wide its vectors are")
-    return Described(_hf_image(_json(folder / HF_IMAGE)), words, dim)
+    width = _count(dim, f"in {HF_CONFIG} how wide its vectors are")
+    return Described(_hf_image(_json(folder / HF_IMAGE)), words, width)
 
 
 def _hf_image(said: dict[str, Any]) -> ImageInput:
     if not said.get("do_resize", True) or said.get("do_pad"):
         raise _Unfit("prepares pictures without making them one size")
-    if not math.isclose(said.get("rescale_factor", 1 / 255), 1 / 255, rel_tol=1e-3):
-        raise _Unfit(f"scales pixels by {said['rescale_factor']} and not by 1/255")
+    factor = said.get("rescale_factor", 1 / 255)
+    if not isinstance(factor, (int, float)) or not math.isclose(factor, 1 / 255, rel_tol=1e-3):
+        raise _Unfit(f"scales pixels by {factor} and not by 1/255")
     size = said.get("size")
     crop = _side(said.get("crop_size")) if said.get("do_center_crop") else None
-    if isinstance(size, int):
+    if type(size) is int:
         size = {"shortest_edge": size} if crop else {"height": size, "width": size}
     if not isinstance(size, dict):
         raise _Unfit(f"does not say the size of its pictures in {HF_IMAGE}")
@@ -143,18 +141,19 @@ def _hf_image(said: dict[str, Any]) -> ImageInput:
         side, resize = _side(size), "squash"
         if crop not in (None, side):
             raise _Unfit(f"makes pictures {side} px and crops to {crop}")
-    if said.get("resample") not in _RESAMPLE:
-        raise _Unfit(f"resizes by method {said.get('resample')}; clipsearch knows 2 (bilinear) and 3 (bicubic)")
+    method = said.get("resample")
+    if type(method) is not int or method not in _RESAMPLE:
+        raise _Unfit(f"resizes by method {method}; clipsearch knows 2 (bilinear) and 3 (bicubic)")
     plain = not said.get("do_normalize", True)
     mean = (0.0, 0.0, 0.0) if plain else _triple(said.get("image_mean"), "image_mean")
-    std = (1.0, 1.0, 1.0) if plain else _triple(said.get("image_std"), "image_std")
-    return ImageInput(side, resize, _RESAMPLE[said["resample"]], mean, std)
+    std = (1.0, 1.0, 1.0) if plain else _divisors(said.get("image_std"), "image_std")
+    return ImageInput(_count(side, "the size of its pictures"), resize, _RESAMPLE[method], mean, std)
 
 
 def _side(size: Any) -> int:
-    if isinstance(size, int):
+    if type(size) is int:
         return size
-    if isinstance(size, dict) and size.get("height") == size.get("width") and isinstance(size.get("height"), int):
+    if isinstance(size, dict) and size.get("height") == size.get("width") and type(size.get("height")) is int:
         return int(size["height"])
     raise _Unfit(f"reads pictures of {json.dumps(size)}; clipsearch prepares square ones only")
 
@@ -260,8 +259,21 @@ def _triple(value: Any, name: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
+def _divisors(value: Any, name: str) -> tuple[float, float, float]:
+    triple = _triple(value, name)
+    if 0 in triple:
+        raise _Unfit(f"has a zero in its {name}")
+    return triple
+
+
+def _count(value: Any, what: str) -> int:
+    if type(value) is not int or value < 1:
+        raise _Unfit(f"does not say {what}")
+    return value
+
+
 def _known(value: Any, allowed: Any, name: str) -> Any:
-    if value not in get_args(allowed):
+    if not isinstance(value, str) or value not in get_args(allowed):
         raise _Unfit(f'has the {name} "{value}"; clipsearch knows {_listed(get_args(allowed))}')
     return value
 

@@ -20,7 +20,7 @@ def page() -> str:
             "A model turns photos and words into vectors; which one decides what is found and what indexing costs. The "
             "starter comes with clipsearch and needs no network. Nothing else is downloaded unasked.\n",
             fenced(
-                "clipsearch model list                          # what is here and what there is, what it finds, its cost\n"
+                "clipsearch model list                          # what is here, what there is, finds, costs\n"
                 "clipsearch model info siglip2-b-32-256         # all that is known of one\n"
                 "clipsearch model pull siglip2-b-32-256         # fetch it: size and licence are shown first\n"
                 "clipsearch model verify siglip2-b-32-256       # digests of its files, both towers, golden vectors\n"
@@ -48,8 +48,8 @@ def page() -> str:
             "## Licences\n",
             "A model has a licence of its own. *research only* is Apple's Machine Learning Research Model licence: "
             "`model pull` asks before it fetches such a model, and wants `--yes` where nobody can be asked. The "
-            "licence of the commit that is fetched counts; its text is kept in the model's folder where the repository holds "
-            "it.\n",
+            "licence of the commit that is fetched counts; its text is kept in the model's folder where the repository "
+            "holds it.\n",
             "## Where models come from\n",
             table(
                 ("layout", "is recognised by", "examples"),
