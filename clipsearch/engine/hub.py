@@ -120,9 +120,13 @@ class HubRepository:
             if have and not resumes:
                 yield -have
             with part.open("ab" if resumes else "wb") as target:
-                for chunk in response.iter_raw(CHUNK):
-                    target.write(chunk)
-                    yield len(chunk)
+                # As it comes from the socket: a chunk that waits to be full is lost when the line breaks, and on a line
+                # that breaks often nothing would ever be kept.
+                for arrived in response.iter_raw():
+                    for start in range(0, len(arrived), CHUNK):
+                        written = target.write(arrived[start : start + CHUNK])
+                        target.flush()
+                        yield written
                     if target.tell() > file.size:
                         return  # not what was promised: the digest will say so
 

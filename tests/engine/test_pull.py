@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipsearch.engine import tokenize
 from clipsearch.engine.cards import CARD, ModelCard, read_card
 from clipsearch.engine.cardtext import card_text
 from clipsearch.engine.pull import Checking, Fetched, planned, pulled
@@ -42,6 +44,15 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         hub.repositories["acme/tiny"] = tiny.immich(tmp_path / "immich")
         hub.repositories["acme/tiny-js"] = tiny.transformers_js(tmp_path / "js", external=True)
         yield hub
+
+
+@pytest.fixture(autouse=True)
+def one_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CLIP's is built once for all models of these tests; that takes longer than to fetch and open one."""
+    monkeypatch.setattr(tokenize, "clip_tokenizer", _clip_tokenizer)
+
+
+_clip_tokenizer = functools.cache(tokenize.clip_tokenizer)
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def _installed(card: ModelCard) -> None:
 
 def _row(entry: Entry, here: set[str]) -> Sequence[str]:
     mark = "●" if entry.name in here else "!" if entry.restricted else ""
-    licence = "research only" if entry.restricted else entry.licence
+    licence = "research" if entry.restricted else entry.licence
     size = output.size_text(entry.megabytes * 1e6)
     found, cost = percent_text(entry.coco), gflop_text(entry)
     return (mark, entry.name, found, cost, size, entry.family.languages, licence)

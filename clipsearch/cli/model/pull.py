@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,8 @@ from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import known_models
 from clipsearch.cli.voice import is_quiet
-from clipsearch.errors import Exit, UsageError
+from clipsearch.engine.store import DEFAULT_MODEL, find_model
+from clipsearch.errors import Exit, ModelError, UsageError
 
 if TYPE_CHECKING:  # numpy comes with it
     from clipsearch.engine.pull import Plan, Step
@@ -46,6 +48,9 @@ def pull(context: click.Context, name: str, yes: bool) -> int:
     from clipsearch.engine.pull import planned, pulled
 
     models = chosen_paths(context, None).models
+    if (here := _here(name, models)) is not None:
+        output.narrate(f"{here} is here already. Search with it: clipsearch model use {here}")
+        return Exit.DONE
     plan = planned(name, models)
     output.narrate(
         f"{plan.name} · {output.size_text(plan.size)} in {len(plan.files)} files · licence: "
@@ -62,6 +67,15 @@ def pull(context: click.Context, name: str, yes: bool) -> int:
         return Exit.INTERRUPTED
     output.narrate(f"{plan.name} is here. Search with it: clipsearch model use {plan.name}")
     return Exit.DONE
+
+
+def _here(name: str, models: Path) -> str | None:
+    """What the model is called here already; scripts pull what they need without asking whether it is there."""
+    try:
+        card = find_model(name, models)
+    except ModelError:
+        return None
+    return card.folder.name if card.folder.parent == models or card.name == DEFAULT_MODEL else None
 
 
 def _ask(plan: Plan) -> None:
