@@ -95,7 +95,7 @@ def canonical(name: str) -> str:
     >>> canonical(" ViT-B-32__openai ")
     'vit-b-32-openai'
     """
-    return re.sub(r"[\s_:/\\.-]+", "-", name.strip().lower()).strip("-")
+    return re.sub(r"[\s_:/\\.-]+", "-", name.lower()).strip("-")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -24,9 +24,9 @@ from clipsearch.engine.catalogue import Entry, canonical, entry_for, nearest
 from clipsearch.engine.layouts import Layout, layout_of
 from clipsearch.engine.published import described
 from clipsearch.engine.sources import LocalFolder, Source, SourceFile, Waiting, file_digest
-from clipsearch.engine.store import PULLING, check_new_name, known_names
+from clipsearch.engine.store import DEFAULT_MODEL, PULLING, is_installed, known_names
 from clipsearch.engine.verify import checked_files, checked_towers
-from clipsearch.errors import ClipsearchError, LibraryError, ModelError, SystemFault
+from clipsearch.errors import LibraryError, ModelError, SystemFault, UsageError
 from clipsearch.files import exclusive_lock, sync_file, sync_folder
 
 _SPARE = 64 << 20  # bytes that are left free on the disk
@@ -34,11 +34,22 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody has asked for, understood without asking anybody."""
+
+    said: str
+    name: str  # of the model's folder here
+    entry: Entry | None  # None for a model that the catalogue does not know
+    place: Path | str  # a folder, or a repository
+    revision: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a pull would do; nothing is fetched yet but the list of files."""
 
     name: str
-    entry: Entry | None  # None for a model that the catalogue does not know
+    entry: Entry | None
     source: Source
     layout: Layout
     files: tuple[SourceFile, ...]
@@ -68,53 +79,71 @@ class Checking:
 Step = Fetched | Checking | Waiting
 
 
-def planned(wish: str, models: Path) -> Plan:
-    """What `wish` stands for: a name of the catalogue, `owner/repository` of a hub, or a folder; @REVISION may follow.
+def understood(said: str, models: Path) -> Wish:
+    """A name of the catalogue, `owner/repository` of a hub, or a folder; @REVISION may follow a name.
 
-    Asks the hub for the list of files. Raises ModelError, SystemFault and UsageError.
+    Raises ModelError for what is none of them, UsageError for a model that would be called like the starter.
     """
-    named, _, revision = wish.strip().partition("@")
-    folder = Path(os.path.expanduser(wish.strip()))
-    if not (entry := entry_for(named)) and folder.is_dir():
-        return _local(folder, models)
-    if wish.strip().startswith((".", "/", "~")):
-        raise ModelError(f"There is no folder {wish.strip()}.", "Name a folder, or a model of clipsearch model list.")
-    if entry is None and named.count("/") != 1:
+    said = said.strip()
+    named, _, revision = said.partition("@")
+    if named == DEFAULT_MODEL:
+        raise UsageError(
+            "The starter is part of clipsearch; there is nothing to fetch.", "clipsearch model use starter"
+        )
+    folder = Path(os.path.expanduser(said))
+    entry = entry_for(named)
+    if entry is None and folder.is_dir():
+        wish = _folder_wish(said, folder.absolute())
+    elif said.startswith((".", "/", "~")):
+        raise ModelError(f"There is no folder {said}.", "Name a folder, or a model of clipsearch model list.")
+    elif entry and entry.repository is None:
+        raise ModelError(
+            f"Nobody is known to publish {entry.name} as ONNX towers.",
+            f"Export them from {entry.weights} and pull the folder: clipsearch model pull FOLDER",
+        )
+    elif entry and entry.repository:
+        wish = Wish(said, entry.name, entry, entry.repository, revision or None)
+    elif is_installed(canonical(named), models):
+        wish = Wish(said, canonical(named), None, models / canonical(named), None)
+    elif named.count("/") == 1:
+        wish = Wish(said, canonical(named.partition("/")[2]), None, named, revision or None)
+    else:
         near = nearest(named, known_names(models))
         did = f' Did you mean "{near}"?' if near else ""
         raise ModelError(
             f'No model "{named}" is known.{did}',
             "See clipsearch model list; a repository of a hub is named owner/repository, a folder by its path.",
         )
-    name = entry.name if entry else canonical(named.partition("/")[2])
-    check_new_name(name, models)
-    if entry and entry.repository is None:
-        raise ModelError(
-            f"Nobody is known to publish {entry.name} as ONNX towers.",
-            f"Export them from {entry.weights} and pull the folder: clipsearch model pull FOLDER",
+    if wish.name in ("", DEFAULT_MODEL):
+        raise UsageError(
+            f'A model cannot be called "{wish.name}".', "Copy it to a folder of another name and pull that."
         )
-    from clipsearch.engine.hub import HubRepository  # the network, loaded by whoever asks for it
-
-    repository = entry.repository if entry and entry.repository else named
-    return _plan(name, entry, HubRepository(repository, revision or None), wish)
+    return wish
 
 
-def _local(folder: Path, models: Path) -> Plan:
+def _folder_wish(said: str, folder: Path) -> Wish:
     # A snapshot in the cache of huggingface_hub: models--owner--name/snapshots/COMMIT.
-    is_snapshot = folder.absolute().parent.name == "snapshots"
-    name = folder.absolute().parents[1].name.removeprefix("models--") if is_snapshot else folder.absolute().name
-    entry = entry_for(name.replace("--", "/"))
-    name = entry.name if entry else canonical(name)
-    check_new_name(name, models)
-    return _plan(name, entry, LocalFolder(folder), str(folder))
+    is_snapshot = folder.parent.name == "snapshots"
+    called = folder.parents[1].name.removeprefix("models--").replace("--", "/") if is_snapshot else folder.name
+    entry = entry_for(called)
+    return Wish(said, entry.name if entry else canonical(called.rpartition("/")[2]), entry, folder, None)
 
 
-def _plan(name: str, entry: Entry | None, source: Source, wish: str) -> Plan:
-    layout = layout_of([file.path for file in source.files], wish, entry.graphs if entry else None)
+def planned(wish: Wish) -> Plan:
+    """What would be fetched; asks the hub for the list of files. Raises ModelError and SystemFault."""
+    source: Source
+    if isinstance(wish.place, Path):
+        source = LocalFolder(wish.place)
+    else:
+        from clipsearch.engine.hub import HubRepository  # the network, loaded by whoever asks for it
+
+        source = HubRepository(wish.place, wish.revision)
+    entry = wish.entry
+    layout = layout_of([file.path for file in source.files], wish.said, entry.graphs if entry else None)
     wanted = set(layout.wanted)
     files = tuple(sorted((file for file in source.files if file.path in wanted), key=lambda file: file.size))
     licence = entry.licence_text if entry else source.licence or "not stated"
-    return Plan(name, entry, source, layout, files, licence)
+    return Plan(wish.name, entry, source, layout, files, licence)
 
 
 def pulled(plan: Plan, models: Path) -> Iterator[Step]:
@@ -279,9 +308,9 @@ def _publish(card: ModelCard, staging: Path, final: Path) -> None:
     try:
         staging.rename(final)
     except OSError as error:
-        raise _occupied(final) from error
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise ModelError(
+            f"{final} is there already and is no model that was pulled.", "Move it away and run the same command again."
+        ) from error
     sync_folder(final.parent)
-
-
-def _occupied(final: Path) -> ClipsearchError:
-    return ModelError(f"{final} is there already and is no model.", "Move it away and run the same command again.")

@@ -70,17 +70,8 @@ def known_names(models: Path) -> list[str]:
     return list(dict.fromkeys([*installed, *(entry.name for entry in catalogue())]))
 
 
-def check_new_name(name: str, models: Path) -> None:
-    """Raises UsageError for the starter's name, and for a name that is taken."""
-    if not name or name == DEFAULT_MODEL:
-        raise UsageError(
-            f'A model cannot be called "{name}".', "Rename the folder, or name it by its path: clipsearch index --model"
-        )
-    if (models / name / CARD).is_file():
-        raise UsageError(
-            f"{name} is here already.",
-            f"Use it: clipsearch model use {name} (to fetch it anew: clipsearch model remove {name})",
-        )
+def is_installed(name: str, models: Path) -> bool:
+    return bool(name) and (models / name / CARD).is_file()
 
 
 def begun_models(models: Path) -> list[str]:

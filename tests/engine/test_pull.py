@@ -16,7 +16,7 @@ import pytest
 from clipsearch.engine import tokenize
 from clipsearch.engine.cards import CARD, ModelCard, read_card
 from clipsearch.engine.cardtext import card_text
-from clipsearch.engine.pull import Checking, Fetched, planned, pulled
+from clipsearch.engine.pull import Checking, Fetched, Plan, planned, pulled, understood
 from clipsearch.engine.store import (
     PULLING,
     STARTER_FOLDER,
@@ -61,10 +61,14 @@ def models(tmp_path: Path) -> Path:
 
 
 def pull(wish: str, models: Path) -> ModelCard:
-    plan = planned(wish, models)
-    for _ in pulled(plan, models):
+    chosen = plan(wish, models)
+    for _ in pulled(chosen, models):
         pass
-    return find_model(plan.name, models)
+    return find_model(chosen.name, models)
+
+
+def plan(wish: str, models: Path) -> Plan:
+    return planned(understood(wish, models))
 
 
 def installed(models: Path) -> list[str]:
@@ -135,7 +139,7 @@ def test_a_model_of_the_catalogue_is_found_by_all_its_names(hub: Hub, models: Pa
 def test_a_revision_may_be_named(hub: Hub, models: Path) -> None:
     assert pull(f"acme/tiny@{COMMIT}", models).origin == f"acme/tiny@{COMMIT}"
     with pytest.raises(ModelError, match='no revision "v2"'):
-        planned("acme/tiny-js@v2", models)
+        plan("acme/tiny-js@v2", models)
 
 
 # -- interruptions ---------------------------------------------------------------------------------
@@ -144,12 +148,12 @@ def test_a_revision_may_be_named(hub: Hub, models: Path) -> None:
 def test_a_pull_that_is_interrupted_anywhere_leaves_no_model_and_goes_on(hub: Hub, models: Path) -> None:
     """After each step in turn: no half model, nothing fetched twice, and in the end the whole one."""
     published = hub.repositories["acme/tiny-js"]
-    total = sum(file.size for file in planned("acme/tiny-js", models).files)
+    total = sum(file.size for file in plan("acme/tiny-js", models).files)
     done, rounds = 0, 0
     while not installed(models):
         rounds += 1
         assert rounds < 100
-        for step in (steps := pulled(planned("acme/tiny-js", models), models)):
+        for step in (steps := pulled(plan("acme/tiny-js", models), models)):
             # On to where the last one was stopped, and one step beyond.
             if isinstance(step, Fetched) and step.done > done:
                 done = step.done
@@ -170,7 +174,7 @@ def test_a_pull_that_is_interrupted_anywhere_leaves_no_model_and_goes_on(hub: Hu
 
 
 def test_a_pull_that_is_stopped_while_it_checks_fetches_nothing_again(hub: Hub, models: Path) -> None:
-    steps = pulled(planned("acme/tiny", models), models)
+    steps = pulled(plan("acme/tiny", models), models)
     next(step for step in steps if isinstance(step, Checking))
     steps.close()
     assert installed(models) == [] and begun_models(models) == ["tiny"]
@@ -181,13 +185,15 @@ def test_a_pull_that_is_stopped_while_it_checks_fetches_nothing_again(hub: Hub, 
 
 def test_another_commit_does_not_go_on_with_the_bytes_of_the_last(hub: Hub, models: Path, tmp_path: Path) -> None:
     """Files are replaced in place on hubs; a file that is half of each passes no check, or worse, passes."""
-    steps = pulled(planned("acme/tiny", models), models)
+    steps = pulled(plan("acme/tiny", models), models)
     next(step for step in steps if isinstance(step, Fetched) and step.done > 400_000)
     steps.close()
     hub.commit = "d" * 40
+    hub.asked.clear()
     hub.repositories["acme/tiny"] = tiny.immich(tmp_path / "next", dim=16)
     card = pull("acme/tiny", models)
     assert card.dim == 16 and card.origin == f"acme/tiny@{'d' * 40}"
+    assert not any("range" in headers for _, _, headers in hub.asked)
     list(checked_files(card))
     assert not list(card.folder.rglob("*.part"))
 
@@ -226,7 +232,7 @@ def test_a_small_file_is_checked_too(hub: Hub, models: Path) -> None:
 
 def test_a_beginning_that_the_disk_has_damaged_is_fetched_again(hub: Hub, models: Path) -> None:
     """What is kept from last time may be what a crash has left of it."""
-    steps = pulled(planned("acme/tiny", models), models)
+    steps = pulled(plan("acme/tiny", models), models)
     next(step for step in steps if isinstance(step, Fetched) and step.done > 400_000)
     steps.close()
     (part,) = (models / PULLING).rglob("textual/*.part")
@@ -280,18 +286,22 @@ def test_an_export_with_the_wrong_activation_is_refused(hub: Hub, models: Path, 
 )
 def test_a_name_that_is_none_is_answered_without_the_network(hub: Hub, models: Path, wish: str, words: str) -> None:
     with pytest.raises(ModelError) as caught:
-        planned(wish, models)
+        plan(wish, models)
     assert words in f"{caught.value.message} {caught.value.hint}" and hub.asked == []
 
 
-def test_what_is_here_is_not_fetched_again_and_the_starter_not_replaced(hub: Hub, models: Path, tmp_path: Path) -> None:
+def test_what_is_here_is_not_replaced(hub: Hub, models: Path) -> None:
     """A library would be searched with other words than its photos were encoded with."""
-    pull("acme/tiny", models)
+    (models / "tiny").mkdir(parents=True)
+    (models / "tiny/mine.txt").write_text("not a model")
+    with pytest.raises(ModelError, match="is there already"):
+        pull("acme/tiny", models)
+    assert (models / "tiny/mine.txt").read_text() == "not a model"
     hub.asked.clear()
-    with pytest.raises(UsageError, match="tiny is here already"):
-        planned("acme/Tiny", models)
+    with pytest.raises(UsageError, match="part of clipsearch"):
+        plan("starter", models)
     with pytest.raises(UsageError, match='cannot be called "starter"'):
-        planned("acme/starter", models)
+        plan("acme/starter", models)
     assert hub.asked == []
 
 
@@ -349,7 +359,7 @@ def test_a_model_is_removed_whole_and_only_where_it_was_put(hub: Hub, models: Pa
 
 def test_what_has_begun_can_be_removed(hub: Hub, models: Path) -> None:
     """A gigabyte that nobody will go on with."""
-    steps = pulled(planned("acme/tiny", models), models)
+    steps = pulled(plan("acme/tiny", models), models)
     next(step for step in steps if isinstance(step, Fetched) and step.done > 400_000)
     steps.close()
     assert begun_models(models) == ["tiny"]

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,8 +16,8 @@ from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import known_models
 from clipsearch.cli.voice import is_quiet
-from clipsearch.engine.store import DEFAULT_MODEL, find_model
-from clipsearch.errors import Exit, ModelError, UsageError
+from clipsearch.engine.store import is_installed
+from clipsearch.errors import Exit, UsageError
 
 if TYPE_CHECKING:  # numpy comes with it
     from clipsearch.engine.pull import Plan, Step
@@ -45,13 +44,14 @@ _PLAIN_EVERY_S = 10.0
 @click.pass_context
 def pull(context: click.Context, name: str, yes: bool) -> int:
     """Fetch the model NAME; what has come is kept, and the same command goes on."""
-    from clipsearch.engine.pull import planned, pulled
+    from clipsearch.engine.pull import planned, pulled, understood
 
     models = chosen_paths(context, None).models
-    if (here := _here(name, models)) is not None:
-        output.narrate(f"{here} is here already. Search with it: clipsearch model use {here}")
+    wish = understood(name, models)
+    if is_installed(wish.name, models):  # scripts pull what they need without asking whether it is there
+        output.narrate(f"{wish.name} is here already. Search with it: clipsearch model use {wish.name}")
         return Exit.DONE
-    plan = planned(name, models)
+    plan = planned(wish)
     output.narrate(
         f"{plan.name} · {output.size_text(plan.size)} in {len(plan.files)} files · licence: "
         f"{output.printable(plan.licence)}\nfrom {output.printable(plan.source.origin)}"
@@ -67,15 +67,6 @@ def pull(context: click.Context, name: str, yes: bool) -> int:
         return Exit.INTERRUPTED
     output.narrate(f"{plan.name} is here. Search with it: clipsearch model use {plan.name}")
     return Exit.DONE
-
-
-def _here(name: str, models: Path) -> str | None:
-    """What the model is called here already; scripts pull what they need without asking whether it is there."""
-    try:
-        card = find_model(name, models)
-    except ModelError:
-        return None
-    return card.folder.name if card.folder.parent == models or card.name == DEFAULT_MODEL else None
 
 
 def _ask(plan: Plan) -> None:
