@@ -19,6 +19,8 @@ _FEWEST = 3  # layers of the smallest tower; fewer matches are chance
 
 def activation_of(graph: Path) -> str | None:
     """ "quickgelu" or "gelu", or None for a graph that says neither."""
+    if graph.stat().st_size == 0:  # which cannot be mapped, and no runtime will open
+        return None
     with graph.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
         quick, plain = (len(pattern.findall(content)) for pattern in (_QUICK, _PLAIN))
     if max(quick, plain) < _FEWEST:

@@ -48,8 +48,8 @@ def described(layout: Layout, folder: Path, origin: str, entry: Entry | None) ->
             found = _transformers_js(layout, folder, entry)
         if entry:
             _agree(found, entry)
-        if found.text.tokenizer != CLIP_BPE:
-            _check_vocabulary(folder, layout, found.text, entry)
+            if found.text.tokenizer != CLIP_BPE:
+                _check_vocabulary(folder, layout, found.text, entry.family)
     except _Unfit as unfit:
         raise ModelError(
             f"{origin} {unfit}.", "Take another source of the model; the catalogue names the one that is known to fit."
@@ -87,7 +87,7 @@ def _immich(layout: Layout, folder: Path, entry: Entry | None) -> Described:
         clean = how.get("clean", "whitespace") if isinstance(how, dict) else how
         if clean not in ("canonicalize", "lower", "whitespace"):
             raise _Unfit(f'cleans texts by "{clean}", which clipsearch does not know')
-        pad = _pad_id(folder, layout)
+        pad = _pad_id(folder, layout, _tokenizer(folder, layout))
         words = TextInput(_needed(layout.tokenizer, "tokenizer.json"), clean, context, "context", pad)
     return Described(image, words, _count(config.get("embed_dim"), "how wide its vectors are"))
 
@@ -108,7 +108,7 @@ def _transformers_js(layout: Layout, folder: Path, entry: Entry | None) -> Descr
         # Whether its text tower is causal is not said; padded to the context every one of them is right.
         words = TextInput(CLIP_BPE, "clip", context, "context", 0)
     elif kind in ("siglip", "siglip2"):
-        pad = _pad_id(folder, layout)
+        pad = _pad_id(folder, layout, _tokenizer(folder, layout))
         words = TextInput(_needed(layout.tokenizer, "tokenizer.json"), "canonicalize", context, "context", pad)
     else:
         raise _Unfit(f'is a "{kind}", which clipsearch does not know; it reads clip, siglip and siglip2')
@@ -172,34 +172,27 @@ def _check_clip_words(count: Any) -> None:
         raise _Unfit(f"has a vocabulary of {count} words and not CLIP's {_CLIP_WORDS}")
 
 
-def _pad_id(folder: Path, layout: Layout) -> int:
+def _pad_id(folder: Path, layout: Layout, tokenizer: Any) -> int:
     config = _json(folder / _needed(layout.tokenizer_config, "tokenizer_config.json"))
     pad = config.get("pad_token")
     pad = pad.get("content") if isinstance(pad, dict) else pad
-    number = _tokenizer(folder, layout).token_to_id(pad) if isinstance(pad, str) else None
+    number = tokenizer.token_to_id(pad) if isinstance(pad, str) else None
     if number is None:
         raise _Unfit("does not say what its texts are padded with")
     return int(number)
 
 
-def _check_vocabulary(folder: Path, layout: Layout, text: TextInput, entry: Entry | None) -> None:
+def _check_vocabulary(folder: Path, layout: Layout, text: TextInput, family: Family) -> None:
     """Its padding, and what the file puts around a text: the towers were trained with just that."""
-    if entry is None:
-        return
-    if layout.tokenizer_config and (pad := _pad_id(folder, layout)) != text.pad_id:
+    tokenizer = _tokenizer(folder, layout)
+    if layout.tokenizer_config and (pad := _pad_id(folder, layout, tokenizer)) != text.pad_id:
         raise _Unfit(f"pads texts with {pad}; the catalogue says {text.pad_id}")
-    ids = _tokenizer(folder, layout).encode("a photo").ids
-    family = entry.family
+    ids = tokenizer.encode("a photo").ids
     if ids[-1] != family.end_id or (family.start_id is not None and ids[0] != family.start_id):
         framed = f"begin with {family.start_id} and end with" if family.start_id is not None else "end with"
         raise _Unfit(f"has a tokenizer that makes {ids} of two words; they should {framed} {family.end_id}")
-    if family.start_id is None and ids[0] in _starts(folder, layout):
+    if family.start_id is None and ids[0] in {tokenizer.token_to_id(mark) for mark in ("<bos>", "<s>")}:
         raise _Unfit("has a tokenizer that begins a text with a mark of its own; this family has none")
-
-
-def _starts(folder: Path, layout: Layout) -> set[int]:
-    tokenizer = _tokenizer(folder, layout)
-    return {number for mark in ("<bos>", "<s>") if (number := tokenizer.token_to_id(mark)) is not None}
 
 
 def _tokenizer(folder: Path, layout: Layout) -> Any:

@@ -14,7 +14,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from clipsearch.engine.activation import activation_of
@@ -23,7 +23,7 @@ from clipsearch.engine.cardtext import card_text
 from clipsearch.engine.catalogue import Entry, canonical, entry_for, nearest
 from clipsearch.engine.layouts import Layout, layout_of
 from clipsearch.engine.published import described
-from clipsearch.engine.sources import LocalFolder, Source, SourceFile, Waiting, file_digest
+from clipsearch.engine.sources import LocalFolder, Source, SourceFile, Waiting, file_digest, safe_path
 from clipsearch.engine.store import DEFAULT_MODEL, PULLING, is_installed, known_names
 from clipsearch.engine.verify import checked_files, checked_towers
 from clipsearch.errors import LibraryError, ModelError, SystemFault, UsageError
@@ -158,8 +158,9 @@ def pulled(plan: Plan, models: Path) -> Iterator[Step]:
             yield from _gathered(plan, staging)
             try:
                 card = _card(plan, staging)
+                if plan.layout.kind == "clipsearch":  # of the others the digests have just been made
+                    yield from map(Checking, checked_files(card))
                 _check_activation(plan, card)
-                yield from map(Checking, checked_files(card) if plan.layout.kind == "clipsearch" else ())
                 yield from map(Checking, checked_towers(card))
             except ModelError as error:
                 shutil.rmtree(staging)  # whole, and of no use: fetched again it would be the same
@@ -262,7 +263,10 @@ def _taken(name: str) -> Callable[[str], LibraryError]:
 def _card(plan: Plan, staging: Path) -> ModelCard:
     layout, entry = plan.layout, plan.entry
     if layout.kind == "clipsearch":
-        return replace(read_card(staging), folder=staging)
+        card = read_card(staging)
+        for name in card.digests:
+            safe_path(name)
+        return card
     found = described(layout, staging, plan.source.origin, entry)
     digests = {name: file_digest(staging / name) for name in layout.wanted}
     towers = [
@@ -290,8 +294,10 @@ def _card(plan: Plan, staging: Path) -> ModelCard:
 
 def _check_activation(plan: Plan, card: ModelCard) -> None:
     expected = plan.entry.family.activation if plan.entry else "any"
+    if expected == "any":
+        return
     found = activation_of(card.folder / card.reference.text.file)
-    if expected != "any" and found not in (None, expected):
+    if found not in (None, expected):
         raise ModelError(
             f"{plan.source.origin} was exported with {found} and its weights were trained with {expected}: it would "
             "load and find worse.",

@@ -36,9 +36,10 @@ def find_model(name: str, models: Path) -> ModelCard:
     wish = name.strip()
     if wish == DEFAULT_MODEL:
         return read_card(STARTER_FOLDER)
-    for folder in (models / wish, Path(os.path.expanduser(wish))):
-        if wish and (folder / CARD).is_file():
-            return read_card(folder)
+    for said in filter(None, dict.fromkeys((name, wish))):  # as it stands first: a folder's name may end in a blank
+        for folder in (models / said, Path(os.path.expanduser(said))):
+            if (folder / CARD).is_file():
+                return read_card(folder)
     # The catalogue is read only now: the name of a folder needs none.
     entry = entry_for(wish)
     called = entry.name if entry else canonical(wish)

@@ -342,6 +342,25 @@ def test_a_model_in_our_own_layout_is_pulled_too(hub: Hub, models: Path, tmp_pat
     assert installed(models) == ["tiny"]
 
 
+def test_a_card_that_names_files_elsewhere_is_refused(models: Path, tmp_path: Path) -> None:
+    """It would have the program read, and run, whatever lies there."""
+    folder = tiny.immich(tmp_path / "ours")
+    card = pull(str(folder), models)
+    tower = replace(card.reference.text, file="../../secret.onnx")
+    (folder / CARD).write_text(card_text(replace(card, variants=(replace(card.reference, text=tower),))))
+    shutil.rmtree(card.folder)
+    with pytest.raises(ModelError, match="outside"):
+        pull(str(folder), models)
+
+
+def test_an_empty_graph_is_no_model(models: Path, tmp_path: Path) -> None:
+    """What an interrupted copy leaves behind."""
+    folder = tiny.immich(tmp_path / "ViT-B-32__laion2b-s34b-b79k", size=224, dim=512)
+    (folder / "textual/model.onnx").write_bytes(b"")
+    with pytest.raises(ModelError, match="Nothing was installed"):
+        pull(str(folder), models)
+
+
 # -- removal ---------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,8 @@ Examples:
 """
 
 _HEAD = ("", "model", "finds", "GFLOP", "size", "languages", "licence")
+_NUMBERS = (2, 3, 4)  # columns that are set flush right
+_DROPPED = (5, 6, 4, 3)  # columns that a narrow terminal does without, in this order
 
 
 @click.command("list", cls=Verb, epilog=EPILOG)
@@ -50,7 +52,8 @@ def model_list(context: click.Context, as_json: bool) -> int:
     for name in begun_models(paths.models):
         say(f"  {output.printable(name)}  fetched in part: clipsearch model pull {output.printable(name)} goes on")
     ready = [entry for entry in catalogue() if entry.repository]
-    click.echo("\nKnown, the most found per cost first (● here, ! research only)")
+    click.echo()
+    say("Known, the most found per cost first (● here, ! research only)", hanging="")
     _table([_row(entry, here) for entry in ready])
     click.echo()
     others = len(catalogue()) - len(ready)
@@ -82,15 +85,20 @@ def _row(entry: Entry, here: set[str]) -> Sequence[str]:
 
 def _table(rows: list[Sequence[str]]) -> None:
     widths = [max(output.cells(row[column]) for row in (_HEAD, *rows)) for column in range(len(_HEAD))]
-    click.echo(output.dim(_line(_HEAD, widths)))
+    shown = list(range(len(_HEAD)))
+    for column in _DROPPED:
+        if output.is_terminal() and sum(widths[one] + 2 for one in shown) > output.width():
+            shown.remove(column)
+    click.echo(output.dim(_line(_HEAD, widths, shown)))
     for row in rows:
-        click.echo(_line(row, widths))
+        click.echo(_line(row, widths, shown))
 
 
-def _line(row: Sequence[str], widths: list[int]) -> str:
-    right = {2, 3, 4}
+def _line(row: Sequence[str], widths: list[int], shown: list[int]) -> str:
     cells = [
-        " " * (width - output.cells(text)) + text if column in right else output.padded(text, width)
-        for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        " " * (widths[column] - output.cells(row[column])) + row[column]
+        if column in _NUMBERS
+        else output.padded(row[column], widths[column])
+        for column in shown
     ]
     return f"  {'  '.join(cells)}".rstrip()
