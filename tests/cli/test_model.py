@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import resource
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,6 +195,27 @@ def test_a_model_for_research_only_is_fetched_by_who_has_agreed(program: Program
     assert outcome.code == 0 and "licence: Apple Machine Learning Research Model" in outcome.stderr
 
 
+def answered(program: Program, answer: bytes, *arguments: str) -> int:
+    """The exit code of a command on a terminal, where a person answers its question."""
+    ours, theirs = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "clipsearch", *arguments]
+        with subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=program.environment, start_new_session=True
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            while b"[y/N]" not in shown:
+                shown += os.read(ours, 4096)
+            os.write(ours, answer)
+            with contextlib.suppress(OSError):  # what Linux says when the other end is closed
+                while os.read(ours, 4096):
+                    pass
+            return process.wait(60)
+    finally:
+        os.close(ours)
+
+
 # -- the switch ------------------------------------------------------------------------------------
 
 
@@ -210,7 +234,9 @@ def test_the_old_model_answers_until_the_new_one_is_complete_which_then_stays(pr
     assert outcome.code == 0 and "Searches answer with tiny now." in outcome.stderr
     assert program("status", "--json").json["model"] == "tiny"
     assert "searches with tiny" in said_once(program("model", "remove", "tiny"), Exit.USAGE)
-    assert program("model", "remove", "tiny", "--yes").code == 0
+    assert answered(program, b"n\n", "model", "remove", "tiny") == Exit.INTERRUPTED
+    assert listed(program) == ["starter", "tiny"]
+    assert answered(program, b"y\n", "model", "remove", "tiny") == Exit.DONE
     assert "tiny" in said_once(program("search", "red", "--all"), Exit.MODEL)
 
 

@@ -12,6 +12,7 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.arguments import filled
+from clipsearch.cli.model.words import agreed
 from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import known_models
@@ -56,8 +57,9 @@ def pull(context: click.Context, name: str, yes: bool) -> int:
         f"{plan.name} · {output.size_text(plan.size)} in {len(plan.files)} files · licence: "
         f"{output.printable(plan.licence)}\nfrom {output.printable(plan.source.origin)}"
     )
-    if plan.restricted and not yes:
-        _ask(plan)
+    if plan.restricted and not yes and not _accepted(plan):
+        output.narrate("Nothing was fetched.")
+        return Exit.INTERRUPTED
     try:
         with _reporter() as report:
             for step in pulled(plan, models):
@@ -69,13 +71,14 @@ def pull(context: click.Context, name: str, yes: bool) -> int:
     return Exit.DONE
 
 
-def _ask(plan: Plan) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+def _accepted(plan: Plan) -> bool:
+    answer = agreed("Its licence is for research only. Fetch it?")
+    if answer is None:
         raise UsageError(
             f"The licence of {plan.name} is for research only; nothing was fetched.",
             f"Accept it with --yes: clipsearch model pull {plan.name} --yes",
         )
-    click.confirm("Its licence is for research only. Fetch it?", abort=True, err=True)
+    return answer
 
 
 @contextmanager

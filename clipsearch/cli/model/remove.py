@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from clipsearch.cli import output
 from clipsearch.cli.arguments import filled
+from clipsearch.cli.model.words import agreed
 from clipsearch.cli.options import answering, chosen_paths, library_option
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
@@ -33,21 +32,19 @@ def remove(context: click.Context, name: str, yes: bool, library: str | None) ->
     if catalog_path(paths).exists() and not yes:
         with answering(context, library) as asked_library:
             status = asked_library.status()
-        if status.space and status.model == handle:
-            _ask(handle)
+        if status.space and status.model == handle and not _accepted(handle):
+            output.narrate("Nothing was removed.")
+            return Exit.INTERRUPTED
     remove_model(card, paths.models)
     output.narrate(f"{output.printable(handle)} is gone. Photos and what is known of them are as they were.")
     return Exit.DONE
 
 
-def _ask(handle: str) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+def _accepted(handle: str) -> bool:
+    answer = agreed(f"The library searches with {output.printable(handle)} and finds nothing without it. Remove it?")
+    if answer is None:
         raise UsageError(
             f"The library searches with {handle}; it was not removed.",
             "Use another one first: clipsearch model use NAME; or remove it all the same with --yes.",
         )
-    click.confirm(
-        f"The library searches with {output.printable(handle)} and finds nothing without it. Remove it?",
-        abort=True,
-        err=True,
-    )
+    return answer

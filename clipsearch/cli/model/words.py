@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import click
@@ -18,6 +19,13 @@ def say(text: str, *, hanging: str = "    ") -> None:
             text, output.width(), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
         )
     click.echo(text)
+
+
+def agreed(question: str) -> bool | None:
+    """What a person answers; None where nobody can be asked."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    return click.confirm(question, err=True)
 
 
 def card_fields(card: ModelCard) -> dict[str, object]:
