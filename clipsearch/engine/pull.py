@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipsearch.engine.activation import activation_of
+from clipsearch.engine.backends import open_session
 from clipsearch.engine.cards import CARD, ModelCard, Scoring, TowerFile, Variant, read_card
 from clipsearch.engine.cardtext import card_text
 from clipsearch.engine.catalogue import Entry, canonical, entry_for, nearest
@@ -161,6 +162,7 @@ def pulled(plan: Plan, models: Path) -> Iterator[Step]:
                 if plan.layout.kind == "clipsearch":  # of the others the digests have just been made
                     yield from map(Checking, checked_files(card))
                 _check_activation(plan, card)
+                _check_mask(plan, card)
                 yield from map(Checking, checked_towers(card))
             except ModelError as error:
                 shutil.rmtree(staging)  # whole, and of no use: fetched again it would be the same
@@ -303,6 +305,15 @@ def _check_activation(plan: Plan, card: ModelCard) -> None:
             "load and find worse.",
             "Take another source of the model.",
         )
+
+
+def _check_mask(plan: Plan, card: ModelCard) -> None:
+    """SigLIP reads its padding and takes no mask (MODELS section 3); masked, each text would be another vector."""
+    if card.text.cleaning != "canonicalize":
+        return
+    session = open_session(card.folder / card.reference.text.file, threads=1)
+    if masks := [port.name for port in session.inputs if "mask" in port.name]:
+        raise ModelError(f"{plan.source.origin} has a text tower with the input {masks[0]}, which SigLIP has not.", "")
 
 
 def _publish(card: ModelCard, staging: Path, final: Path) -> None:

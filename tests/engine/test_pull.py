@@ -142,6 +142,19 @@ def test_a_revision_may_be_named(hub: Hub, models: Path) -> None:
         plan("acme/tiny-js@v2", models)
 
 
+def test_a_model_with_a_vocabulary_of_its_own_reads_its_padding(models: Path, tmp_path: Path) -> None:
+    """SigLIP's towers read the last of 64 positions: a text that ends earlier is another text."""
+    card = pull(str(tiny.siglip(tmp_path / "siglip")), models)
+    assert (card.text.tokenizer, card.text.padding, card.text.pad_id) == ("tokenizer.json", "context", 1)
+    ids = tokenize.TextTokenizer(card.folder, card.text).encode(["A dog, a cat!"]).ids
+    assert ids.tolist() == [[3, 4, 3, 5, *[1] * 60]]
+    dog, same, cat = TextTower(card).encode(["a dog", "A DOG!", "a cat"]).vectors
+    assert dog @ same > 0.999999 and dog @ cat < 0.9999
+    with pytest.raises(ModelError, match="attention_mask, which SigLIP has not"):
+        pull(str(tiny.siglip(tmp_path / "masked", mask=True)), models)
+    assert installed(models) == ["siglip"]
+
+
 # -- interruptions ---------------------------------------------------------------------------------
 
 

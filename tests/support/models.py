@@ -11,6 +11,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
 
 CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073]
 CLIP_STD = [0.26862954, 0.26130258, 0.27577711]
@@ -50,6 +54,29 @@ def transformers_js(folder: Path, *, size: int = 32, dim: int = 8, external: boo
     return folder
 
 
+def siglip(folder: Path, *, size: int = 32, dim: int = 8, mask: bool = False) -> Path:
+    """The same layout with a vocabulary of its own, which is always padded to 64 tokens and canonicalised before."""
+    transformers_js(folder, size=size, dim=dim)
+    path = folder / "onnx/text_model.onnx"
+    if mask:
+        model = onnx.load(path)
+        model.graph.input.append(
+            helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "tokens"])
+        )
+        onnx.save_model(model, path)
+    _json(folder / "config.json", {"model_type": "siglip", "text_config": {"hidden_size": dim}})
+    processor = json.loads((folder / "preprocessor_config.json").read_text())
+    processor |= {"size": {"height": size, "width": size}, "do_center_crop": False}
+    _json(folder / "preprocessor_config.json", processor | {"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    words = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "dog": 4, "cat": 5}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(single="$0 </s>", special_tokens=[("</s>", 1)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    _json(folder / "tokenizer_config.json", {"pad_token": "</s>"})
+    return folder
+
+
 def _image_graph(size: int, dim: int, *, batch: int | None, names: tuple[str, str]) -> onnx.ModelProto:
     patch = size // 4
     weights = np.random.default_rng(1).standard_normal((48, dim)).astype(np.float32)
@@ -72,7 +99,7 @@ def _text_graph(
 ) -> onnx.ModelProto:
     random = np.random.default_rng(2)
     table = random.standard_normal((WORDS, _INNER)).astype(np.float16)
-    table[0] = 0  # padding adds nothing
+    table[:2] = 0  # padding adds nothing: 0 in CLIP, 1 in SigLIP
     axis = numpy_helper.from_array(np.array([1], np.int64))
     nodes = [
         helper.make_node("Constant", [], ["axis"], value=axis),
