@@ -68,7 +68,7 @@ def siglip(folder: Path, *, size: int = 32, dim: int = 8, mask: bool = False) ->
     processor = json.loads((folder / "preprocessor_config.json").read_text())
     processor |= {"size": {"height": size, "width": size}, "do_center_crop": False}
     _json(folder / "preprocessor_config.json", processor | {"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
-    words = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "dog": 4, "cat": 5}
+    words = {"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3, "dog": 4, "cat": 5, "city": 6, "coffee": 7}
     tokenizer = Tokenizer(WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.post_processor = TemplateProcessing(single="$0 </s>", special_tokens=[("</s>", 1)])
