@@ -44,7 +44,7 @@ VERBS = {
     "export": "Write photos, labels and vectors into one file.",
     "import": "Add the photos of an exported file to the library.",
     "relocate": "Tell the library that photos lie at another place now.",
-    "model": "Show the models that turn photos and words into vectors.",
+    "model": "Show, fetch and change the models that turn photos and words into vectors.",
     "config": "Show the settings and where each comes from.",
     "completion": "Print the script that makes a shell complete clipsearch.",
 }

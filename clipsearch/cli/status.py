@@ -112,3 +112,9 @@ def _table(status: Status) -> None:
         f"Queries   {cache.entries:,} text{'' if cache.entries == 1 else 's'} cached, "
         f"{cache.hits:,} hits of {cache.hits + cache.misses:,} ({percent(cache.hit_rate).strip()})"
     )
+    from clipsearch.engine.store import DEFAULT_MODEL  # not for --json, which a running service answers in no time
+
+    if status.model == DEFAULT_MODEL:
+        click.echo(
+            "Better    clipsearch model list shows what finds more, what it costs, and the command that brings it"
+        )

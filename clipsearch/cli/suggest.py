@@ -56,6 +56,17 @@ def model_names(context: click.Context, parameter: click.Parameter, incomplete: 
     return [CompletionItem(name, help=summary) for name, summary in names if name.startswith(incomplete)]
 
 
+def known_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    """Models that are here or can be fetched."""
+    from clipsearch.engine.catalogue import catalogue
+
+    ready = [CompletionItem(entry.name, help=entry.title) for entry in catalogue() if entry.repository]
+    here = model_names(context, parameter, incomplete)
+    return here + [
+        one for one in ready if one.value.startswith(incomplete) and one.value not in {h.value for h in here}
+    ]
+
+
 def _paths(context: click.Context) -> Paths:
     """No verb runs while completing, so the settings are resolved here."""
     at: click.Context | None = context

@@ -10,7 +10,7 @@ import json
 import math
 import tomllib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 Resize = Literal["shortest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]
-Cleaning = Literal["none", "lower", "clip", "canonicalize"]
+Cleaning = Literal["none", "whitespace", "lower", "clip", "canonicalize"]
 Padding = Literal["longest", "context"]
 ScoringKind = Literal["softmax", "sigmoid"]
 
@@ -58,8 +58,16 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class TowerFile:
+    """A graph, and the files beside it that hold weights of it (ONNX's external data)."""
+
     file: str
     sha256: str
+    data: tuple[tuple[str, str], ...] = ()  # (file, sha256)
+
+    @property
+    def identity(self) -> str | tuple[str, ...]:
+        """What the weights are: a graph whose weights lie beside it is the same for two sets of them."""
+        return (self.sha256, *sorted(digest for _, digest in self.data)) if self.data else self.sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,8 @@ class ModelCard:
     variants: tuple[Variant, ...]  # the first one is the reference, which defines the space
     measured: dict[str, float | str]
     folder: Path
+    origin: str | None = None  # where it was pulled from: repository and commit, or a folder
+    files: dict[str, str] = field(default_factory=dict)  # sha256 of each further file: tokenizer, licence, settings
 
     @property
     def reference(self) -> Variant:
@@ -93,12 +103,21 @@ class ModelCard:
     @property
     def image_fingerprint(self) -> str:
         """Changes when a photo's vector could: weights of the reference variant, preprocessing, dimension."""
-        return _fingerprint(self.reference.image.sha256, asdict(self.image), self.dim)
+        return _fingerprint(self.reference.image.identity, asdict(self.image), self.dim)
 
     @property
     def text_fingerprint(self) -> str:
         """Changes when a text's vector could."""
-        return _fingerprint(self.reference.text.sha256, asdict(self.text), self.dim)
+        vocabulary = self.files.get(self.text.tokenizer)
+        parts = (self.reference.text.identity, asdict(self.text), self.dim)
+        return _fingerprint(*parts, vocabulary) if vocabulary else _fingerprint(*parts)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """sha256 of every file that this card names."""
+        towers = [tower for variant in self.variants for tower in (variant.image, variant.text)]
+        weights = {name: digest for tower in towers for name, digest in ((tower.file, tower.sha256), *tower.data)}
+        return weights | self.files
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -121,11 +140,7 @@ def read_card(folder: Path) -> ModelCard:
 
 def _card(table: dict[str, Any], folder: Path) -> ModelCard:
     variants = tuple(
-        Variant(
-            name,
-            TowerFile(*(_at(table, _text, "variants", name, key) for key in ("image", "image_sha256"))),
-            TowerFile(*(_at(table, _text, "variants", name, key) for key in ("text", "text_sha256"))),
-        )
+        Variant(name, _tower(table, name, "image"), _tower(table, name, "text"))
         for name in _at(table, _table, "variants")
     )
     if not variants:
@@ -160,6 +175,17 @@ def _card(table: dict[str, Any], folder: Path) -> ModelCard:
         variants=variants,
         measured=_at(table, _table, "measured") if "measured" in table else {},
         folder=folder,
+        origin=_at(table, _text, "origin") if "origin" in table else None,
+        files=_at(table, _digests, "files") if "files" in table else {},
+    )
+
+
+def _tower(table: dict[str, Any], variant: str, role: str) -> TowerFile:
+    data = f"{role}_data"
+    return TowerFile(
+        _at(table, _text, "variants", variant, role),
+        _at(table, _text, "variants", variant, f"{role}_sha256"),
+        tuple(_at(table, _digests, "variants", variant, data).items()) if data in table["variants"][variant] else (),
     )
 
 
@@ -185,6 +211,12 @@ def _text(value: Any) -> str:
 def _table(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a table")
+    return value
+
+
+def _digests(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(digest, str) for digest in value.values()):
+        raise ValueError("a table of files and their sha256")
     return value
 
 

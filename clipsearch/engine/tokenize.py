@@ -66,6 +66,7 @@ def cleaned(text: str, cleaning: Cleaning) -> str:
 
     clip: OpenAI's and OpenCLIP's `basic_clean` and `whitespace_clean`, lower case; it makes the `tokenizers`
     vocabulary equal to the reference on curly quotes, entities, ligatures and mojibake.
+    whitespace: runs of blanks are one blank, as immich feeds the models whose vocabulary keeps capitals.
     canonicalize: big_vision's for SigLIP: no ASCII punctuation, underscores are blanks, lower case.
     """
     if cleaning == "clip":
@@ -76,6 +77,8 @@ def cleaned(text: str, cleaning: Cleaning) -> str:
     if cleaning == "canonicalize":
         plain = text.replace("_", " ").translate(str.maketrans("", "", string.punctuation))
         return _SPACES.sub(" ", plain).strip().lower()
+    if cleaning == "whitespace":
+        return _SPACES.sub(" ", text).strip()
     if cleaning == "lower":
         return text.lower()
     return text

@@ -103,3 +103,27 @@ def test_one_broken_card_hides_no_other_model(tmp_path: Path) -> None:
     cards, broken = available_models(tmp_path)
     assert [card.folder.name for card in cards] == ["starter", "good"]
     assert len(broken) == 1 and "broken" in broken[0].message
+
+
+def test_a_name_is_found_however_it_is_written(models: Path) -> None:
+    """Names are copied with a blank in front, and typed in capitals."""
+    for name in (" clip-vit-b32", "CLIP-ViT-B32 ", "clip_vit_b32"):
+        assert find_model(name, models).folder == models / "clip-vit-b32"
+    installed(models / "ends in a blank ", "other")
+    assert find_model("ends in a blank ", models).name == "other"
+
+
+def test_a_model_that_can_be_fetched_is_not_said_to_be_unknown(models: Path) -> None:
+    """The way to it is one command."""
+    with pytest.raises(ModelError, match="vit-b-32-laion2b is not on this machine") as caught:
+        find_model("ViT-B-32__laion2b-s34b-b79k", models)
+    assert caught.value.hint == "clipsearch model pull vit-b-32-laion2b"
+
+
+def test_an_empty_name_is_no_model(models: Path) -> None:
+    """The models folder itself, with a card in it, would be one."""
+    installed(models / "x", "x")
+    (models / CARD).write_text((models / "x" / CARD).read_text())
+    for name in ("", " "):
+        with pytest.raises(ModelError):
+            find_model(name, models)

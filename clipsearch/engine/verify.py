@@ -1,0 +1,102 @@
+"""Whether an installed model is whole and works: its files, both towers, its golden vectors.
+
+Each step is told before it begins, for a large model takes its time; the first that fails raises ModelError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from clipsearch.engine.backends import AUTO
+from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.sources import file_digest
+from clipsearch.engine.towers import ImageTower, TextTower
+from clipsearch.errors import ModelError
+
+GOLDEN = "golden.npz"  # pixels, image_vectors, texts, text_vectors: as the reference made them
+MIN_GOLDEN = 0.999  # cosine; fp32 on another runtime differs by 1e-5
+_SAME = 0.99999  # cosine of two unlike inputs from which on a tower is not looking at them
+_TEXTS = ["a dog on a beach", "city skyline at night", "two cups of coffee"]
+
+
+def checked_files(card: ModelCard) -> Iterator[str]:
+    """Each file of the card before it is read. Raises ModelError for one that is gone or has changed."""
+    for name, digest in card.digests.items():
+        yield name
+        path = card.folder / name
+        try:
+            found = file_digest(path)
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read ({error.strerror}).", _renew(card)) from error
+        if found != digest:
+            raise ModelError(
+                f"{path} is not the file that its card names (expected {digest[:12]}…, got {found[:12]}…).",
+                _renew(card),
+            )
+
+
+def checked_towers(card: ModelCard, backend: str = AUTO) -> Iterator[str]:
+    """Each tower before it is loaded and run; one at a time is in memory. Raises ModelError."""
+    golden = _golden(card)
+    yield "text tower"
+    _run_text(card, backend, golden)
+    yield "image tower"
+    _run_image(card, backend, golden)
+
+
+def _run_text(card: ModelCard, backend: str, golden: dict[str, np.ndarray]) -> None:
+    tower = TextTower(card, backend)
+    _differ(card, "text", tower.encode(_TEXTS).vectors)
+    if "texts" in golden:
+        _agree(card, "text", tower.encode([str(text) for text in golden["texts"]]).vectors, golden["text_vectors"])
+
+
+def _run_image(card: ModelCard, backend: str, golden: dict[str, np.ndarray]) -> None:
+    tower = ImageTower(card, backend)
+    side = card.image.size
+    ramp = np.linspace(0, 255, side, dtype=np.uint8)
+    pictures = np.zeros((3, side, side, 3), np.uint8)
+    pictures[1] = ramp[None, :, None]
+    pictures[2, ..., 0] = ramp[:, None]
+    _differ(card, "image", tower.encode_pixels(pictures))
+    if "pixels" in golden:
+        _agree(card, "image", tower.encode_pixels(golden["pixels"]), golden["image_vectors"])
+
+
+def _differ(card: ModelCard, role: str, vectors: np.ndarray) -> None:
+    """Unit length, width and finiteness are the towers' own check; this is whether they look at what they get."""
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -1)
+    if cosines.max() > _SAME:
+        raise ModelError(
+            f"{card.name}: the {role} tower gives the same vector for different things.",
+            "Its export is broken: take another source of the model.",
+        )
+
+
+def _agree(card: ModelCard, role: str, vectors: np.ndarray, reference: np.ndarray) -> None:
+    lowest = float((vectors * reference).sum(axis=1).min())
+    if not lowest >= MIN_GOLDEN:
+        raise ModelError(
+            f"{card.name}: the {role} tower is off its golden vectors (cosine {lowest:.4f}, least allowed "
+            f"{MIN_GOLDEN}).",
+            "Try another backend with --backend, and report this processor.",
+        )
+
+
+def _golden(card: ModelCard) -> dict[str, np.ndarray]:
+    path = card.folder / GOLDEN
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({error}).", _renew(card)) from error
+
+
+def _renew(card: ModelCard) -> str:
+    name = card.folder.name
+    return f"Fetch it again: clipsearch model remove {name} && clipsearch model pull {card.name}"
