@@ -64,10 +64,11 @@ def released_first(paths: Paths) -> None:
     connection.executescript((Path(__file__).parent / "index" / "schema_v1.sql").read_text("utf-8"))
     connection.executescript(_RECORD_OF_THE_FIRST_MIGRATION)
     connection.execute("ATTACH ? AS new", (str(new),))
-    connection.execute(f"INSERT INTO photo SELECT {_PHOTO_OF_THE_FIRST} FROM new.photo")
-    connection.execute("UPDATE photo SET files = 0")  # the trigger counts again
-    for table in ("root", "file", "space", "embedding", "event"):
-        connection.execute(f"INSERT INTO {table} SELECT * FROM new.{table}")
+    for table in ("photo", "root", "file", "space", "embedding", "event"):
+        columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
+        connection.execute(f"INSERT INTO {table} SELECT {columns} FROM new.{table}")
+        if table == "photo":
+            connection.execute("UPDATE photo SET files = 0")  # the trigger counts again
     connection.commit()
     connection.close()
     shutil.rmtree(paths.library / "vectors", ignore_errors=True)
@@ -75,9 +76,6 @@ def released_first(paths: Paths) -> None:
     old.rename(new)
 
 
-_PHOTO_OF_THE_FIRST = (
-    "id, digest, files, width, height, format, taken_at, taken_offset, latitude, longitude, camera, lens"
-)
 _RECORD_OF_THE_FIRST_MIGRATION = """
 CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT);
 CREATE UNIQUE INDEX idx__sqlite_migrations_migration_set_name ON _sqlite_migrations (migration_set, name);
