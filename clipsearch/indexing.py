@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from clipsearch.config import Paths
-from clipsearch.engine.backends import usable_cores
+from clipsearch.encoding import Engine
+from clipsearch.engine.backends import AUTO, usable_cores
+from clipsearch.engine.choice import BUDGET_S, known_ways
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.towers import PendingImageTower
 from clipsearch.errors import LibraryError, SystemFault, UsageError
@@ -23,7 +25,9 @@ from clipsearch.index.update import update
 from clipsearch.index.workers import DecodeWorkers
 from clipsearch.opened import catalog_path, vectors_folder
 from clipsearch.photos import existing
-from clipsearch.types import AnyPath, Event, Summary, Unlisted
+from clipsearch.types import AnyPath, Event, Measuring, Planned, Summary, Unlisted
+
+_MEASURED_FROM = 500  # new photos: with fewer, trying all ways to run the model takes longer than any of them saves
 
 
 def indexed(
@@ -45,7 +49,8 @@ def indexed(
     ):
         active = catalog.active_space()
         card = find_model(model or (active.identity.model if active else DEFAULT_MODEL), paths.models)
-        tower = PendingImageTower(card, backend)
+        engine = Engine(card, backend=backend, cache_folder=paths.cache)
+        tower = PendingImageTower(card, lambda: engine.candidate("ingest"))
         space = catalog.space_for(replace(tower.space, model=model_handle(card, paths.models)))
         roots = [root_for(catalog, target) for target in targets]
         if exclude:
@@ -70,6 +75,10 @@ def indexed(
                         "index", {"indexed": event.indexed, "failed": event.failed, "seconds": event.seconds}
                     )
                 yield event
+                pays = isinstance(event, Planned) and event.fresh >= _MEASURED_FROM
+                if pays and backend == AUTO and not known_ways(card, paths.cache):
+                    yield Measuring(BUDGET_S)
+                    engine.ways()
 
 
 def _create(folder: Path) -> None:

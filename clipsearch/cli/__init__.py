@@ -36,6 +36,7 @@ VERBS = {
     "errors": "List files that could not be read, with the reason.",
     "saved": "List saved searches, or remove one.",
     "model": "Show the models that turn photos and words into vectors.",
+    "backends": "Show the ways to run a model here, and which are chosen.",
     "config": "Show the settings and where each comes from.",
     "completion": "Print the script that makes a shell complete clipsearch.",
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clipsearch.cli.output import colored, narrate, path_fields, shown, tell, write_ndjson
 from clipsearch.cli.voice import is_quiet
-from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Unlisted
+from clipsearch.types import Advanced, Event, Measuring, Planned, Scanning, Summary, Unlisted
 
 _PLAIN_EVERY_S = 10.0
 
@@ -46,6 +46,8 @@ def _fields(event: Event) -> dict[str, object]:
     match event:
         case Scanning():
             return {"event": "scanning", **path_fields(event.root)}
+        case Measuring():
+            return {"event": "measuring", "seconds": event.seconds}
         case Planned():
             return {
                 "event": "planned", **path_fields(event.root), "files": event.files, "unchanged": event.unchanged,
@@ -94,6 +96,8 @@ def _report_line(event: Event, write: Callable[[str], None] = narrate, warn: Cal
             ]
             told = " · ".join(f"{number:,} {word}" for number, word in counts if number)
             write(f"{_short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
+        case Measuring():
+            write(f"Measuring the ways to run the model on this machine, {event.seconds:.0f} s at most, once")
         case Unlisted():
             warn(
                 f"clipsearch: {shown(event.path)} cannot be listed ({event.reason}); "

@@ -11,9 +11,10 @@ import pytest
 
 from clipsearch.engine import towers
 from clipsearch.engine.backends import Port
+from clipsearch.engine.candidates import IMAGE_BATCH
 from clipsearch.engine.cards import ModelCard, TextInput, TowerFile, read_card
 from clipsearch.engine.store import STARTER_FOLDER
-from clipsearch.engine.towers import IMAGE_BATCH, TEXT_BATCH, ImageTower, TextTower, unit_vectors
+from clipsearch.engine.towers import TEXT_BATCH, ImageTower, TextTower, unit_vectors
 from clipsearch.errors import Exit, ModelError
 from tests.engine.test_cards import GOOD, card_of
 
@@ -83,7 +84,7 @@ def opened(monkeypatch: pytest.MonkeyPatch):
     """Makes `open_session` give this fake."""
 
     def use(session: FakeSession) -> FakeSession:
-        monkeypatch.setattr(towers, "open_session", lambda path, backend, threads: session)
+        monkeypatch.setattr(towers, "open_session", lambda path, way: session)
         return session
 
     return use
