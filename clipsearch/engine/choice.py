@@ -47,7 +47,7 @@ def known_ways(card: ModelCard, cache: Path) -> tuple[MeasuredWay, ...]:
     """What was measured before; nothing where that was on another machine, with other runtimes or another model."""
     try:
         kept = json.loads(_file(card, cache).read_bytes())
-        if kept.get("of") == _of(card):
+        if isinstance(kept, dict) and kept.get("of") == _of(card):
             return tuple(_read(row) for row in kept["ways"])
     except (OSError, ValueError, TypeError, KeyError):  # none yet, or a torn file of a cache
         pass
