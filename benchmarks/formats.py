@@ -25,6 +25,7 @@ from unittest import mock
 import numpy as np
 from PIL import Image, ImageOps
 
+from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import ImageInput, read_card
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.store import STARTER_FOLDER
@@ -84,7 +85,8 @@ def cpu_s(path: bytes) -> float:
 
 def moved(arguments: argparse.Namespace) -> dict[str, object]:
     """Cosines between the vectors of whole photos, and of averaged ones and previews of them."""
-    tower = ImageTower(read_card(arguments.model), "onnxruntime")
+    card = read_card(arguments.model)
+    tower = ImageTower(card, default_candidate(card, "onnxruntime"))
     averaged, previewed = [], []
     least = decoding.DRAFT_FACTOR * tower.prepare.size * PREVIEW_FACTOR
     for picture in pictures(arguments.photos):

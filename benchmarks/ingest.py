@@ -41,6 +41,7 @@ import numpy as np
 from camera_photos import SHARED_PHOTOS, SIDES, camera_photos
 
 from clipsearch.engine.backends import usable_cores
+from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
@@ -108,7 +109,8 @@ class Clipsearch:
     def core_seconds(self, photos: list[Path]) -> tuple[float, float]:
         """CPU time of decoding and of encoding a photo, each with nothing else running here."""
         if self._tower is None:
-            self._tower = ImageTower(read_card(self.model), self.backend)
+            card = read_card(self.model)
+            self._tower = ImageTower(card, default_candidate(card, self.backend))
         tower, side = self._tower, self._tower.prepare.size
         decode(os.fsencode(photos[0]), tower.prepare)  # imports
         started = time.process_time()

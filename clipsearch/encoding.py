@@ -19,11 +19,23 @@ from numpy.typing import NDArray
 from clipsearch import labels as zero_shot
 from clipsearch.config import resolved_paths
 from clipsearch.engine.backends import AUTO, check_backend, usable_cores
+from clipsearch.engine.candidates import Candidate, default_candidate
 from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.choice import Purpose, chosen, known_ways, measured_ways
 from clipsearch.engine.store import DEFAULT_MODEL, find_model
 from clipsearch.engine.textcache import CachedVectors, TextCache
 from clipsearch.errors import SystemFault, UsageError
-from clipsearch.types import Advanced, AnyPath, Decoded, Failure, LabelScore, Picture, Prepare, TextCacheStatus
+from clipsearch.types import (
+    Advanced,
+    AnyPath,
+    Decoded,
+    Failure,
+    LabelScore,
+    MeasuredWay,
+    Picture,
+    Prepare,
+    TextCacheStatus,
+)
 
 if TYPE_CHECKING:
     from clipsearch.engine.tokenize import TextTokenizer, Tokens
@@ -112,6 +124,17 @@ class Engine:
         """What the model multiplies cosines by before its softmax or sigmoid: 100 for OpenAI's CLIP."""
         return self.card.scoring.scale
 
+    # -- how it is run ----------------------------------------------------------------------------
+
+    def ways(self) -> tuple[MeasuredWay, ...]:
+        """The ways to run the model on this machine, tried now if they never were: 20 s at most, once."""
+        return measured_ways(self.card, self._cache_folder)
+
+    def candidate(self, purpose: Purpose) -> Candidate:
+        """The backend that was named; else what measured best, or what needs no measuring where nothing was."""
+        measured = chosen(known_ways(self.card, self._cache_folder), purpose) if self._backend == AUTO else None
+        return measured or default_candidate(self.card, self._backend)
+
     # -- words ------------------------------------------------------------------------------------
 
     def encode_text(self, texts: str | Iterable[str]) -> NDArray[np.float32]:
@@ -153,7 +176,7 @@ class Engine:
         from clipsearch.engine.towers import TextTower
 
         if self._text_tower is None:
-            self._text_tower = TextTower(self.card, self._backend)
+            self._text_tower = TextTower(self.card, self.candidate("query"))
         encoded = self._text_tower.encode(texts)
         return CachedVectors(encoded.vectors, tuple(encoded.truncated.tolist()))
 
@@ -196,7 +219,7 @@ class Engine:
         from clipsearch.index.workers import DecodeWorkers
 
         if self._image_tower is None:
-            self._image_tower = ImageTower(self.card, self._backend)
+            self._image_tower = ImageTower(self.card, self.candidate("ingest"))
         tower, side = self._image_tower, self.card.image.size
         paths = [os.fsencode(picture) for picture in pictures if isinstance(picture, _PATH)]
         with DecodeWorkers(tower.prepare, max(1, min(len(paths), usable_cores()))) as workers:

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Self
 
 from clipsearch.config import Paths
-from clipsearch.engine.backends import usable_cores
+from clipsearch.encoding import Engine
+from clipsearch.engine.backends import AUTO, usable_cores
 from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.choice import BUDGET_S, known_ways
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.towers import PendingImageTower
 from clipsearch.errors import LibraryBusy, LibraryError, SystemFault, UsageError
@@ -28,10 +30,11 @@ from clipsearch.index.update import EVERYTHING, Scope, update
 from clipsearch.index.workers import DecodeWorkers
 from clipsearch.opened import catalog_path, vectors_folder
 from clipsearch.photos import existing
-from clipsearch.types import AnyPath, Event, RootStatus, Summary, Unlisted, Waiting
+from clipsearch.types import AnyPath, Event, Measuring, Planned, RootStatus, Summary, Unlisted, Waiting
 
 _RETRY_S = 0.2
 _TELL_AFTER_S = 1.0
+_MEASURED_FROM = 500  # new photos: with fewer, trying all ways to run the model takes longer than any of them saves
 
 
 def indexed(
@@ -172,15 +175,22 @@ class Bench:
                         "index", {"indexed": event.indexed, "failed": event.failed, "seconds": event.seconds}
                     )
             yield event
+            pays = isinstance(event, Planned) and event.fresh >= _MEASURED_FROM
+            if pays and self._backend == AUTO and not known_ways(card, self._paths.cache):
+                yield Measuring(BUDGET_S)
+                self._engine(card).ways()
 
     def _opened(self, card: ModelCard) -> tuple[PendingImageTower, DecodeWorkers]:
         if self._open is None or self._open[0] != card:
             self.clear()
-            tower = PendingImageTower(card, self._backend)
+            tower = PendingImageTower(card, lambda: self._engine(card).candidate("ingest"))
             journal = self._closing.enter_context(Journal(self._paths.library / "in-flight"))
             decoder = self._closing.enter_context(DecodeWorkers(tower.prepare, self._workers, journal=journal))
             self._open = card, tower, decoder
         return self._open[1:]
+
+    def _engine(self, card: ModelCard) -> Engine:
+        return Engine(card, backend=self._backend, cache_folder=self._paths.cache)
 
 
 def create_folder(folder: Path) -> None:

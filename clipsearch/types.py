@@ -350,6 +350,27 @@ class Status:
     watcher: WatcherStatus | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredWay:
+    """One way to run a model on this machine, and what became of trying it; None where it did not come so far."""
+
+    runtime: str
+    device: str
+    arithmetic: str  # what the runtime computes in
+    precision: str  # the model's variant
+    batch: int  # the best one
+    threads: int
+    images_per_s: float | None = None  # at that batch
+    query_ms: float | None = None  # of one text, warm
+    cold_ms: float | None = None  # to open the text tower and answer first texts
+    cosine: float | None = None  # the lowest with the golden vectors
+    peak_mb: int | None = None
+    verdict: str = "failed"  # or "good", "refused"
+    reason: str = ""
+    fit_for: tuple[str, ...] = ()  # of "ingest" and "query": what gives the model's own vectors
+    chosen_for: tuple[str, ...] = ()  # what it is the best at
+
+
 # -- events of an index run, in the order they come -----------------------------------------------
 
 
@@ -366,6 +387,13 @@ class Waiting:
     """Another process writes to the library; this one goes on when it has finished."""
 
     holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """The ways to run the model on this machine are being tried, once."""
+
+    seconds: float  # at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,5 +463,5 @@ class Summary:
     timings: Timings = field(default=Timings())
 
 
-Event = Waiting | Scanning | Planned | Unlisted | Advanced | Summary
+Event = Waiting | Scanning | Measuring | Planned | Unlisted | Advanced | Summary
 WatchEvent = Watching | Troubled | Event

@@ -45,6 +45,7 @@ VERBS = {
     "import": "Add the photos of an exported file to the library.",
     "relocate": "Tell the library that photos lie at another place now.",
     "model": "Show, fetch and change the models that turn photos and words into vectors.",
+    "backends": "Show the ways to run a model here, and which are chosen.",
     "config": "Show the settings and where each comes from.",
     "completion": "Print the script that makes a shell complete clipsearch.",
 }

@@ -13,7 +13,18 @@ from pathlib import Path
 
 from clipsearch.cli.output import colored, narrate, path_fields, printable, shown, tell, write_ndjson
 from clipsearch.cli.voice import is_quiet
-from clipsearch.types import Advanced, Planned, Scanning, Summary, Troubled, Unlisted, Waiting, WatchEvent, Watching
+from clipsearch.types import (
+    Advanced,
+    Measuring,
+    Planned,
+    Scanning,
+    Summary,
+    Troubled,
+    Unlisted,
+    Waiting,
+    WatchEvent,
+    Watching,
+)
 
 _PLAIN_EVERY_S = 10.0
 
@@ -115,6 +126,8 @@ def _fields(event: WatchEvent) -> dict[str, object]:
             }  # fmt: skip
         case Scanning():
             return {"event": "scanning", **path_fields(event.root), "files": event.files}
+        case Measuring():
+            return {"event": "measuring", "seconds": event.seconds}
         case Planned():
             return {
                 "event": "planned", **path_fields(event.root), "files": event.files, "unchanged": event.unchanged,
@@ -167,6 +180,8 @@ def _report_line(event: WatchEvent, write: Callable[[str], None] = narrate, warn
             write(f"{_short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
         case Waiting():
             write(f"Waiting for {printable(event.holder)}, which writes to the library.")
+        case Measuring():
+            write(f"Measuring the ways to run the model on this machine, {event.seconds:.0f} s at most, once")
         case Unlisted():
             warn(
                 f"clipsearch: {shown(event.path)} cannot be listed ({event.reason}); "

@@ -77,6 +77,8 @@ class Variant:
     name: str
     image: TowerFile
     text: TowerFile
+    runtimes: tuple[str, ...] = ()  # those that its files are made for; all where none is named
+    drift: float | None = None  # mean cosine of its image vectors with the reference's, on photos; None: it is that
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,13 @@ def read_card(folder: Path) -> ModelCard:
 
 def _card(table: dict[str, Any], folder: Path) -> ModelCard:
     variants = tuple(
-        Variant(name, _tower(table, name, "image"), _tower(table, name, "text"))
+        Variant(
+            name,
+            _tower(table, name, "image"),
+            _tower(table, name, "text"),
+            _at(table, _texts, "variants", name, "runtimes") if "runtimes" in table["variants"][name] else (),
+            _at(table, _number, "variants", name, "drift") if "drift" in table["variants"][name] else None,
+        )
         for name in _at(table, _table, "variants")
     )
     if not variants:
@@ -206,6 +214,12 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("text")
     return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError("a list of texts")
+    return tuple(value)
 
 
 def _table(value: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipsearch.engine.activation import activation_of
-from clipsearch.engine.backends import open_session
+from clipsearch.engine.backends import default_way, open_session
 from clipsearch.engine.cards import CARD, ModelCard, Scoring, TowerFile, Variant, read_card
 from clipsearch.engine.cardtext import card_text
 from clipsearch.engine.catalogue import Entry, canonical, entry_for, nearest
@@ -286,7 +286,7 @@ def _card(plan: Plan, staging: Path) -> ModelCard:
         image=found.image,
         text=found.text,
         scoring=entry.family.scoring if entry else Scoring("softmax", 100.0),
-        variants=(Variant("fp32", *towers),),
+        variants=(Variant("fp32", image=towers[0], text=towers[1]),),
         measured={},
         folder=staging,
         origin=plan.source.origin,
@@ -311,7 +311,7 @@ def _check_mask(plan: Plan, card: ModelCard) -> None:
     """SigLIP reads its padding and takes no mask (MODELS section 3); masked, each text would be another vector."""
     if card.text.cleaning != "canonicalize":
         return
-    session = open_session(card.folder / card.reference.text.file, threads=1)
+    session = open_session(card.folder / card.reference.text.file, default_way())
     if masks := [port.name for port in session.inputs if "mask" in port.name]:
         raise ModelError(f"{plan.source.origin} has a text tower with the input {masks[0]}, which SigLIP has not.", "")
 

@@ -17,14 +17,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.engine.backends import AUTO, Port, Session, check_backend, open_session
+from clipsearch.engine.backends import Port, Session, Way, open_session
+from clipsearch.engine.candidates import Candidate, default_candidate, variant_of
 from clipsearch.engine.cards import ModelCard, TowerFile
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.tokenize import TextTokenizer
 from clipsearch.errors import ModelError
 from clipsearch.types import SpaceIdentity
 
-IMAGE_BATCH = 16  # images a run; on 2 cores the starter gains nothing beyond
 TEXT_BATCH = 32
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -39,9 +39,11 @@ class TextVectors:
 class ImageTower:
     """Satisfies types.Encoder."""
 
-    def __init__(self, card: ModelCard, backend: str = AUTO, *, threads: int | None = None) -> None:
+    def __init__(self, card: ModelCard, candidate: Candidate | None = None) -> None:
         self._card = card
-        self._session = _verified_session(card.folder, card.reference.image, backend, threads)
+        self._candidate = candidate or default_candidate(card)
+        file = variant_of(card, self._candidate.variant).image
+        self._session = _verified_session(card.folder, file, self._candidate.way)
         self._input = _only(self._session.inputs, "image", _is_picture, card)
         self._output = _embedding_output(self._session, card)
         self._preprocess = Preprocess(card.image)
@@ -52,7 +54,7 @@ class ImageTower:
 
     @property
     def variant(self) -> str:
-        return f"{self._card.reference.name}/{self._session.device}"
+        return f"{self._candidate.variant}/{self._session.device}"
 
     @property
     def prepare(self) -> Preprocess:
@@ -60,7 +62,7 @@ class ImageTower:
 
     @property
     def batch_size(self) -> int:
-        return self._input.shape[0] or IMAGE_BATCH
+        return self._input.shape[0] or self._candidate.batch
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (n, s, s, 3) as `prepare` makes them -> float32 (n, dim), unit rows. Raises ModelError."""
@@ -81,10 +83,9 @@ class PendingImageTower:
     so once a batch was full all are filled up to it. A run that has fewer photos than that would pay 16 times for one.
     """
 
-    def __init__(self, card: ModelCard, backend: str = AUTO) -> None:
-        check_backend(backend)
+    def __init__(self, card: ModelCard, choose: Callable[[], Candidate]) -> None:
         self._card = card
-        self._backend = backend
+        self._choose = choose
         self._was_full = False
 
     @property
@@ -112,13 +113,14 @@ class PendingImageTower:
 
     @cached_property
     def _tower(self) -> ImageTower:
-        return ImageTower(self._card, self._backend)
+        return ImageTower(self._card, self._choose())
 
 
 class TextTower:
-    def __init__(self, card: ModelCard, backend: str = AUTO, *, threads: int | None = None) -> None:
+    def __init__(self, card: ModelCard, candidate: Candidate | None = None) -> None:
         self.card = self._card = card
-        self._session = _verified_session(card.folder, card.reference.text, backend, threads)
+        candidate = candidate or default_candidate(card)
+        self._session = _verified_session(card.folder, variant_of(card, candidate.variant).text, candidate.way)
         self._ids = _only(self._session.inputs, "token ids", _is_token_ids, card)
         self._mask = next(filter(_is_mask, self._session.inputs), None)
         self._output = _embedding_output(self._session, card)
@@ -166,7 +168,7 @@ def unit_vectors(raw: NDArray[np.float32], card: ModelCard) -> NDArray[np.float3
     return np.asarray(raw / lengths, np.float32)
 
 
-def _verified_session(folder: Path, tower: TowerFile, backend: str, threads: int | None) -> Session:
+def _verified_session(folder: Path, tower: TowerFile, way: Way) -> Session:
     path = folder / tower.file
     try:
         with path.open("rb") as handle:
@@ -178,7 +180,7 @@ def _verified_session(folder: Path, tower: TowerFile, backend: str, threads: int
             f"{path} does not match its card (expected {tower.sha256[:12]}…, got {digest[:12]}…); it was not used.",
             "Fetch the model again.",
         )
-    return open_session(path, backend, threads=threads)
+    return open_session(path, way)
 
 
 def _embedding_output(session: Session, card: ModelCard) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from clipsearch.engine.backends import AUTO
+from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.sources import file_digest
 from clipsearch.engine.towers import ImageTower, TextTower
@@ -47,14 +48,14 @@ def checked_towers(card: ModelCard, backend: str = AUTO) -> Iterator[str]:
 
 
 def _run_text(card: ModelCard, backend: str, golden: dict[str, np.ndarray]) -> None:
-    tower = TextTower(card, backend)
+    tower = TextTower(card, default_candidate(card, backend))
     _differ(card, "text", tower.encode(_TEXTS).vectors)
     if "texts" in golden:
         _agree(card, "text", tower.encode([str(text) for text in golden["texts"]]).vectors, golden["text_vectors"])
 
 
 def _run_image(card: ModelCard, backend: str, golden: dict[str, np.ndarray]) -> None:
-    tower = ImageTower(card, backend)
+    tower = ImageTower(card, default_candidate(card, backend))
     side = card.image.size
     ramp = np.linspace(0, 255, side, dtype=np.uint8)
     pictures = np.zeros((3, side, side, 3), np.uint8)

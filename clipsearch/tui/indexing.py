@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from clipsearch.config import CACHE_VARIABLE, LIBRARY_VARIABLE, MODELS_VARIABLE, Paths
 from clipsearch.errors import Exit
-from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Timings, Unlisted, Waiting
+from clipsearch.types import Advanced, Event, Measuring, Planned, Scanning, Summary, Timings, Unlisted, Waiting
 
 _NICE = 10  # the person at the keyboard comes first; with nobody there it has the machine all the same
 _PROGRESS_S = 0.25  # between two events of progress: each is a piece of the screen drawn anew
@@ -100,6 +100,8 @@ def read_event(fields: Mapping[str, object]) -> Event:
             return Scanning(_path(fields), count("files"))
         case "waiting":
             return Waiting(str(fields["holder"]))
+        case "measuring":
+            return Measuring(float(str(fields["seconds"])))
         case "planned":
             counts = {name: count(name) for name in ("files", "unchanged", "fresh", "moved", "gone", "held")}
             return Planned(_path(fields), **counts)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 from clipsearch.duplicates import ALL_BITS, BURST_COSINE, COARSE_BITS, COPY_COSINE, SHAPE, copies, looks_of
+from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
@@ -308,7 +309,7 @@ def main() -> None:
     arguments = parser.parse_args()
     random.seed(10)
     card = read_card(arguments.model)
-    tower = ImageTower(card, "onnxruntime")
+    tower = ImageTower(card, default_candidate(card, "onnxruntime"))
     pictures = photos(arguments.folders, arguments.limit)
     print(f"{len(pictures)} photos, model {card.name}\n")
     ways = (ORIGINAL, *COPIES, *EDITS, *FRAMES)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import CARD, read_card
 from clipsearch.engine.towers import ImageTower, TextTower
 
@@ -125,9 +126,9 @@ def write_golden(folder: Path) -> None:
     np.savez_compressed(
         folder / "golden.npz",
         pixels=pixels,
-        image_vectors=ImageTower(card, "onnxruntime").encode_pixels(pixels),
+        image_vectors=ImageTower(card, default_candidate(card, "onnxruntime")).encode_pixels(pixels),
         texts=np.array(GOLDEN_TEXTS),
-        text_vectors=TextTower(card, "onnxruntime").encode(list(GOLDEN_TEXTS)).vectors,
+        text_vectors=TextTower(card, default_candidate(card, "onnxruntime")).encode(list(GOLDEN_TEXTS)).vectors,
     )
 
 

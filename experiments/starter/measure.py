@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipsearch import labels as zero_shot
+from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import CARD, ModelCard, read_card
 from clipsearch.engine.towers import ImageTower, TextTower
 from clipsearch.index.decode import decode, upright_rgb
@@ -56,7 +57,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the figures into the card")
     arguments = parser.parse_args()
     card = read_card(arguments.model)
-    image, text = ImageTower(card, arguments.backend), TextTower(card, arguments.backend)
+    candidate = default_candidate(card, arguments.backend)
+    image, text = ImageTower(card, candidate), TextTower(card, candidate)
     measured = recall(arguments.captions, image, text)
     if arguments.cifar:
         measured |= cifar(arguments.cifar, card, image, text)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from clipsearch.engine import backends
-from clipsearch.engine.backends import AUTO, TABLE, Session, is_installed, open_session, usable_cores
+from clipsearch.engine.backends import AUTO, TABLE, Session, Way, default_way, is_installed, open_session, usable_cores
+from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower, TextTower
@@ -33,17 +34,17 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def image_tower(backend: str) -> ImageTower:
-    return ImageTower(STARTER, backend)
+    return ImageTower(STARTER, default_candidate(STARTER, backend))
 
 
 @pytest.fixture(scope="module")
 def text_tower(backend: str) -> TextTower:
-    return TextTower(STARTER, backend)
+    return TextTower(STARTER, default_candidate(STARTER, backend))
 
 
 @pytest.fixture(scope="module")
 def text_session(backend: str) -> Session:
-    return open_session(STARTER_FOLDER / "text.onnx", backend)
+    return open_session(STARTER_FOLDER / "text.onnx", default_way(backend))
 
 
 def feeds(length: int = 5) -> dict[str, np.ndarray]:
@@ -135,7 +136,7 @@ def test_what_the_runtime_refuses_is_a_model_error(
 
 def test_a_run_that_fails_halfway_is_a_model_error(backend: str, capfd: pytest.CaptureFixture[str]) -> None:
     """As above, where a node finds out. No second run: OpenVINO 2026.4 then fails on good input of these shapes."""
-    session = open_session(STARTER_FOLDER / "text.onnx", backend)
+    session = open_session(STARTER_FOLDER / "text.onnx", default_way(backend))
     with pytest.raises(ModelError, match="failed: "):
         session.run({**feeds(), "attention_mask": np.ones((1, 3), np.int64)}, "text_embeds")
     assert capfd.readouterr() == ("", "")
@@ -151,7 +152,7 @@ def test_a_broken_graph_file_is_a_model_error_that_names_it(backend: str, kind: 
         whole = (STARTER_FOLDER / "image.onnx").read_bytes()
         path.write_bytes({"cut": whole[: len(whole) // 2], "garbage": b"not a graph" * 100, "empty": b""}[kind])
     with pytest.raises(ModelError, match=r"image\.onnx") as caught:
-        open_session(path, backend)
+        open_session(path, default_way(backend))
     assert caught.value.exit_code == Exit.MODEL
 
 
@@ -162,8 +163,8 @@ def test_backends_agree_with_each_other() -> None:
     """A library indexed on one machine is searched on another."""
     batch = np.random.default_rng(7).integers(0, 256, (2, 224, 224, 3), np.uint8)
     pixels = np.concatenate([GOLDEN["pixels"], batch])
-    photos = [ImageTower(STARTER, name).encode_pixels(pixels) for name in TABLE]
-    texts = [TextTower(STARTER, name).encode([*TEXTS, LONG]).vectors for name in TABLE]
+    photos = [ImageTower(STARTER, default_candidate(STARTER, name)).encode_pixels(pixels) for name in TABLE]
+    texts = [TextTower(STARTER, default_candidate(STARTER, name)).encode([*TEXTS, LONG]).vectors for name in TABLE]
     assert len(photos) == len(TABLE) >= 2
     for found in (photos, texts):
         assert all((cosines(found[0], other) >= 0.999).all() for other in found[1:])
@@ -172,7 +173,7 @@ def test_backends_agree_with_each_other() -> None:
 def test_an_unknown_backend_is_refused_with_the_choices() -> None:
     """A typing mistake must not fall back to some other runtime."""
     with pytest.raises(ModelError, match='"onnx"') as caught:
-        open_session(STARTER_FOLDER / "text.onnx", "onnx")
+        open_session(STARTER_FOLDER / "text.onnx", Way("onnx"))
     assert all(name in caught.value.hint for name in (AUTO, *TABLE))
 
 
@@ -180,22 +181,22 @@ def test_a_backend_that_is_not_installed_is_refused(backend: str, monkeypatch: p
     """Asked for one, the program must not quietly take another."""
     monkeypatch.setattr(backends, "is_installed", lambda name: name != backend)
     with pytest.raises(ModelError, match=f"{backend} is not installed") as caught:
-        open_session(STARTER_FOLDER / "text.onnx", backend)
+        open_session(STARTER_FOLDER / "text.onnx", default_way(backend))
     assert "pip install" in caught.value.hint
 
 
 def test_auto_takes_the_first_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows on ARM there is one of them only."""
-    assert open_session(STARTER_FOLDER / "image.onnx").device == "onnxruntime-cpu"
+    assert open_session(STARTER_FOLDER / "image.onnx", default_way()).device == "onnxruntime-cpu"
     monkeypatch.setattr(backends, "is_installed", lambda name: name == "openvino")
-    assert open_session(STARTER_FOLDER / "image.onnx").device == "openvino-cpu"
+    assert open_session(STARTER_FOLDER / "image.onnx", default_way()).device == "openvino-cpu"
 
 
 def test_auto_without_any_backend_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken installation must be mendable from its message."""
     monkeypatch.setattr(backends, "is_installed", lambda name: False)
     with pytest.raises(ModelError) as caught:
-        open_session(STARTER_FOLDER / "image.onnx")
+        open_session(STARTER_FOLDER / "image.onnx", default_way())
     assert "pip install onnxruntime" in caught.value.hint
 
 

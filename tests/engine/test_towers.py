@@ -11,9 +11,10 @@ import pytest
 
 from clipsearch.engine import towers
 from clipsearch.engine.backends import Port
+from clipsearch.engine.candidates import IMAGE_BATCH, default_candidate
 from clipsearch.engine.cards import ModelCard, TextInput, TowerFile, read_card
 from clipsearch.engine.store import STARTER_FOLDER
-from clipsearch.engine.towers import IMAGE_BATCH, TEXT_BATCH, ImageTower, PendingImageTower, TextTower, unit_vectors
+from clipsearch.engine.towers import TEXT_BATCH, ImageTower, PendingImageTower, TextTower, unit_vectors
 from clipsearch.errors import Exit, ModelError
 from tests.engine.test_cards import GOOD, card_of
 
@@ -83,7 +84,7 @@ def opened(monkeypatch: pytest.MonkeyPatch):
     """Makes `open_session` give this fake."""
 
     def use(session: FakeSession) -> FakeSession:
-        monkeypatch.setattr(towers, "open_session", lambda path, backend, threads: session)
+        monkeypatch.setattr(towers, "open_session", lambda path, way: session)
         return session
 
     return use
@@ -147,7 +148,7 @@ def test_padding_leaves_the_vectors_of_the_starter_as_they_are() -> None:
     starter = read_card(STARTER_FOLDER)
     photos = np.random.default_rng(1).integers(0, 256, (3, 224, 224, 3), np.uint8)
     alone = np.concatenate([ImageTower(starter).encode_pixels(photo[None]) for photo in photos])
-    tower = PendingImageTower(starter)
+    tower = PendingImageTower(starter, lambda: default_candidate(starter))
     tower.encode_pixels(np.zeros((tower.batch_size, 224, 224, 3), np.uint8))
     assert np.abs(tower.encode_pixels(photos) - alone).max() < 1e-5
 

@@ -44,7 +44,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> list[HashEncoder]:
     """No model and no processes: what is watched is the subject. Holds the encoders that were opened."""
     opened: list[HashEncoder] = []
 
-    def tower(card: object, backend: str) -> HashEncoder:
+    def tower(card: object, choose: object) -> HashEncoder:
         opened.append(HashEncoder())
         return opened[-1]
 

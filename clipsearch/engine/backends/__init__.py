@@ -1,6 +1,6 @@
 """Backends: a runtime opens a graph and turns arrays into one float32 array. Each file wraps one runtime.
 
-The table of backends and the contract they share; a backend never sees photos, cards or progress, and
+The table of runtimes and the contract they share; a backend never sees photos, cards or progress, and
 never falls back by itself. `tests/engine/test_backends.py` runs the same contract over all of them.
 """
 
@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,9 +20,34 @@ from numpy.typing import NDArray
 from clipsearch.errors import ModelError
 
 AUTO = "auto"
-# name -> (module here, module of the runtime); the first one installed is what `auto` takes. Both run fp32 on
-# the CPU at the same speed with the starter (models README: 71 and 69 images/s); ONNX Runtime starts faster.
-TABLE = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("openvino", "openvino")}
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    module: str  # the backend that wraps it
+    package: str  # what must be installed
+
+
+# The first one installed is what `auto` takes before anything was measured: it starts fastest.
+TABLE = {
+    "onnxruntime": Runtime(f"{__name__}.onnx", "onnxruntime"),
+    "openvino": Runtime(f"{__name__}.openvino", "openvino"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to run a graph."""
+
+    runtime: str  # of TABLE
+    device: str = "cpu"
+    arithmetic: str = "f32"  # what floats are computed in: a runtime may offer less than a graph's own f32
+    threads: int = 0  # 0: as many as there are usable cores
+
+    @property
+    def name(self) -> str:
+        """As `--backend` takes it, and more: "openvino", "openvino-gpu", "openvino-cpu-bf16"."""
+        return "-".join([self.runtime, self.device, *([] if self.arithmetic == "f32" else [self.arithmetic])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +68,48 @@ class Session(Protocol):
     def outputs(self) -> tuple[Port, ...]: ...
     @property
     def device(self) -> str:
-        """What the runtime says it runs on: "onnxruntime-cpu"."""
+        """What the runtime says it runs on and computes in: a Way's name."""
 
     def run(self, feeds: Mapping[str, NDArray[np.generic]], output: str) -> NDArray[np.float32]:
         """One output as float32. Raises ModelError with the runtime's own words."""
 
 
 class Backend(Protocol):
-    """A module of this package."""
+    """A module that wraps a runtime."""
 
-    def open_session(self, path: Path, *, threads: int) -> Session:
-        """Opens a graph in fp32 arithmetic on the CPU. Raises ModelError."""
+    def ways(self) -> list[Way]:
+        """What this runtime offers on this machine, by its own word."""
+
+    def open_session(self, path: Path, way: Way) -> Session:
+        """Opens a graph that way and no other; `way.threads` is above 0. Raises ModelError."""
 
 
-def open_session(path: Path, backend: str = AUTO, *, threads: int | None = None) -> Session:
-    """The graph, opened by the backend asked for and by no other.
+def open_session(path: Path, way: Way) -> Session:
+    """The graph, opened the way asked for and no other.
 
-    Raises ModelError for an unknown backend, for one that is not installed, and for a broken graph.
+    Raises ModelError for an unknown runtime, for one that is not installed, and for a broken graph.
     """
+    backend = backend_of(way.runtime)
+    session = backend.open_session(path, replace(way, threads=way.threads or usable_cores()))
+    if session.device != way.name:
+        raise ModelError(
+            f"{way.runtime} was asked to run on {way.name}, and says it runs on {session.device}.",
+            "Name another one with --backend, or leave the choice to: --backend auto",
+        )
+    return session
+
+
+def backend_of(runtime: str) -> Backend:
+    """The module that wraps it, imported. Raises ModelError for an unknown one and one that is not installed."""
+    check_backend(runtime)
+    backend: Backend = importlib.import_module(TABLE[runtime].module)
+    return backend
+
+
+def default_way(backend: str = AUTO) -> Way:
+    """The way that `--backend` names; for `auto`, the one that needs no measuring. Raises ModelError."""
     check_backend(backend)
-    if backend == AUTO:
-        backend = next(name for name in TABLE if is_installed(name))
-    module: Backend = importlib.import_module(f"{__name__}.{TABLE[backend][0]}")
-    return module.open_session(path, threads=threads or usable_cores())
+    return Way(next(name for name in TABLE if is_installed(name)) if backend == AUTO else backend)
 
 
 def check_backend(backend: str) -> None:
@@ -78,12 +122,12 @@ def check_backend(backend: str) -> None:
         raise ModelError(f'There is no backend "{backend}".', f"Choose one of: {AUTO}, {', '.join(TABLE)}")
     if not is_installed(backend):
         raise ModelError(
-            f"The backend {backend} is not installed.", f"pip install {TABLE[backend][1]}, or use --backend auto"
+            f"The backend {backend} is not installed.", f"pip install {TABLE[backend].package}, or use --backend auto"
         )
 
 
-def is_installed(backend: str) -> bool:
-    return importlib.util.find_spec(TABLE[backend][1]) is not None
+def is_installed(runtime: str) -> bool:
+    return importlib.util.find_spec(TABLE[runtime].package) is not None
 
 
 def usable_cores() -> int:

@@ -1,4 +1,7 @@
-"""OpenVINO, CPU device. Wraps the runtime and translates its errors; knows no model."""
+"""OpenVINO and its devices. Wraps the runtime and translates its errors; knows no model.
+
+Only the CPU was run here; GPU and NPU are recipes.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,44 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # 
 import openvino  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from clipsearch.engine.backends import Port, Session  # noqa: E402
+from clipsearch.engine.backends import Port, Session, Way  # noqa: E402
 from clipsearch.errors import ModelError  # noqa: E402
 
 _DTYPES = {"f32": "float32", "f16": "float16", "i64": "int64", "i32": "int32", "u8": "uint8"}
 
 
-def open_session(path: Path, *, threads: int) -> Session:
-    properties = {
-        # On a CPU with bf16 the runtime would take it unasked, and vectors would differ by 1.5e-3 from others'.
-        "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": threads,
+_DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
+# What a device must say it is capable of, to compute in this arithmetic.
+_CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+
+
+def ways() -> list[Way]:
+    """Each device in each arithmetic that it reports."""
+    core = openvino.Core()
+    found = []
+    for device, name in _DEVICES.items():
+        for full_name in core.available_devices:
+            if full_name.partition(".")[0] == name:  # "GPU.0" and "GPU.1" where there are two; the first is meant
+                capable = core.get_property(full_name, "OPTIMIZATION_CAPABILITIES")
+                found += [Way("openvino", device, one) for one, needed in _CAPABILITIES.items() if needed in capable]
+                break
+    return found
+
+
+def open_session(path: Path, way: Way) -> Session:
+    properties: dict[str, object] = {
+        # Explicit: on a CPU with bf16 the runtime would take it unasked, and vectors would differ by 1.5e-3 from
+        # others'. On a GPU its default gave random vectors for CLIP (openvino#28770).
+        "INFERENCE_PRECISION_HINT": way.arithmetic,
         "PERFORMANCE_HINT": "LATENCY",
     }
+    if way.device == "cpu":
+        properties["INFERENCE_NUM_THREADS"] = way.threads
+    if way.device == "gpu":
+        properties["EXECUTION_MODE_HINT"] = "ACCURACY"
     try:
         core = openvino.Core()
-        compiled = core.compile_model(core.read_model(str(path)), "CPU", properties)
+        compiled = core.compile_model(core.read_model(str(path)), _DEVICES[way.device], properties)
     except Exception as error:  # the runtime raises RuntimeError and others
         raise ModelError(f"OpenVINO cannot open {path}: {error}", "Fetch the model again.") from error
     return _OpenVinoSession(compiled)
@@ -39,8 +64,9 @@ class _OpenVinoSession:
         self._request = compiled.create_infer_request()
         self.inputs = tuple(_port(port) for port in compiled.inputs)
         self.outputs = tuple(_port(port) for port in compiled.outputs)
-        devices = compiled.get_property("EXECUTION_DEVICES")
-        self.device = "openvino-" + "+".join(devices).lower()
+        devices = [name.partition(".")[0].lower() for name in compiled.get_property("EXECUTION_DEVICES")]
+        arithmetic = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        self.device = Way("openvino", "+".join(devices), arithmetic).name
 
     def run(self, feeds: Mapping[str, NDArray[np.generic]], output: str) -> NDArray[np.float32]:
         if missing := {port.name for port in self.inputs} - feeds.keys():

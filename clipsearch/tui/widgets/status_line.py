@@ -10,7 +10,7 @@ from clipsearch.printable import shown
 from clipsearch.tui.indexing import Stopped
 from clipsearch.tui.widgets.ends import Ends
 from clipsearch.tui.wording import duration
-from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Unlisted
+from clipsearch.types import Advanced, Event, Measuring, Planned, Scanning, Summary, Unlisted
 
 
 class StatusLine(Ends):
@@ -30,6 +30,8 @@ class StatusLine(Ends):
         match event:
             case Scanning():
                 self.show(right=Content(f"looking through {shown(event.root)}"))
+            case Measuring():
+                self.show(right=Content(f"measuring how to run the model, {event.seconds:.0f} s at most, once"))
             case Planned():
                 self._began = 0.0
             case Advanced():

@@ -1,0 +1,93 @@
+"""`clipsearch backends`: the ways to run a model on this machine, what each is worth and which one is taken."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from clipsearch.cli import output
+from clipsearch.cli.arguments import filled
+from clipsearch.cli.options import chosen_paths
+from clipsearch.cli.sections import Verb
+from clipsearch.cli.suggest import model_names
+from clipsearch.errors import Exit, ModelError
+from clipsearch.types import MeasuredWay
+
+EPILOG = """\b
+Each way is tried once, in a process of its own: it must give the model's own
+vectors. It is tried again when the machine, a runtime or the model changes.
+
+\b
+Examples:
+  clipsearch backends
+  clipsearch backends --json | jq -r '.[] | select(.verdict == "good") | .runtime'
+"""
+_PURPOSES = {"ingest": "photos", "query": "texts"}
+
+
+@click.command("backends", cls=Verb, epilog=EPILOG)
+@click.option(
+    "--model",
+    metavar="NAME",
+    default="starter",
+    show_default=True,
+    callback=filled,
+    shell_complete=model_names,
+    help="The model to run.",
+)
+@click.option("--again", is_flag=True, help="Measure, though it was measured before.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+@click.pass_context
+def command(context: click.Context, model: str, again: bool, as_json: bool) -> int:
+    """Show the ways to run a model here, and which are chosen."""
+    from clipsearch.encoding import Engine
+    from clipsearch.engine.choice import BUDGET_S, forget, known_ways
+    from clipsearch.engine.store import find_model
+
+    paths = chosen_paths(context, None)
+    card = find_model(model, paths.models)
+    if again:
+        forget(card, paths.cache)
+    if not known_ways(card, paths.cache):
+        output.narrate(f"Measuring the ways to run {card.name} on this machine, {BUDGET_S:.0f} s at most, once.")
+    with Engine(card, cache_folder=paths.cache) as engine:
+        ways = engine.ways()
+    if as_json:
+        output.write_json([_fields(way) for way in ways])
+    else:
+        _table(ways)
+    if not any(way.verdict == "good" for way in ways):
+        raise ModelError(f"No way to run {card.name} works on this machine.", "The reasons stand in the table above.")
+    return Exit.DONE
+
+
+def _fields(way: MeasuredWay) -> dict[str, object]:
+    fields = asdict(way)
+    precision = way.precision if way.arithmetic == "f32" else f"{way.precision}+{way.arithmetic}"
+    return {**fields, "precision": precision, "fit_for": list(way.fit_for), "chosen_for": list(way.chosen_for)}
+
+
+def _table(ways: tuple[MeasuredWay, ...]) -> None:
+    rows = [("way", "photos/s", "ms a text", "cosine", "MB", "")] + [_row(way) for way in ways]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for number, row in enumerate(rows):
+        line = row[0].ljust(widths[0]) + "".join(f"  {row[i].rjust(widths[i])}" for i in range(1, 5))
+        click.echo(output.dim(line) if number == 0 else f"{line}  {output.printable(row[5])}".rstrip())
+    sys.stdout.flush()
+
+
+def _row(way: MeasuredWay) -> tuple[str, ...]:
+    arithmetic = "" if way.arithmetic == "f32" else f" {way.arithmetic}"
+    chosen = "chosen for " + " and ".join(_PURPOSES[one] for one in way.chosen_for) if way.chosen_for else ""
+    verdict = way.verdict if way.verdict != "good" else ""
+    words = "; ".join(part for part in (chosen, verdict, way.reason) if part)
+    return (
+        f"{way.runtime} {way.device}{arithmetic} {way.precision}, batch {way.batch}",
+        "" if way.images_per_s is None else f"{way.images_per_s:,.0f}",
+        "" if way.query_ms is None else f"{way.query_ms:.1f}",
+        "" if way.cosine is None else f"{way.cosine:.4f}",
+        "" if way.peak_mb is None else f"{way.peak_mb:,}",
+        words,
+    )
