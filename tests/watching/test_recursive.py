@@ -25,9 +25,10 @@ def recursive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "_native", native)
 
 
-@pytest.mark.parametrize(
-    "change", [created, replaced, folder_moved, deleted, moved_out_and_in, ignored], ids=lambda change: change.__name__
-)
+CHANGES = [created, replaced, folder_moved, deleted, moved_out_and_in, ignored]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_after_a_change_the_library_is_that_of_a_fresh_index(
     fast: list[HashEncoder], recursive: None, paths: Paths, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
