@@ -134,9 +134,7 @@ class Inotify:
             pass
         elif event.mask & InotifyConstants.IN_ISDIR:
             below = folder + SEPARATOR + name if folder else name
-            if event.is_moved_from:
-                self.leave(root.id, below)  # its watches would go on to speak of the old place
-            self._change_folder(root, below)
+            self._change_folder(root, below)  # whoever looks there leaves it first, with the watches of its old place
         elif is_listed(name):
             self._hear_file(place, event)
         elif event.mask & (_APPEARS | _VANISHES):

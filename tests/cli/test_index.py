@@ -59,7 +59,7 @@ def test_progress_json_ends_with_done_and_its_counts(program: Program, photos: P
     assert outcome.stderr == ""
     assert [event["event"] for event in events[:2]] == ["scanning", "planned"]
     assert events[1] | {"path": ""} == {
-        "event": "planned", "path": "", "files": 47, "unchanged": 0, "fresh": 47, "moved": 0, "gone": 0,
+        "event": "planned", "path": "", "files": 47, "unchanged": 0, "fresh": 47, "moved": 0, "gone": 0, "held": 0,
     }  # fmt: skip
     advanced = [event for event in events if event["event"] == "advanced"]
     assert [event["done"] for event in advanced] == sorted(event["done"] for event in advanced)

@@ -13,7 +13,7 @@ from clipsearch.watching import sources
 from clipsearch.watching.recursive import Recursive
 from clipsearch.watching.settling import Notes
 from tests.support.encoder import HashEncoder
-from tests.watching.test_changes import CHANGES, linked, tree
+from tests.watching.test_changes import created, deleted, folder_moved, ignored, moved_out_and_in, replaced, tree
 from tests.watching.watched import watching
 
 
@@ -25,8 +25,10 @@ def recursive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "_native", native)
 
 
-# Links are the one thing that such an observer does not follow; the comparison of all folders does.
-@pytest.mark.parametrize("change", [one for one in CHANGES if one is not linked], ids=lambda change: change.__name__)
+CHANGES = [created, replaced, folder_moved, deleted, moved_out_and_in, ignored]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_after_a_change_the_library_is_that_of_a_fresh_index(
     fast: list[HashEncoder], recursive: None, paths: Paths, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:

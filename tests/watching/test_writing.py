@@ -26,7 +26,7 @@ def test_a_photo_that_is_being_copied_is_not_read_before_it_is_whole(
     """Each photo of a slow copy would first be a failure that worries somebody."""
     folder = photo(tmp_path / "photos" / "1.jpg", 1).parent
     data = photo(tmp_path / "2.jpg", 2).read_bytes()
-    with watching(paths, folder, poll_s=poll_s, pace=replace(QUICK, again_s=3.0, stalled_s=10.0)) as watch:
+    with watching(paths, folder, poll_s=poll_s, pace=replace(QUICK, again_s=3.0, stalled_s=10.0, open_s=60.0)) as watch:
         with (folder / "2.jpg").open("wb") as copy:
             for start in range(0, len(data), 50):
                 copy.write(data[start : start + 50])
