@@ -85,7 +85,7 @@ def answered(
 
     Raises UsageError when the terms cancel each other out.
     """
-    photos = catalog.counts()[0]
+    photos = catalog.photo_count()
     search = _Search(catalog, nearest, space, question, background)
     among: Ids | None = None
     if question.is_filtered or not len(question.parts):
@@ -208,7 +208,7 @@ class _Search:
 
     def _nearest_to(self, vector: Vectors, k: int, among: Ids | None) -> Found:
         if among is not None:
-            return self.nearest.find_among(self.catalog, self.space, vector, k, among)
+            return self.nearest.find_among(self.catalog, self.space, vector, k, among, exact=self.question.exact)
         is_image, exact = self.question.is_image, self.question.exact
         return self.nearest.find(self.catalog, self.space, vector, k, is_image=is_image, exact=exact)
 

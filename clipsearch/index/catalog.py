@@ -211,11 +211,17 @@ class Catalog(Spaces):
         )
         return [FailedFile(joined(*parts), reason, attempts) for *parts, reason, attempts in rows]
 
+    def photo_count(self) -> int:
+        """Photos in the results."""
+        row = self._one("SELECT count FROM tally WHERE name = 'photos'")
+        assert row is not None
+        return int(row[0])
+
     def counts(self) -> tuple[int, int, int]:
         """(photos in the results, files, files that could not be read)."""
         row = self._one(
             """
-            SELECT (SELECT count(*) FROM photo WHERE files > 0), (SELECT count(*) FROM file),
+            SELECT (SELECT count FROM tally WHERE name = 'photos'), (SELECT count(*) FROM file),
                    (SELECT count(*) FROM file WHERE reason IS NOT NULL)
             """
         )
