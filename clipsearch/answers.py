@@ -90,7 +90,9 @@ def answered(
     among: Ids | None = None
     if question.is_filtered or not len(question.parts):
         with watch.step("filters"):
-            among = catalog.photos_matching(question.filters, question.today, under=question.under)
+            among = catalog.photos_matching(
+                question.filters, question.today, under=question.under, in_order=not len(question.parts)
+            )
     searched = photos if among is None else len(among)
     if not len(question.parts):
         assert among is not None  # nothing but filters was asked

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.index.database import ids_of, parts_of, storage_errors
+from clipsearch.index.database import parts_of, storage_errors
 from clipsearch.index.filters import FOLDER, filter_functions, where
 from clipsearch.index.spaces import Spaces
 from clipsearch.query import Filter
@@ -274,15 +274,18 @@ class Catalog(Spaces):
         return found
 
     def photos_matching(
-        self, filters: Sequence[Filter], today: date, *, under: bytes | None = None
+        self, filters: Sequence[Filter], today: date, *, under: bytes | None = None, in_order: bool = True
     ) -> NDArray[np.int64]:
-        """Photos that fit all filters and, if said, have a file in the folder `under`; the newest first."""
+        """Photos that fit all filters and, if said, have a file in the folder `under`; the newest first if `in_order`.
+
+        A million take as long to be sorted as to be found.
+        """
         filter_functions(self._connection)
         condition, parameters = where(filters, today, under=under)
-        rows = self._all(
-            f"SELECT id FROM photo WHERE files > 0 AND {condition} ORDER BY taken_at DESC NULLS LAST, id", parameters
-        )
-        return ids_of(rows)
+        order = "ORDER BY taken_at DESC NULLS LAST, id" if in_order else ""
+        cursor = self._run(f"SELECT id FROM photo WHERE files > 0 AND {condition} {order}", parameters)
+        with storage_errors(self._path):
+            return np.fromiter((row[0] for row in cursor), np.int64)
 
     def labels_of(self, photo_id: int) -> tuple[str, ...]:
         return tuple(

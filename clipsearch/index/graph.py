@@ -23,6 +23,7 @@ from usearch.index import Index
 
 CONNECTIVITY = 24  # with 16 the 100 nearest sketches hold 0.993 of a photo's 20 true neighbours, with 24 0.998
 EXPANSION = 64  # while adding
+SEARCHED = 256  # expansion while searching, 0.5 ms; of a million rows 64 find 0.978 of the 20 nearest, this 0.994
 
 Sketches = NDArray[np.int8]
 Graph = Index
@@ -48,7 +49,7 @@ def loaded(path: Path, width: int, rows: int) -> Graph:
 
 
 def mapped(path: Path, width: int, rows: int) -> Graph:
-    index = Graph.restore(str(path), view=True)
+    index = Graph.restore(str(path), view=True, expansion_search=SEARCHED)
     if index is None:
         raise UnreadableGraph(f"{path.name} is no graph")
     return _checked(index, path, width, rows)

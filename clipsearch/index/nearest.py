@@ -28,6 +28,9 @@ SCAN_ROWS = 1_000
 # Photos that a filter leaves are read from SQLite one by one up to here, in 20 ms; more are told apart by a scan.
 FEW = 3_000
 
+# Hits in so many of which a library's photos go: more are found by reading all vectors once, in their order.
+WHOLE = 4
+
 # A scan in f16 has the order at its edge from a rounded query; some more candidates settle it.
 _MARGIN = 16
 
@@ -64,7 +67,7 @@ class Nearest:
         `exact`: neither sketches nor the graph; the same question asked both ways says what they miss.
         """
         total = catalog.vector_count(space)
-        if total <= SCAN_ROWS or 4 * k > total or (generation := self._generation(catalog, space)) is None:
+        if total <= SCAN_ROWS or WHOLE * k > total or (generation := self._generation(catalog, space)) is None:
             return Found(*best_of_chunks(vector, _visible(catalog, space), k), "exact")
         hidden = catalog.hidden_photos()
         tail = catalog.photos_between(space, generation.checkpoint.max_seq)
@@ -86,7 +89,8 @@ class Nearest:
     ) -> Found:
         """The k nearest of these photos."""
         plan, candidates = "filtered exact", among
-        if len(among) > FEW and 4 * k <= len(among) and (generation := self._generation(catalog, space)) is not None:
+        worth_it = len(among) > FEW and WHOLE * k <= len(among)
+        if worth_it and (generation := self._generation(catalog, space)) is not None:
             tail = catalog.photos_between(space, generation.checkpoint.max_seq)
             gone = generation.checkpoint.rows - (catalog.vector_count(space) - len(tail))
             accepted = np.zeros(int(among.max()) + 1, np.bool_)

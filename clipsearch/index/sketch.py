@@ -35,10 +35,10 @@ class Projection:
     step: float  # what one unit of a sketch stands for
     poor_loss: float  # squared length outside the directions from which on a vector is poorly drawn
 
-    def drawn(self, vectors: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+    def drawn(self, vectors: NDArray[np.float16] | Vectors) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
         """Sketches (m, n) of vectors (m, d), and which are poorly drawn."""
         centred = vectors.astype(np.float32) - self.mean
-        kept = centred @ self.directions.T
+        kept = np.asarray(centred @ self.directions.T, np.float32)
         lost = np.einsum("md,md->m", centred, centred) - np.einsum("mn,mn->m", kept, kept)
         return _rounded(kept / np.float32(self.step)), lost > self.poor_loss
 

@@ -496,7 +496,7 @@ HOT: dict[str, Callable[[Catalog, Space, Root], object]] = {
     "vectors of photos": lambda catalog, space, root: list(catalog.vectors_of(space, [1, 2])),
     "all vectors": lambda catalog, space, root: list(catalog.vector_chunks(space)),
     "tail": lambda catalog, space, root: catalog.photos_after(space, 5),
-    "count": lambda catalog, space, root: catalog.vector_count(space, after_seq=5),
+    "count": lambda catalog, space, root: catalog.tail_count(space, 5),
     "photo at a path": lambda catalog, space, root: catalog.photo_at(b"/photos/sub/a.jpg"),
     "hidden": lambda catalog, space, root: catalog.hidden_photos(),
     "a file": lambda catalog, space, root: catalog.put_file(root.id, stamp(b"00000.jpg"), 1),
