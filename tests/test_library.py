@@ -67,7 +67,8 @@ def released_first(paths: Paths) -> None:
     connection.execute(f"INSERT INTO photo SELECT {_PHOTO_OF_THE_FIRST} FROM new.photo")
     connection.execute("UPDATE photo SET files = 0")  # the trigger counts again
     for table in ("root", "file", "space", "embedding", "event"):
-        connection.execute(f"INSERT INTO {table} SELECT * FROM new.{table}")
+        columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
+        connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM new.{table}")
     connection.commit()
     connection.close()
     shutil.rmtree(paths.library / "vectors", ignore_errors=True)

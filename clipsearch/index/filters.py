@@ -111,10 +111,11 @@ def _in(value: str, bound: Bound, today: date) -> str:
     # Folders are few, so the function in Python is asked once for each of them and not for each file.
     needle = bound(os.sep + _folded(value.strip(os.sep)) + os.sep)
     separator = bound(os.sep)
-    return _has_file(f"""
-        (root_id, folder) IN (
-            SELECT root_id, folder FROM ({_FOLDERS}) JOIN root ON root.id = root_id
-            WHERE instr({separator} || folded({FOLDER}) || {separator}, {needle}))""")
+    return f"""id IN (
+        SELECT photo_id FROM (
+            SELECT root.id AS place_root, folder AS place_folder FROM ({_FOLDERS}) JOIN root ON root.id = root_id
+            WHERE instr({separator} || folded({FOLDER}) || {separator}, {needle})
+        ) CROSS JOIN file ON root_id = place_root AND folder = place_folder WHERE photo_id IS NOT NULL)"""
 
 
 # DISTINCT would read the whole index; this jumps from one folder to the next.
@@ -146,9 +147,9 @@ def _contains(column: str) -> Callable[[str, Bound, date], str]:
     # Cameras are few, too; as above.
     names = f"""
         WITH RECURSIVE said (name) AS (
-            SELECT min({column}) FROM photo WHERE files > 0
+            SELECT min({column}) FROM photo
             UNION ALL
-            SELECT (SELECT min({column}) FROM photo WHERE files > 0 AND {column} > said.name)
+            SELECT (SELECT min({column}) FROM photo WHERE {column} > said.name)
             FROM said WHERE name IS NOT NULL
         ) SELECT name FROM said"""
 

@@ -36,8 +36,11 @@ _MARGIN = 16
 
 
 def reranked(k: int) -> int:
-    """How many of the best sketches are ranked exactly: 500 hold 0.9995 of a text's 20 best, 4,000 of its 500 best."""
-    return max(500, 8 * k)
+    """How many of the best sketches are ranked exactly: 500 hold 0.9995 of a text's 20 best, 5,000 of its 500 best."""
+    return max(500, 10 * k)
+
+
+WALKED = 100  # hits up to which the graph is asked; for 500 of 0.99 recall it takes longer than the sketches
 
 
 def walked(k: int) -> int:
@@ -76,7 +79,7 @@ class Nearest:
         # A text lies outside the cloud of images; a graph loses a third of its true neighbours (DESIGN section 8).
         if exact or generation.projection is None:
             plan, candidates = "exact", _scanned(generation, vector, k + gone, _all_but(stale, generation))
-        elif is_image and generation.graph_file is not None and len(stale) <= walked(k):
+        elif is_image and generation.graph_file is not None and k <= WALKED and len(stale) <= walked(k):
             plan, candidates = "graph + tail", _walked(generation, vector, k + gone, stale)
         else:
             plan = "sketch + re-rank + tail"

@@ -164,10 +164,10 @@ CREATE TRIGGER embedding_removed AFTER DELETE ON embedding BEGIN
     UPDATE space SET vectors = vectors - 1 WHERE id = OLD.space_id;
 END;
 
--- What filters ask of a million photos; only of those in the results, so the index alone answers.
-CREATE INDEX photo_taken ON photo (taken_at) WHERE files > 0;
-CREATE INDEX photo_camera ON photo (camera) WHERE files > 0;
-CREATE INDEX photo_lens ON photo (lens) WHERE files > 0;
+-- What filters ask of a million photos; with `files`, the index alone answers.
+CREATE INDEX photo_taken ON photo (taken_at, files);
+CREATE INDEX photo_camera ON photo (camera, files);
+CREATE INDEX photo_lens ON photo (lens, files);
 
 -- A generation is several files now. Those of before are made again by the next run.
 DELETE FROM checkpoint;

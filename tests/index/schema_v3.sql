@@ -134,11 +134,11 @@ CREATE TRIGGER embedding_removed AFTER DELETE ON embedding BEGIN
     UPDATE space SET vectors = vectors - 1 WHERE id = OLD.space_id;
 END;
 
-CREATE INDEX photo_taken ON photo (taken_at) WHERE files > 0;
+CREATE INDEX photo_taken ON photo (taken_at, files);
 
-CREATE INDEX photo_camera ON photo (camera) WHERE files > 0;
+CREATE INDEX photo_camera ON photo (camera, files);
 
-CREATE INDEX photo_lens ON photo (lens) WHERE files > 0;
+CREATE INDEX photo_lens ON photo (lens, files);
 
 CREATE TABLE generation_file (
     generation INTEGER NOT NULL REFERENCES checkpoint (generation) ON DELETE CASCADE,
