@@ -10,7 +10,8 @@ files to disk and scans them again, unchanged. `--real` is a folder with `captio
 ../shared/data/captions: those photos are indexed among the made ones by the starter, and asked for by their captions.
 
 One JSON line a measurement, with its target where there is one. Recall@k is the share of the k true nearest, by the
-same question asked with `exact`. On a shared machine `min` says more than `p95`.
+same question asked with `exact`. Where others keep the machine busy, `cpu_ms` (of the thread that asks, median) says
+what it would take alone; targets are met or missed by the wall time all the same.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from numpy.typing import NDArray
 from clipsearch.config import Paths
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
+from clipsearch.index import vectors
 from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.nearest import Nearest
 from clipsearch.index.spaces import Space
@@ -99,11 +101,11 @@ def fill(folder: Path, source: Path, rows: int) -> None:
     report("rows written", rows=rows, s=round(time.perf_counter() - started, 1))
 
 
-def insert(catalog: Catalog, space: Space, first: int, vectors: NDArray[np.float16]) -> None:
+def insert(catalog: Catalog, space: Space, first: int, made: NDArray[np.float16]) -> None:
     random = np.random.default_rng(first)
-    cameras = random.choice(len(CAMERAS), len(vectors), p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.05, 0.05])
-    hashes = random.integers(-(2**63), 2**63, len(vectors))
-    numbers = range(first, first + len(vectors))
+    cameras = random.choice(len(CAMERAS), len(made), p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.05, 0.05])
+    hashes = random.integers(-(2**63), 2**63, len(made))
+    numbers = range(first, first + len(made))
     begin = datetime(2004, 1, 1)
     photos = (
         (
@@ -121,7 +123,7 @@ def insert(catalog: Catalog, space: Space, first: int, vectors: NDArray[np.float
         )
         catalog._connection.executemany(
             "INSERT INTO embedding (space_id, photo_id, vector, variant) VALUES (?, ?, ?, 'made')",
-            ((space.id, number + 1, vectors[number - first].tobytes()) for number in numbers),
+            ((space.id, number + 1, made[number - first].tobytes()) for number in numbers),
         )
         catalog._connection.executemany(
             "INSERT INTO file (root_id, folder, name, size, mtime_ns, inode, photo_id) VALUES (1, ?, ?, 1, 1, ?, ?)",
@@ -147,9 +149,9 @@ def mixed_in(folder: Path, real: Path) -> Vectors:
     return texts
 
 
-def add(catalog: Catalog, space: Space, root: Root, photos: Sequence[Path], vectors: Vectors) -> None:
+def add(catalog: Catalog, space: Space, root: Root, photos: Sequence[Path], encoded: Vectors) -> None:
     with catalog.transaction():
-        for path, vector in zip(photos, vectors, strict=True):
+        for path, vector in zip(photos, encoded, strict=True):
             photo_id = catalog.put_photo(hashlib.sha256(path.read_bytes()).digest(), Metadata(320, 240, "JPEG"))
             catalog.put_vector(space, photo_id, vector, "real")
             catalog.put_file(root.id, Stamp(b"real", os.fsencode(path.name), 1, 1, photo_id), photo_id)
@@ -202,7 +204,7 @@ def queries(folder: Path, texts: Vectors, captions: Vectors | None) -> None:
 def query(name: str, find: Callable[..., object], asked: Vectors, k: int) -> None:
     """Times the plan by itself first, and then compares it with the truth."""
     find(vector=asked[0])
-    spent = [timed(partial(find, vector=vector)) * 1000 for vector in asked]
+    spent = [spending(partial(find, vector=vector)) for vector in asked]
     kind = "image" if "image" in name else "text"
     hits, plan, exact = 0, "", []
     for vector in asked:
@@ -216,12 +218,10 @@ def query(name: str, find: Callable[..., object], asked: Vectors, k: int) -> Non
     limits: dict[str, object] = {}
     if k == 20 and kind in _goal:
         goal, least = _goal[kind], _goal[f"{kind} recall"]
-        met = p95(spent) <= goal and recall >= least
+        met = p95([wall for wall, _ in spent]) <= goal and recall >= least
         limits = {"target_p95_ms": goal, "target_recall": least, "met": met}
     report(
-        name, plan=plan, recall=round(recall, 4), min_ms=round(min(spent), 2),
-        median_ms=round(statistics.median(spent), 2), p95_ms=round(p95(spent), 2),
-        exact_median_ms=round(statistics.median(exact), 1), **limits,
+        name, plan=plan, recall=round(recall, 4), **spread(spent), exact_min_ms=round(min(exact), 1), **limits,
     )  # fmt: skip
 
 
@@ -231,10 +231,10 @@ def whole_search(folder: Path) -> None:
     with Library(paths) as library:
         for k in (20, 500):
             library.search("a dog on a beach", k=k)
-            spent = [1000 * timed(partial(library.search, "a dog on a beach", k=k)) for _ in range(20)]
+            spent = [spending(partial(library.search, "a dog on a beach", k=k)) for _ in range(20)]
             steps = {step.name: round(step.milliseconds, 2) for step in library.search("a dog on a beach", k=k).steps}
             report(f"Library.search, known text, k={k}", **spread(spent), steps=steps)
-        spent = [1000 * timed(library.status) for _ in range(5)]
+        spent = [spending(library.status) for _ in range(5)]
         report("status", **spread(spent))
 
 
@@ -243,7 +243,7 @@ def filtered(folder: Path, texts: Vectors) -> None:
     with Library(paths) as library:
         for condition in ("taken:2013-05-04", "taken:2013-05", "year:2014", "camera:nikon", "-camera:nikon", "in:2010"):
             answer = library.search(f"a dog on a beach {condition}")
-            spent = [1000 * timed(partial(library.search, f"a dog on a beach {condition}")) for _ in range(7)]
+            spent = [spending(partial(library.search, f"a dog on a beach {condition}")) for _ in range(7)]
             report(f"text with {condition}", photos=answer.searched, plan=answer.plan, **spread(spent))
     with Catalog.open_reader(folder / "catalog.db") as catalog:
         space, nearest = known(catalog), Nearest(folder / "vectors")
@@ -275,8 +275,8 @@ def start(folder: Path) -> None:
         ratio = statistics.median(large / little for little, large in pairs)
         report(
             "cold query asked before : the same at 1,000 rows", ratio=round(ratio, 2), target=3.0, met=ratio <= 3,
-            **spread([1000 * large for _, large in pairs]), small_median_ms=round(
-                statistics.median(1000 * little for little, _ in pairs)),
+            min_ms=round(1000 * min(large for _, large in pairs)),
+            small_min_ms=round(1000 * min(little for little, _ in pairs)),
         )  # fmt: skip
 
 
@@ -325,6 +325,7 @@ def rescan(count: int) -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     from reindex import index, know_all, walk, write_files
 
+    vectors.LARGE_ROWS = sys.maxsize  # no graph: what a checkpoint takes is measured above
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
         photos, library = Path(name) / "photos", Path(name) / "library"
         library.mkdir()
@@ -358,8 +359,20 @@ def p95(values: Sequence[float]) -> float:
     return float(np.percentile(values, 95))
 
 
-def spread(ms: Sequence[float]) -> dict[str, float]:
-    return {"min_ms": round(min(ms), 1), "median_ms": round(statistics.median(ms), 1), "p95_ms": round(p95(ms), 1)}
+def spending(work: Callable[[], object]) -> tuple[float, float]:
+    """Milliseconds on the wall and of this thread."""
+    wall, thread = time.perf_counter(), time.thread_time()
+    work()
+    return 1000 * (time.perf_counter() - wall), 1000 * (time.thread_time() - thread)
+
+
+def spread(spent: Sequence[tuple[float, float]]) -> dict[str, float]:
+    walls, threads = zip(*spent, strict=True)
+    median = statistics.median
+    return {
+        "min_ms": round(min(walls), 1), "median_ms": round(median(walls), 1), "p95_ms": round(p95(walls), 1),
+        "cpu_ms": round(median(threads), 1),
+    }  # fmt: skip
 
 
 def report(name: str, **figures: object) -> None:

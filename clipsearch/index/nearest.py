@@ -98,13 +98,15 @@ class Nearest:
             gone = generation.checkpoint.rows - (catalog.vector_count(space) - len(tail))
             accepted = np.zeros(int(among.max()) + 1, np.bool_)
             accepted[among] = True
-            accepted[tail[tail < len(accepted)]] = False
+            tail = tail[tail < len(accepted)]
+            tail = tail[accepted[tail]]
+            accepted[tail] = False
             if exact or generation.projection is None:
                 candidates = _scanned(generation, vector, k + gone, accepted)
             else:
                 plan = "filtered sketch + re-rank + tail"
                 candidates = _sketched(generation, vector, k + gone, accepted)
-            candidates = np.union1d(candidates, np.intersect1d(tail, among))
+            candidates = np.union1d(candidates, tail)
         return Found(*best_of_chunks(vector, catalog.vectors_of(space, candidates.tolist()), k), plan)
 
     def status(self, catalog: Catalog, space: Space | None, *, thoroughly: bool = False) -> CheckpointStatus:

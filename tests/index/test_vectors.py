@@ -620,26 +620,57 @@ def test_a_checkpoint_goes_on_from_the_former_one(
     assert (answer.plan, answer.hits[0].path) == ("graph + tail", b"/photos/%05d.jpg" % (ROWS + 7))
 
 
-def test_directions_that_no_longer_fit_are_chosen_again(
-    catalog: Catalog, space: Space, root: Root, folder: Path, large: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A library that begins with holidays and goes on with X-rays would have its X-rays lost among sketches."""
+def add_within(catalog: Catalog, space: Space, root: Root, first: int, count: int, dimensions: slice) -> None:
+    """Photos numbered from `first` whose vectors have something in these dimensions alone."""
+    random = np.random.default_rng(first)
+    for number in range(first, first + count):
+        vector = np.zeros(DIM, np.float32)
+        vector[dimensions] = random.standard_normal(8)
+        photo_id = add_photo(catalog, space, root, stamp(b"%05d.jpg" % number), b"content %d" % number)
+        catalog.put_vector(space, photo_id, vector / np.linalg.norm(vector), "fake")
+
+
+@pytest.fixture
+def few_poor(large: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sketch, "KEPT", 0.9)
+    monkeypatch.setattr(sketch, "_POOR", 4.0)
     for module in (sketch, vectors):
         monkeypatch.setattr(module, "MOST_POOR", 0.1)
-    monkeypatch.setattr(sketch, "_POOR", 4.0)
-    random = np.random.default_rng(0)
 
-    def add(first: int, dimensions: slice) -> None:
-        for number in range(first, first + 200):
-            vector = np.zeros(DIM, np.float32)
-            vector[dimensions] = random.standard_normal(8)
-            photo_id = add_photo(catalog, space, root, stamp(b"%d" % number), b"content %d" % number)
-            catalog.put_vector(space, photo_id, vector / np.linalg.norm(vector), "fake")
 
-    add(0, slice(0, 8))
+@pytest.mark.parametrize("is_image", [False, True])
+def test_a_photo_unlike_all_others_is_found(
+    catalog: Catalog,
+    space: Space,
+    root: Root,
+    folder: Path,
+    paths: config.Paths,
+    few_poor: None,
+    is_image: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sketch shows next to nothing of an X-ray among holidays; it would be lost, and nobody would know."""
+    monkeypatch.setattr(plans, "reranked", lambda k: 5)
+    monkeypatch.setattr(plans, "walked", lambda k: 5)
+    add_within(catalog, space, root, 0, 300, slice(0, 8))
+    add_within(catalog, space, root, 300, 4, slice(8, 16))
+    make_checkpoint(catalog, space, folder)
+    generation = open_generation(folder, catalog.checkpoint(space), DIM)  # type: ignore[arg-type]
+    assert set(generation.poor) >= {300, 301, 302, 303} and len(generation.poor) < 30
+    with Library(paths) as library:
+        answer = asked(library, np.asarray(generation.vectors[302], np.float32), 3, is_image=is_image)
+    assert answer.hits[0].path == b"/photos/00302.jpg"
+    assert answer.plan == ("graph + tail" if is_image else "sketch + re-rank + tail")
+
+
+def test_directions_that_no_longer_fit_are_chosen_again(
+    catalog: Catalog, space: Space, root: Root, folder: Path, few_poor: None
+) -> None:
+    """A library that begins with holidays and goes on with X-rays would have all of them compared one by one."""
+    add_within(catalog, space, root, 0, 200, slice(0, 8))
     make_checkpoint(catalog, space, folder)
     first = files_of(catalog, space, folder)["projection"].read_bytes()
-    add(200, slice(8, 16))
+    add_within(catalog, space, root, 200, 200, slice(8, 16))
     make_checkpoint(catalog, space, folder)
     second = files_of(catalog, space, folder)
     assert second["projection"].read_bytes() != first
