@@ -650,7 +650,7 @@ def test_a_photo_unlike_all_others_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A sketch shows next to nothing of an X-ray among holidays; it would be lost, and nobody would know."""
-    monkeypatch.setattr(plans, "reranked", lambda k: 5)
+    monkeypatch.setattr(plans, "reranked", lambda k, rows: 5)
     monkeypatch.setattr(plans, "walked", lambda k: 5)
     add_within(catalog, space, root, 0, 300, slice(0, 8))
     add_within(catalog, space, root, 300, 4, slice(8, 16))
