@@ -74,7 +74,8 @@ def check(path: Path, rows: int, sketches: Sketches) -> None:
 
 def nearest(index: Graph, sketch: Sketches, count: int) -> NDArray[np.int64]:
     """Ids of most of the `count` rows whose sketches are nearest to `sketch` (n,)."""
-    return np.asarray(index.search(sketch, min(count, len(index))).keys, dtype=np.int64)
+    # One thread: for one query, starting others takes longer than walking.
+    return np.asarray(index.search(sketch, min(count, len(index)), threads=1).keys, dtype=np.int64)
 
 
 def _checked(index: Graph, path: Path, width: int, rows: int) -> Graph:

@@ -9,7 +9,7 @@ Life of a generation (I2, I3), with what a crash leaves behind after each step:
     recorded     the new generation in use, and the old files, removed by the next checkpoint
     swept        nothing
 
-A checkpoint copies what the former generation holds and adds the tail, so that a million photos take seconds; where the
+A checkpoint copies what the former generation holds and adds the tail, so that a million photos take seconds, not minutes; where the
 former one is missing, damaged or no longer fits, it starts from SQLite alone.
 """
 
@@ -43,7 +43,7 @@ LARGE_ROWS = 200_000  # from here on a generation has sketches; below, an exact 
 GRAPH_ROWS = 4_000_000  # up to here it has a graph; beyond, its files would take more than 14 GB of ten million rows
 
 TAIL_ROWS = 1_000  # a tail up to this is searched in about 2 ms
-TAIL_SHARE = 0.005  # of the generation; beyond both a run makes a new checkpoint (5 s at a million rows)
+TAIL_SHARE = 0.005  # of the generation; beyond both a run makes a new checkpoint (15 s at a million rows)
 
 STEPS = ("built", "compared", "renamed", "recorded", "swept")
 
