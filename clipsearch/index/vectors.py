@@ -9,8 +9,8 @@ Life of a generation (I2, I3), with what a crash leaves behind after each step:
     recorded     the new generation in use, and the old files, removed by the next checkpoint
     swept        nothing
 
-A checkpoint copies what the former generation holds and adds the tail, so that a million photos take seconds, not minutes; where the
-former one is missing, damaged or no longer fits, it starts from SQLite alone.
+A checkpoint copies what the former generation holds and adds the tail, so that a million photos take seconds, not
+minutes; where the former one is missing, damaged or no longer fits, it starts from SQLite alone.
 """
 
 from __future__ import annotations
