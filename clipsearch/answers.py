@@ -85,12 +85,14 @@ def answered(
 
     Raises UsageError when the terms cancel each other out.
     """
-    photos = catalog.counts()[0]
+    photos = catalog.photo_count()
     search = _Search(catalog, nearest, space, question, background)
     among: Ids | None = None
     if question.is_filtered or not len(question.parts):
         with watch.step("filters"):
-            among = catalog.photos_matching(question.filters, question.today, under=question.under)
+            among = catalog.photos_matching(
+                question.filters, question.today, under=question.under, in_order=not len(question.parts)
+            )
     searched = photos if among is None else len(among)
     if not len(question.parts):
         assert among is not None  # nothing but filters was asked
@@ -208,7 +210,7 @@ class _Search:
 
     def _nearest_to(self, vector: Vectors, k: int, among: Ids | None) -> Found:
         if among is not None:
-            return self.nearest.find_among(self.catalog, self.space, vector, k, among)
+            return self.nearest.find_among(self.catalog, self.space, vector, k, among, exact=self.question.exact)
         is_image, exact = self.question.is_image, self.question.exact
         return self.nearest.find(self.catalog, self.space, vector, k, is_image=is_image, exact=exact)
 

@@ -186,7 +186,7 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Answer:
     hits: tuple[Hit, ...]  # at most k; without `min_relevance` not gated
-    plan: str  # "exact", "filtered exact", "graph + tail", "filter only"
+    plan: str  # "filter only", or one of docs/scale.md: "exact", "filtered exact", "sketch + re-rank + tail", …
     searched: int  # photos that took part: all, or those that fit the filters
     library: int  # photos in the library
     gate: float | None  # relevance from which a hit fits; None where everything does, as for a picture

@@ -137,6 +137,7 @@ def test_a_library_of_the_first_release_is_searched_after_one_index_run(filled: 
         before = [library.search(query, k=0).hits for query in QUERIES]
         colours = names(library.search("color:orange", k=0))
         assert colours and library.status().failed == 1
+        photos = library.status().photos
     released_first(filled)
     with Library(filled) as library:
         with pytest.raises(LibraryError, match="older clipsearch"):
@@ -150,6 +151,7 @@ def test_a_library_of_the_first_release_is_searched_after_one_index_run(filled: 
         assert (done.removed, done.failed) == (0, 0)
         assert [library.search(query, k=0).hits for query in QUERIES] == before
         assert names(library.search("color:orange", k=0)) == colours
+        assert (library.status().photos, library.status().checkpoint.rows) == (photos, photos), "counted by triggers"
         library.save_search("dogs", "a dog")
         assert library.saved_searches()
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.index.database import ids_of, parts_of, storage_errors
+from clipsearch.index.database import parts_of, storage_errors
 from clipsearch.index.filters import FOLDER, SEPARATOR_SQL, filter_functions, where
 from clipsearch.index.spaces import Spaces
 from clipsearch.query import Filter
@@ -286,11 +286,17 @@ class Catalog(Spaces):
         )
         return [FailedFile(joined(*parts), reason, attempts) for *parts, reason, attempts in rows]
 
+    def photo_count(self) -> int:
+        """Photos in the results."""
+        row = self._one("SELECT count FROM tally WHERE name = 'photos'")
+        assert row is not None
+        return int(row[0])
+
     def counts(self) -> tuple[int, int, int]:
         """(photos in the results, files, files that could not be read)."""
         row = self._one(
             """
-            SELECT (SELECT count(*) FROM photo WHERE files > 0), (SELECT count(*) FROM file),
+            SELECT (SELECT count FROM tally WHERE name = 'photos'), (SELECT count(*) FROM file),
                    (SELECT count(*) FROM file WHERE reason IS NOT NULL)
             """
         )
@@ -343,13 +349,18 @@ class Catalog(Spaces):
         return found
 
     def photos_matching(
-        self, filters: Sequence[Filter], today: date, *, under: bytes | None = None
+        self, filters: Sequence[Filter], today: date, *, under: bytes | None = None, in_order: bool = True
     ) -> NDArray[np.int64]:
-        """Photos that fit all filters and, if said, have a file in the folder `under`; the newest first."""
+        """Photos that fit all filters and, if said, have a file in the folder `under`; the newest first if `in_order`.
+
+        A million take as long to be sorted as to be found.
+        """
         filter_functions(self._connection)
         condition, parameters = where(filters, today, under=under)
-        rows = self._all(f"SELECT id FROM photo WHERE files > 0 AND {condition} ORDER BY {_NEWEST_FIRST}", parameters)
-        return ids_of(rows)
+        order = f"ORDER BY {_NEWEST_FIRST}" if in_order else ""
+        cursor = self._run(f"SELECT id FROM photo WHERE files > 0 AND {condition} {order}", parameters)
+        with storage_errors(self._path):
+            return np.fromiter((row[0] for row in cursor), np.int64)
 
     def labels_of(self, photo_id: int) -> tuple[str, ...]:
         return tuple(

@@ -48,13 +48,14 @@ def where(filters: Sequence[Filter], today: date, *, under: bytes | None = None)
         return f":p{len(parameters) - 1}"
 
     def condition(one: Filter) -> str:
-        return f"coalesce(({_CONDITIONS[one.key](one.value, bound, today)}), 0)"
+        return f"({_CONDITIONS[one.key](one.value, bound, today)})"
 
     every = ["1"] if under is None else ["1", _has_file(_under(under, bound))]
     wanted = sorted((one for one in filters if not one.negated), key=lambda one: one.key)
     for _, alike in groupby(wanted, key=lambda one: one.key):
         every.append("(" + " OR ".join(condition(one) for one in alike) + ")")
-    every += [f"NOT {condition(one)}" for one in filters if one.negated]
+    # What a photo does not say is neither true nor false. It counts as false, also where that is turned round.
+    every += [f"NOT coalesce({condition(one)}, 0)" for one in filters if one.negated]
     return " AND ".join(every), parameters
 
 
@@ -91,17 +92,18 @@ def filter_functions(connection: sqlite3.Connection) -> None:
 Bound = Callable[[object], str]
 
 
+# Times are compared as they are written, for then an index answers: 2014-06-30 < 2014-06-30T12:00:00 < 2014-06-30~.
 def _before(value: str, bound: Bound, today: date) -> str:
-    return f"substr(taken_at, 1, 10) < {bound(period(value, today).first.isoformat())}"
+    return f"taken_at < {bound(period(value, today).first.isoformat())}"
 
 
 def _after(value: str, bound: Bound, today: date) -> str:
-    return f"substr(taken_at, 1, 10) > {bound(period(value, today).last.isoformat())}"
+    return f"taken_at > {bound(period(value, today).last.isoformat() + '~')}"
 
 
 def _taken(value: str, bound: Bound, today: date) -> str:
     found = period(value, today)
-    return f"substr(taken_at, 1, 10) BETWEEN {bound(found.first.isoformat())} AND {bound(found.last.isoformat())}"
+    return f"taken_at BETWEEN {bound(found.first.isoformat())} AND {bound(found.last.isoformat() + '~')}"
 
 
 def _in(value: str, bound: Bound, today: date) -> str:
@@ -110,10 +112,21 @@ def _in(value: str, bound: Bound, today: date) -> str:
     # Folders are few, so the function in Python is asked once for each of them and not for each file.
     needle = bound(os.sep + _folded(value.strip(os.sep)) + os.sep)
     separator = bound(os.sep)
-    return _has_file(f"""
-        (root_id, folder) IN (
-            SELECT root_id, folder FROM (SELECT DISTINCT root_id, folder FROM file) JOIN root ON root.id = root_id
-            WHERE instr({separator} || folded({FOLDER}) || {separator}, {needle}))""")
+    return f"""id IN (
+        SELECT photo_id FROM (
+            SELECT root.id AS place_root, folder AS place_folder FROM ({_FOLDERS}) JOIN root ON root.id = root_id
+            WHERE instr({separator} || folded({FOLDER}) || {separator}, {needle})
+        ) CROSS JOIN file ON root_id = place_root AND folder = place_folder WHERE photo_id IS NOT NULL)"""
+
+
+# DISTINCT would read the whole index; this jumps from one folder to the next.
+_FOLDERS = """
+    WITH RECURSIVE place (root_id, folder) AS (
+        SELECT id, (SELECT min(folder) FROM file WHERE root_id = root.id) FROM root
+        UNION ALL
+        SELECT root_id, (SELECT min(folder) FROM file WHERE root_id = place.root_id AND folder > place.folder)
+        FROM place WHERE folder IS NOT NULL
+    ) SELECT root_id, folder FROM place WHERE folder IS NOT NULL"""
 
 
 def _under(folder: bytes, bound: Bound) -> str:
@@ -132,8 +145,17 @@ def _has_file(condition: str) -> str:
 
 
 def _contains(column: str) -> Callable[[str, Bound, date], str]:
+    # Cameras are few, too; as above.
+    names = f"""
+        WITH RECURSIVE said (name) AS (
+            SELECT min({column}) FROM photo
+            UNION ALL
+            SELECT (SELECT min({column}) FROM photo WHERE {column} > said.name)
+            FROM said WHERE name IS NOT NULL
+        ) SELECT name FROM said"""
+
     def condition(value: str, bound: Bound, today: date) -> str:
-        return f"instr(folded({column}), {bound(_folded(value))})"
+        return f"{column} IN (SELECT name FROM ({names}) WHERE instr(folded(name), {bound(_folded(value))}))"
 
     return condition
 

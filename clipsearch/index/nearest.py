@@ -1,7 +1,7 @@
-"""The plan of a search: which photos are nearest to a vector, by scan, by generation or through its graph.
+"""The plan of a search: which photos are nearest to a vector, by scan, by sketches or through the graph.
 
-Whatever the plan, scores come from the vectors in SQLite (search.cosines), so an answer does not depend on
-how it was found. A damaged or missing generation costs time, never a result (I2).
+Whatever the plan, scores come from the vectors in SQLite (search.cosines), so an answer does not depend on how it was
+found. A damaged or missing generation costs time, never a result (I2). docs/scale.md says which plan is taken when.
 """
 
 from __future__ import annotations
@@ -20,13 +20,35 @@ from clipsearch.search import Ids, Vectors, best_of_chunks
 from clipsearch.types import CheckpointStatus
 
 if TYPE_CHECKING:
-    from clipsearch.index.vectors import Generation
+    from clipsearch.index.generation import Generation
 
-# Up to here the vectors are scanned from SQLite: 5,000 rows take 20 ms, importing USearch takes 50 ms (2 cores).
-SCAN_ROWS = 5_000
+# Up to here the vectors are scanned from SQLite: 1,000 take 4 ms, about as long as opening a generation.
+SCAN_ROWS = 1_000
 
-# USearch ranks in f16 arithmetic; the order at the edge is settled by the exact scores of some more candidates.
+# Photos that a filter leaves are read from SQLite one by one up to here, in 20 ms; more are told apart by a scan.
+FEW = 3_000
+
+# Hits in so many of which a library's photos go: more are found by reading all vectors once, in their order.
+WHOLE = 4
+
+# A scan in f16 has the order at its edge from a rounded query; some more candidates settle it.
 _MARGIN = 16
+
+
+def reranked(k: int, rows: int) -> int:
+    """How many of the best sketches are ranked exactly.
+
+    Of a million rows 500 hold 0.9995 of a text's 20 best, 5,000 of its 500 best; of three million 500 hold 0.996.
+    """
+    return max(500, rows // 4_000, 10 * k)
+
+
+WALKED = 100  # hits up to which the graph is asked; for 500 of 0.99 recall it takes longer than the sketches
+
+
+def walked(k: int) -> int:
+    """How many the graph is asked for: 100 hold 0.998 of a photo's 20 nearest."""
+    return max(100, 3 * k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +59,7 @@ class Found:
 
 
 class Nearest:
-    """Keeps the generation open between searches, so that its digest is computed once."""
+    """Keeps the generation open between searches."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -46,46 +68,69 @@ class Nearest:
     def find(
         self, catalog: Catalog, space: Space, vector: Vectors, k: int, *, is_image: bool, exact: bool = False
     ) -> Found:
-        """The k nearest photos that a file shows. `is_image`: the vector is an image's own; `exact`: no graph."""
-        if catalog.vector_count(space) <= SCAN_ROWS or (generation := self._generation(catalog, space)) is None:
+        """The k nearest photos that a file shows. `is_image`: the vector is an image's own.
+
+        `exact`: neither sketches nor the graph; the same question asked both ways says what they miss.
+        """
+        total = catalog.vector_count(space)
+        if total <= SCAN_ROWS or WHOLE * k > total or (generation := self._generation(catalog, space)) is None:
             return Found(*best_of_chunks(vector, _visible(catalog, space), k), "exact")
-        from clipsearch.index.vectors import GRAPH_THRESHOLD
-
         hidden = catalog.hidden_photos()
-        tail = catalog.photos_after(space, generation.checkpoint.max_seq)
+        tail = catalog.photos_between(space, generation.checkpoint.max_seq)
         stale = np.union1d(hidden, tail)  # rows of the generation that must not answer (I6)
-        # A text lies outside the cloud of images; the graph finds 0.65 of its true neighbours (DESIGN section 8).
-        by_graph = is_image and not exact and generation.checkpoint.rows >= GRAPH_THRESHOLD
-        keys = generation.nearest(vector, k + len(stale) + _MARGIN, exact=not by_graph)
-        candidates = np.union1d(np.setdiff1d(keys, stale), np.setdiff1d(tail, hidden))
-        return Found(
-            *best_of_chunks(vector, catalog.vectors_of(space, candidates.tolist()), k),
-            "graph + tail" if by_graph else "exact",
-        )
+        gone = generation.checkpoint.rows - (total - len(tail))  # rows whose vectors SQLite no longer has
+        # A text lies outside the cloud of images; a graph loses a third of its true neighbours (DESIGN section 8).
+        if exact or generation.projection is None:
+            plan, candidates = "exact", _scanned(generation, vector, k + gone, _all_but(stale, generation))
+        elif is_image and generation.graph_file is not None and k <= WALKED and len(stale) <= walked(k):
+            plan, candidates = "graph + tail", _walked(generation, vector, k + gone, stale)
+        else:
+            plan = "sketch + re-rank + tail"
+            candidates = _sketched(generation, vector, k + gone, _all_but(stale, generation))
+        merged = np.union1d(candidates, np.setdiff1d(tail, hidden))
+        return Found(*best_of_chunks(vector, catalog.vectors_of(space, merged.tolist()), k), plan)
 
-    def find_among(self, catalog: Catalog, space: Space, vector: Vectors, k: int, among: Ids) -> Found:
+    def find_among(
+        self, catalog: Catalog, space: Space, vector: Vectors, k: int, among: Ids, *, exact: bool = False
+    ) -> Found:
         """The k nearest of these photos."""
-        return Found(*best_of_chunks(vector, catalog.vectors_of(space, among.tolist()), k), "filtered exact")
+        plan, candidates = "filtered exact", among
+        worth_it = len(among) > FEW and WHOLE * k <= len(among)
+        if worth_it and (generation := self._generation(catalog, space)) is not None:
+            tail = catalog.photos_between(space, generation.checkpoint.max_seq)
+            gone = generation.checkpoint.rows - (catalog.vector_count(space) - len(tail))
+            accepted = np.zeros(int(among.max()) + 1, np.bool_)
+            accepted[among] = True
+            tail = tail[tail < len(accepted)]
+            tail = tail[accepted[tail]]
+            accepted[tail] = False
+            if exact or generation.projection is None:
+                candidates = _scanned(generation, vector, k + gone, accepted)
+            else:
+                plan = "filtered sketch + re-rank + tail"
+                candidates = _sketched(generation, vector, k + gone, accepted)
+            candidates = np.union1d(candidates, tail)
+        return Found(*best_of_chunks(vector, catalog.vectors_of(space, candidates.tolist()), k), plan)
 
-    def status(self, catalog: Catalog, space: Space | None) -> CheckpointStatus:
-        """How searching is backed, in words; checks the digest of the generation."""
+    def status(self, catalog: Catalog, space: Space | None, *, thoroughly: bool = False) -> CheckpointStatus:
+        """How searching is backed, in words; verifies files that something has touched, `thoroughly` all of them."""
         checkpoint = catalog.checkpoint(space) if space else None
         if space is None or checkpoint is None:
             tail = catalog.vector_count(space) if space else 0
             return CheckpointStatus(None, 0, tail, "none yet; searches read the catalog", healthy=tail == 0)
-        from clipsearch.index.vectors import DamagedGeneration, open_generation
+        from clipsearch.index.generation import DamagedGeneration, open_generation
 
-        tail = catalog.vector_count(space, after_seq=checkpoint.max_seq)
+        tail = catalog.tail_count(space, checkpoint.max_seq)
         state, healthy = "good", True
         try:
-            open_generation(self._folder, checkpoint, space.identity.dim)
+            open_generation(self._folder, checkpoint, space.identity.dim, thoroughly=thoroughly)
         except DamagedGeneration as error:
             state, healthy = f"{error}; searches read the catalog, the next clipsearch index makes a new one", False
         return CheckpointStatus(checkpoint.generation, checkpoint.rows, tail, state, healthy)
 
     def _generation(self, catalog: Catalog, space: Space) -> Generation | None:
         """The checkpoint, opened; None when there is none or it is not what its row says (I2)."""
-        from clipsearch.index.vectors import DamagedGeneration, open_generation
+        from clipsearch.index.generation import DamagedGeneration, open_generation
 
         checkpoint = catalog.checkpoint(space)
         if checkpoint is None:
@@ -96,6 +141,52 @@ class Nearest:
             except DamagedGeneration:
                 return None  # `status` says so, and the next index run makes a new one
         return self._opened
+
+
+def _scanned(generation: Generation, vector: Vectors, k: int, accepted: NDArray[np.bool_] | None) -> Ids:
+    from clipsearch.index.scan import best_rows
+
+    query = vector.astype(np.float16)
+    return generation.ids[best_rows(query, generation.vectors, k + _MARGIN, generation.ids, accepted)]
+
+
+def _sketched(generation: Generation, vector: Vectors, k: int, accepted: NDArray[np.bool_] | None) -> Ids:
+    """The best of the best sketches, ranked by their vectors, and of the poorly drawn."""
+    from clipsearch.index.scan import best_rows
+
+    assert generation.projection is not None
+    query, ids = generation.projection.of_query(vector), generation.ids
+    rows = best_rows(query, generation.sketches, reranked(k, len(ids)), ids, accepted)
+    best, _ = best_of_chunks(vector, [(rows, generation.vectors[rows])], k + _MARGIN)
+    return np.union1d(ids[best], _poor(generation, vector, k, accepted))
+
+
+def _poor(generation: Generation, vector: Vectors, k: int, accepted: NDArray[np.bool_] | None) -> Ids:
+    """The best of those whose sketches say little."""
+    from clipsearch.index.scan import best_rows
+
+    ids = generation.ids[generation.poor]
+    return ids[best_rows(vector.astype(np.float16), generation.poor_vectors, k + _MARGIN, ids, accepted)]
+
+
+def _walked(generation: Generation, vector: Vectors, k: int, stale: Ids) -> Ids:
+    from clipsearch.index import graph
+
+    assert generation.projection is not None
+    sketch, is_poor = generation.projection.drawn(vector[None])
+    near = graph.nearest(generation.graph, sketch[0], walked(k) + len(stale))
+    if is_poor[0]:  # so are those that look like it
+        near = np.union1d(near, _poor(generation, vector, k + len(stale), None))
+    return np.setdiff1d(near, stale)
+
+
+def _all_but(stale: Ids, generation: Generation) -> NDArray[np.bool_] | None:
+    """Which ids may answer; None for all."""
+    if not len(stale):
+        return None
+    accepted = np.ones(int(max(generation.ids.max(), stale[-1])) + 1, np.bool_)
+    accepted[stale] = False
+    return accepted
 
 
 def _visible(catalog: Catalog, space: Space) -> Iterator[tuple[Ids, NDArray[np.float16]]]:

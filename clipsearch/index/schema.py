@@ -153,6 +153,47 @@ CREATE TABLE mount (                             -- a folder of a root on anothe
     PRIMARY KEY (root_id, folder)
 ) STRICT, WITHOUT ROWID;
 
+-- Counted by the triggers below: counting a million rows takes longer than searching them.
+CREATE TABLE tally (
+    name  TEXT PRIMARY KEY,                      -- photos: those in the results
+    count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO tally SELECT 'photos', count(*) FROM photo WHERE files > 0;
+CREATE TRIGGER photo_shown AFTER UPDATE OF files ON photo WHEN (OLD.files > 0) <> (NEW.files > 0) BEGIN
+    UPDATE tally SET count = count + (NEW.files > 0) - (OLD.files > 0) WHERE name = 'photos';
+END;
+CREATE TRIGGER photo_removed AFTER DELETE ON photo WHEN OLD.files > 0 BEGIN
+    UPDATE tally SET count = count - 1 WHERE name = 'photos';
+END;
+ALTER TABLE space ADD COLUMN vectors INTEGER NOT NULL DEFAULT 0;    -- rows of embedding in it
+UPDATE space SET vectors = (SELECT count(*) FROM embedding WHERE space_id = space.id);
+CREATE TRIGGER embedding_added AFTER INSERT ON embedding BEGIN
+    UPDATE space SET vectors = vectors + 1 WHERE id = NEW.space_id;
+END;
+CREATE TRIGGER embedding_removed AFTER DELETE ON embedding BEGIN
+    UPDATE space SET vectors = vectors - 1 WHERE id = OLD.space_id;
+END;
+
+-- What filters ask of a million photos; with `files`, the index alone answers.
+CREATE INDEX photo_taken ON photo (taken_at, files);
+CREATE INDEX photo_camera ON photo (camera, files);
+CREATE INDEX photo_lens ON photo (lens, files);
+
+-- A generation is several files now. Those of before are made again by the next run.
+DELETE FROM checkpoint;
+ALTER TABLE checkpoint DROP COLUMN file;
+ALTER TABLE checkpoint DROP COLUMN bytes;
+ALTER TABLE checkpoint DROP COLUMN sha256;
+CREATE TABLE generation_file (
+    generation INTEGER NOT NULL REFERENCES checkpoint (generation) ON DELETE CASCADE,
+    part       TEXT NOT NULL,                    -- what is in it: ids, vectors, sketch, ...
+    name       TEXT NOT NULL UNIQUE,             -- inside vectors/
+    bytes      INTEGER NOT NULL,
+    sha256     TEXT NOT NULL,
+    stamp      TEXT NOT NULL,                    -- of the file when the writer had its digest; another one: verify
+    PRIMARY KEY (generation, part)
+) STRICT, WITHOUT ROWID;
+
 PRAGMA user_version = 3;
 """
 

@@ -16,7 +16,6 @@ from clipsearch.types import SpaceIdentity
 
 CHUNK_ROWS = 4096  # rows of a vector scan held at once: 4 MiB at 512 dimensions
 
-_CHECKPOINT = "generation, file, rows, max_seq, bytes, sha256, parameters"
 _LARGEST = 2**63 - 1
 
 
@@ -27,14 +26,26 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    generation: int
-    file: str
-    rows: int
-    max_seq: int
+class GenerationFile:
+    """One file of a generation, as the writer left it."""
+
+    part: str
+    name: str
     bytes: int
     sha256: str
-    parameters: str
+    stamp: str  # vectors.stamp_of; it changes when anything touches the file
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    generation: int
+    rows: int
+    max_seq: int
+    parameters: str  # JSON: of the sketches, where there are any
+    files: tuple[GenerationFile, ...]
+
+    def file(self, part: str) -> GenerationFile | None:
+        return next((file for file in self.files if file.part == part), None)
 
 
 class Spaces(Database):
@@ -118,10 +129,17 @@ class Spaces(Database):
 
     def hidden_photos(self) -> NDArray[np.int64]:
         """Photos that no file shows any more."""
-        return ids_of(self._all("SELECT id FROM photo WHERE files = 0"))
+        # Named, or SQLite reads all photos in an index that has `files` in it.
+        return ids_of(self._all("SELECT id FROM photo INDEXED BY photo_hidden WHERE files = 0"))
 
-    def vector_count(self, space: Space, *, after_seq: int = 0) -> int:
-        row = self._one("SELECT count(*) FROM embedding WHERE space_id = ? AND seq > ?", (space.id, after_seq))
+    def vector_count(self, space: Space) -> int:
+        row = self._one("SELECT vectors FROM space WHERE id = ?", (space.id,))
+        assert row is not None
+        return int(row[0])
+
+    def tail_count(self, space: Space, seq: int) -> int:
+        """Vectors written after `seq`."""
+        row = self._one("SELECT count(*) FROM embedding WHERE +space_id = ? AND seq > ?", (space.id, seq))
         assert row is not None
         return int(row[0])
 
@@ -131,25 +149,38 @@ class Spaces(Database):
         return row[0] if row else None
 
     def last_seq(self, space: Space) -> int:
-        row = self._one("SELECT coalesce(max(seq), 0) FROM embedding WHERE space_id = ?", (space.id,))
-        assert row is not None
-        return int(row[0])
+        row = self._one("SELECT seq FROM embedding WHERE +space_id = ? ORDER BY seq DESC LIMIT 1", (space.id,))
+        return int(row[0]) if row else 0
 
-    def photos_after(self, space: Space, seq: int) -> NDArray[np.int64]:
-        return ids_of(self._all("SELECT photo_id FROM embedding WHERE +space_id = ? AND seq > ?", (space.id, seq)))
+    def photos_between(self, space: Space, after_seq: int, up_to_seq: int = _LARGEST) -> NDArray[np.int64]:
+        """Photos whose vectors have after_seq < seq <= up_to_seq, in the order of seq."""
+        rows = self._all(
+            "SELECT photo_id FROM embedding WHERE +space_id = ? AND seq > ? AND seq <= ? ORDER BY seq",
+            (space.id, after_seq, up_to_seq),
+        )
+        return ids_of(rows)
 
     # -- checkpoints ------------------------------------------------------------------------------
 
     def checkpoint(self, space: Space) -> Checkpoint | None:
         """The newest one."""
         row = self._one(
-            f"SELECT {_CHECKPOINT} FROM checkpoint WHERE space_id = ? ORDER BY generation DESC LIMIT 1", (space.id,)
+            "SELECT generation, rows, max_seq, parameters FROM checkpoint WHERE space_id = ? "
+            "ORDER BY generation DESC LIMIT 1",
+            (space.id,),
         )
-        return Checkpoint(*row) if row else None
+        if row is None:
+            return None
+        files = self._all(
+            "SELECT part, name, bytes, sha256, stamp FROM generation_file WHERE generation = ? ORDER BY part", row[:1]
+        )
+        generation, rows, max_seq, parameters = row
+        parts = tuple(GenerationFile(*file) for file in files)
+        return Checkpoint(generation, rows, max_seq, parameters, parts)
 
     def checkpoint_files(self) -> set[str]:
-        """Every generation file that a row names, of any space."""
-        return {row[0] for row in self._all("SELECT file FROM checkpoint")}
+        """Every file that a generation has, of any space."""
+        return {row[0] for row in self._all("SELECT name FROM generation_file")}
 
     def next_generation(self) -> int:
         """A number that no checkpoint row has had."""
@@ -161,13 +192,24 @@ class Spaces(Database):
         """Points to a new generation and forgets the older ones of its space."""
         with self.transaction():
             self._run(
-                f"INSERT INTO checkpoint (space_id, {_CHECKPOINT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    space.id, checkpoint.generation, checkpoint.file, checkpoint.rows, checkpoint.max_seq,
-                    checkpoint.bytes, checkpoint.sha256, checkpoint.parameters,
-                ),
-            )  # fmt: skip
+                "INSERT INTO checkpoint (space_id, generation, rows, max_seq, parameters) VALUES (?, ?, ?, ?, ?)",
+                (space.id, checkpoint.generation, checkpoint.rows, checkpoint.max_seq, checkpoint.parameters),
+            )
+            for file in checkpoint.files:
+                self._run(
+                    """
+                    INSERT INTO generation_file (generation, part, name, bytes, sha256, stamp)
+                    VALUES (?, ?, ?, ?, ?, ?)
+                    """,
+                    (checkpoint.generation, file.part, file.name, file.bytes, file.sha256, file.stamp),
+                )
             self._run("DELETE FROM checkpoint WHERE space_id = ? AND generation < ?", (space.id, checkpoint.generation))
+
+    def restamp(self, stamps: Sequence[tuple[str, str]]) -> None:
+        """(name, stamp) of files that were found to be the recorded ones, though something has touched them."""
+        with self.transaction():
+            for name, stamp in stamps:
+                self._run("UPDATE generation_file SET stamp = ? WHERE name = ?", (stamp, name))
 
 
 def _spread(ids: NDArray[np.int64], size: int) -> NDArray[np.int64]:

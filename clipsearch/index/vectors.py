@@ -1,104 +1,75 @@
-"""Generations: immutable USearch files, checkpoints of the vectors in SQLite. The only module that knows USearch.
+"""Checkpoints: the vectors in SQLite, written into a new generation of files that searches map.
 
 Life of a generation (I2, I3), with what a crash leaves behind after each step:
 
     step         a crash after it leaves
-    built        a temporary file, removed by the next checkpoint
+    built        temporary files, removed by the next checkpoint
     compared     the same
-    renamed      a whole, synced file that no row names, replaced or removed by the next checkpoint
-    recorded     the new generation in use, and the old file, removed by the next checkpoint
+    renamed      whole, synced files that no row names, replaced or removed by the next checkpoint
+    recorded     the new generation in use, and the old files, removed by the next checkpoint
     swept        nothing
 
-USearch's own `save` writes in place, does not sync and ignores the result of closing; its default scalar
-type depends on the CPU; `get` of an absent key and the keys of a viewed index are not to be trusted. So:
-dtype is passed, the file is made aside, keys and vectors are never read back out of it.
+A checkpoint copies what the former generation holds and adds the tail, so that a million photos take seconds, not
+minutes; where the former one is missing, damaged or no longer fits, it starts from SQLite alone.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
-
-# First: USearch 2.26.6 loaded before ONNX Runtime 1.31.1 ends the process with a segmentation fault when the
-# latter is loaded (each works alone, and in this order). Costs 30 ms, in libraries that need USearch at all.
-import onnxruntime  # noqa: F401
 from numpy.typing import NDArray
-from usearch.index import Index
 
 from clipsearch.errors import SystemFault
 from clipsearch.files import publish
 from clipsearch.index.catalog import Catalog
-from clipsearch.index.spaces import Checkpoint, Space
+from clipsearch.index.generation import (
+    PARTS,
+    DamagedGeneration,
+    Generation,
+    digest_of,
+    open_generation,
+    stamp_of,
+    touched,
+)
+from clipsearch.index.sketch import MOST_POOR, SAMPLE, Projection, fitted
+from clipsearch.index.spaces import Checkpoint, GenerationFile, Space
 
-GRAPH_THRESHOLD = 200_000  # rows; below it an exact scan takes 20 ms or less (DESIGN section 8)
-
-# (connectivity, expansion while adding). Below the threshold the graph is never walked, so it is made as
-# thin as USearch allows: 20,000 rows take 0.05 s instead of 4 s (2 cores). Above, DESIGN section 8's choice.
-FLAT = (2, 1)
-GRAPH = (32, 64)
+LARGE_ROWS = 200_000  # from here on a generation has sketches; below, an exact scan takes 11 ms or less
+GRAPH_ROWS = 4_000_000  # up to here it has a graph; beyond, its files would take more than 14 GB of ten million rows
 
 TAIL_ROWS = 1_000  # a tail up to this is searched in about 2 ms
-TAIL_SHARE = 0.1  # of the generation; beyond both a run makes a new checkpoint
-
-_COMPARED_ROWS = 256  # rows that must find themselves before a new generation gets its name
+TAIL_SHARE = 0.005  # of the generation; beyond both a run makes a new checkpoint (15 s at a million rows)
 
 STEPS = ("built", "compared", "renamed", "recorded", "swept")
 
-
-class DamagedGeneration(Exception):
-    """The file is not what its row says; its vectors are in SQLite."""
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """An open, mapped generation that matches its row."""
-
-    checkpoint: Checkpoint
-    index: Index
-
-    def nearest(self, query: NDArray[np.float32], k: int, *, exact: bool) -> NDArray[np.int64]:
-        """Keys of the k nearest rows: all of the true ones when exact, most of them through the graph."""
-        wanted = min(k, self.checkpoint.rows)
-        matches = self.index.search(query.astype(np.float16), wanted, exact=exact)
-        return np.asarray(matches.keys, dtype=np.int64)
-
-
-def open_generation(folder: Path, checkpoint: Checkpoint, dim: int) -> Generation:
-    """The generation that the row names. Raises DamagedGeneration unless it is that very file (I2).
-
-    The digest is always computed: a mapped file with one wrong byte can end the process.
-    """
-    path = folder / checkpoint.file
-    try:
-        size = path.stat().st_size
-        if size != checkpoint.bytes:
-            raise DamagedGeneration(f"{path.name} has {size} bytes instead of {checkpoint.bytes}")
-        if (digest := _sha256(path)) != checkpoint.sha256:
-            raise DamagedGeneration(f"{path.name} was changed (its digest is {digest[:12]}…)")
-    except OSError as error:
-        raise DamagedGeneration(f"{path.name} cannot be read ({error.strerror})") from error
-    return Generation(checkpoint, _viewed(path, dim))
+_SUFFIXES = {*(f".{part}" for part in PARTS), ".tmp", ".usearch"}  # the last one of versions before 3
+_COPIED = 65_536  # rows copied at once: 64 MiB at 512 dimensions
+_COMPARED_ROWS = 256  # of a new generation that must equal those in SQLite before it gets its name
 
 
 def needs_checkpoint(catalog: Catalog, space: Space, folder: Path) -> bool:
-    """Whether a run should end with a new generation: the tail is long, or the last one is damaged."""
+    """Whether a run should end with a new generation: the tail is long, many rows are gone, or a file is damaged.
+
+    Files that were only touched, as those of a copied library, are verified here once for all readers.
+    """
     checkpoint = catalog.checkpoint(space)
     if checkpoint is None:
         return catalog.vector_count(space) > 0
-    tail = catalog.vector_count(space, after_seq=checkpoint.max_seq)
-    if tail > max(TAIL_ROWS, TAIL_SHARE * checkpoint.rows):
+    tail = catalog.tail_count(space, checkpoint.max_seq)
+    gone = checkpoint.rows - (catalog.vector_count(space) - tail)
+    if max(tail, gone) > max(TAIL_ROWS, TAIL_SHARE * checkpoint.rows):
         return True
     try:
         open_generation(folder, checkpoint, space.identity.dim)
     except DamagedGeneration:
         return True
+    if stamps := touched(folder, checkpoint):
+        catalog.restamp(stamps)
     return False
 
 
@@ -110,37 +81,15 @@ def make_checkpoint(
     `reached` is called after each of STEPS, for the tests that kill the process there.
     """
     folder.mkdir(exist_ok=True)
-    max_seq = catalog.last_seq(space)
-    rows = catalog.vector_count(space)
-    if rows == 0:  # restoring an empty index ends the interpreter (usearch issue 195)
+    if catalog.vector_count(space) == 0:
         return
-    connectivity, expansion = GRAPH if rows >= GRAPH_THRESHOLD else FLAT
-    index = Index(ndim=space.identity.dim, metric="ip", dtype="f16", connectivity=connectivity, expansion_add=expansion)
-    sample_ids: list[NDArray[np.int64]] = []
-    sample: list[NDArray[np.float16]] = []
-    stride = max(1, rows // _COMPARED_ROWS)
-    for ids, vectors in catalog.vector_chunks(space, up_to_seq=max_seq):
-        index.add(ids.astype(np.uint64), vectors, threads=os.cpu_count() or 1)
-        sample_ids.append(ids[::stride])
-        sample.append(vectors[::stride])
-    generation = catalog.next_generation()
-    final = folder / f"generation-{generation:06d}.usearch"
-    temporary = final.with_suffix(".tmp")
-    with _disk_errors(temporary):
-        index.save(str(temporary))
+    build = _Build(catalog, space, folder)
+    with _disk_errors(folder):
+        build.write()
         reached("built")
-        _compare(temporary, space.identity.dim, rows, np.concatenate(sample_ids), np.concatenate(sample))
+        build.compare()
         reached("compared")
-        checkpoint = Checkpoint(
-            generation=generation,
-            file=final.name,
-            rows=rows,
-            max_seq=max_seq,
-            bytes=temporary.stat().st_size,
-            sha256=_sha256(temporary),
-            parameters=json.dumps({"connectivity": connectivity, "expansion_add": expansion}),
-        )
-        publish(temporary, final)
+        checkpoint = build.published()
         reached("renamed")
     catalog.record_checkpoint(space, checkpoint)
     reached("recorded")
@@ -148,46 +97,184 @@ def make_checkpoint(
     reached("swept")
 
 
+def sweep(folder: Path, *, keep: set[str]) -> None:
+    """Removes generation files that no row names. Readers that have one open keep it until they close it."""
+    for path in folder.iterdir():
+        if path.suffix in _SUFFIXES and path.name not in keep:
+            with contextlib.suppress(PermissionError):  # Windows: somebody has it open; the next checkpoint removes it
+                path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
-def _disk_errors(temporary: Path) -> Iterator[None]:
-    """A file that cannot be written, or comes back otherwise, is removed: on a full disk it takes what is left."""
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """What cannot be written, or comes back otherwise, is removed: on a full disk it takes what is left."""
     try:
         yield
     except (RuntimeError, OSError, DamagedGeneration) as error:  # USearch raises RuntimeError for all that fails
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        for path in folder.glob("*.tmp"):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         raise SystemFault(
-            f"The checkpoint {temporary} cannot be written ({error}).",
+            f"The checkpoint in {folder} cannot be written ({error}).",
             "Free some space and run the same command again; all photos are kept and can be searched.",
         ) from error
 
 
-def sweep(folder: Path, *, keep: set[str]) -> None:
-    """Removes generation files that no row names. Readers that have one open keep it until they close it."""
-    for path in folder.iterdir():
-        if path.suffix in (".usearch", ".tmp") and path.name not in keep:
-            path.unlink(missing_ok=True)
+class _Build:
+    """A generation on its way, as temporary files: rows of the former one that still hold, then those written since."""
+
+    def __init__(self, catalog: Catalog, space: Space, folder: Path) -> None:
+        self._catalog = catalog
+        self._space = space
+        self._folder = folder
+        self._generation = catalog.next_generation()
+        self._max_seq = catalog.last_seq(space)
+        self._former, self._kept = _former(catalog, space, folder)
+        self._rows = 0
+        self._parts: dict[str, Path] = {}
+        self._parameters: dict[str, float] = {}
+        self._projection: Projection | None = None
+
+    def write(self) -> None:
+        self._write_vectors()
+        if self._rows >= LARGE_ROWS:
+            self._write_sketches()
+            if self._rows <= GRAPH_ROWS:
+                self._write_graph()
+
+    def _write_vectors(self) -> None:
+        with self._new("ids") as ids, self._new("vectors") as vectors:
+            for photos, rows in self._vectors():
+                ids.write(photos.astype("<i8").tobytes())
+                vectors.write(np.ascontiguousarray(rows, "<f2").data)
+                self._rows += len(photos)
+
+    def _vectors(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        after = 0
+        if self._former is not None:
+            after = self._former.checkpoint.max_seq
+            for rows in _pieces(self._kept):
+                yield self._former.ids[rows], self._former.vectors[rows]
+        yield from self._catalog.vector_chunks(self._space, after_seq=after, up_to_seq=self._max_seq)
+
+    def _write_sketches(self) -> None:
+        """By the former directions while they fit; else by new ones, for all rows."""
+        former = self._former if self._former is not None and self._former.projection is not None else None
+        vectors = self._written("vectors", np.float16, self._space.identity.dim)
+        if former is not None and former.projection is not None:
+            self._projection = former.projection
+            poor = self._draw(vectors, former)
+        if former is None or len(poor) > MOST_POOR * self._rows:
+            self._projection = fitted(vectors[:: -(-self._rows // SAMPLE)])
+            poor = self._draw(vectors, None)
+        assert self._projection is not None
+        with self._new("projection") as file:
+            file.write(self._projection.mean.astype("<f4").tobytes())
+            file.write(self._projection.directions.astype("<f4").tobytes())
+        with self._new("poor") as file:
+            file.write(poor.astype("<i8").tobytes())
+        self._parameters |= {
+            "width": len(self._projection.directions),
+            "step": self._projection.step,
+            "poor_loss": self._projection.poor_loss,
+            "poor": len(poor),
+        }
+
+    def _draw(self, vectors: NDArray[np.float16], former: Generation | None) -> NDArray[np.int64]:
+        """Writes the sketches, those of `former` without drawing them again; the rows that are poorly drawn."""
+        assert self._projection is not None
+        poor = []
+        with self._new("sketches") as file:
+            done = 0
+            if former is not None:
+                for rows in _pieces(self._kept):
+                    file.write(former.sketches[rows].data)
+                done = len(self._kept)
+                poor.append(np.flatnonzero(np.isin(self._kept, former.poor)))
+            for start in range(done, self._rows, _COPIED):
+                drawn, lost = self._projection.drawn(vectors[start : start + _COPIED])
+                file.write(drawn.data)
+                poor.append(start + np.flatnonzero(lost))
+        return np.concatenate(poor)
+
+    def _write_graph(self) -> None:
+        """The former graph with the new rows in it, unless some rows or the directions are others by now."""
+        from clipsearch.index import graph
+
+        assert self._projection is not None
+        width, former, done = len(self._projection.directions), self._former, 0
+        index = graph.new(width)
+        if (
+            former is not None
+            and former.graph_file is not None
+            and former.projection is self._projection
+            and len(self._kept) == former.checkpoint.rows
+        ):
+            index, done = graph.loaded(former.graph_file, width, len(self._kept)), len(self._kept)
+        ids, sketches = self._written("ids", np.int64, 1)[:, 0], self._written("sketches", np.int8, width)
+        for start in range(done, self._rows, _COPIED):
+            graph.extend(index, ids[start : start + _COPIED], sketches[start : start + _COPIED])
+        self._new("graph").close()
+        graph.save(index, self._parts["graph"])
+
+    def compare(self) -> None:
+        """Reopens what was written: some of its rows must be those of SQLite, be drawn so, and find themselves."""
+        dim = self._space.identity.dim
+        ids, vectors = self._written("ids", np.int64, 1)[:, 0], self._written("vectors", np.float16, dim)
+        chosen = np.arange(0, self._rows, max(1, self._rows // _COMPARED_ROWS))
+        place = dict(zip(ids[chosen].tolist(), chosen.tolist(), strict=True))
+        for photos, stored in self._catalog.vectors_of(self._space, list(place)):
+            rows = [place.pop(photo) for photo in photos.tolist()]
+            if not np.array_equal(vectors[rows], stored):
+                raise DamagedGeneration("its vectors are not those of the catalog")
+        if place:
+            raise DamagedGeneration(f"photo {min(place)} has no vector in the catalog")
+        if self._projection is None:
+            return
+        sketches = self._written("sketches", np.int8, len(self._projection.directions))
+        if not np.array_equal(self._projection.drawn(vectors[chosen])[0], sketches[chosen]):
+            raise DamagedGeneration("its sketches are not those of its vectors")
+        if "graph" in self._parts:
+            from clipsearch.index import graph
+
+            graph.check(self._parts["graph"], self._rows, sketches[chosen[::16]])
+
+    def published(self) -> Checkpoint:
+        """All files under their names, whole and synced, for the row that will name them."""
+        files = []
+        for part, temporary in self._parts.items():
+            digest, final = digest_of(temporary), temporary.with_suffix("")
+            publish(temporary, final)
+            files.append(GenerationFile(part, final.name, final.stat().st_size, digest, stamp_of(final)))
+        parameters = json.dumps(self._parameters)
+        return Checkpoint(self._generation, self._rows, self._max_seq, parameters, tuple(files))
+
+    def _new(self, part: str) -> BinaryIO:
+        self._parts[part] = self._folder / f"generation-{self._generation:06d}.{part}.tmp"
+        return self._parts[part].open("wb")
+
+    def _written(self, part: str, kind: type[np.generic], width: int) -> NDArray[Any]:
+        dtype = np.dtype(kind).newbyteorder("<")
+        return np.asarray(np.memmap(self._parts[part], dtype, "r", shape=(self._rows, width)))
 
 
-def _viewed(path: Path, dim: int) -> Index:
-    index = Index.restore(str(path), view=True)
-    if index is None or index.ndim != dim:
-        raise DamagedGeneration(f"{path.name} is not an index of {dim} dimensions")
-    return index
+def _former(catalog: Catalog, space: Space, folder: Path) -> tuple[Generation | None, NDArray[np.int64]]:
+    """The generation in use and its rows that still hold; every byte of it is verified, for they are copied."""
+    nothing = np.empty(0, np.int64)
+    checkpoint = catalog.checkpoint(space)
+    if checkpoint is None:
+        return None, nothing
+    try:
+        former = open_generation(folder, checkpoint, space.identity.dim, thoroughly=True)
+    except DamagedGeneration:
+        return None, nothing
+    rows = np.arange(checkpoint.rows)
+    if catalog.vector_count(space) - catalog.tail_count(space, checkpoint.max_seq) == checkpoint.rows:
+        return former, rows
+    # A vector that is written again has a higher seq, so what is left below is what the generation still has right.
+    return former, rows[np.isin(former.ids, catalog.photos_between(space, 0, checkpoint.max_seq))]
 
 
-def _compare(path: Path, dim: int, rows: int, ids: NDArray[np.int64], vectors: NDArray[np.float16]) -> None:
-    """Reopens what was saved and checks that its rows are there and find themselves exactly."""
-    index = _viewed(path, dim)
-    if len(index) != rows:
-        raise DamagedGeneration(f"{path.name} holds {len(index)} rows instead of {rows}")
-    for chosen in range(0, len(ids), max(1, len(ids) // 16)):
-        matches = index.search(vectors[chosen], 1, exact=True)
-        # Equal contents may be nearest to each other, so the distance is compared, not the key.
-        if abs(float(matches.distances[0])) > 0.01:
-            raise DamagedGeneration(f"{path.name} does not find photo {ids[chosen]} again")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def _pieces(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(rows), _COPIED):
+        yield rows[start : start + _COPIED]

@@ -43,7 +43,7 @@ def test_people_read_numbers_roots_model_and_the_state_of_the_index(indexed: Pro
 def test_a_damaged_generation_is_told_and_the_next_run_heals_it(program: Program, photos: Path) -> None:
     """Silent damage would be found when searching has become slow, or wrong."""
     program("index", photos / "food")
-    (generation,) = (program.library / "vectors").glob("*.usearch")
+    (generation,) = (program.library / "vectors").glob("*.vectors")
     generation.write_bytes(b"garbage")
     checkpoint = program("status", "--json").json["checkpoint"]
     assert checkpoint["healthy"] is False and generation.name in checkpoint["state"]

@@ -65,7 +65,7 @@ CREATE TABLE space (
     model       TEXT NOT NULL,                   -- the name, or the folder it was given by
     dim         INTEGER NOT NULL CHECK (dim > 0),
     active      INTEGER NOT NULL DEFAULT 0 CHECK (active IN (0, 1))
-) STRICT;
+, vectors INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE UNIQUE INDEX space_active ON space (active) WHERE active = 1;
 
@@ -81,11 +81,8 @@ CREATE TABLE embedding (
 CREATE TABLE checkpoint (
     generation INTEGER PRIMARY KEY AUTOINCREMENT,
     space_id   INTEGER NOT NULL REFERENCES space (id),
-    file       TEXT NOT NULL,                    -- name inside vectors/
     rows       INTEGER NOT NULL,
     max_seq    INTEGER NOT NULL,
-    bytes      INTEGER NOT NULL,
-    sha256     TEXT NOT NULL,
     parameters TEXT NOT NULL                     -- JSON: connectivity and expansion it was built with
 ) STRICT;
 
@@ -123,4 +120,41 @@ CREATE TABLE mount (                             -- a folder of a root on anothe
     is_link       INTEGER NOT NULL CHECK (is_link IN (0, 1)),
     offline_since TEXT,                          -- UTC; null while it is there
     PRIMARY KEY (root_id, folder)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tally (
+    name  TEXT PRIMARY KEY,                      -- photos: those in the results
+    count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER photo_shown AFTER UPDATE OF files ON photo WHEN (OLD.files > 0) <> (NEW.files > 0) BEGIN
+    UPDATE tally SET count = count + (NEW.files > 0) - (OLD.files > 0) WHERE name = 'photos';
+END;
+
+CREATE TRIGGER photo_removed AFTER DELETE ON photo WHEN OLD.files > 0 BEGIN
+    UPDATE tally SET count = count - 1 WHERE name = 'photos';
+END;
+
+CREATE TRIGGER embedding_added AFTER INSERT ON embedding BEGIN
+    UPDATE space SET vectors = vectors + 1 WHERE id = NEW.space_id;
+END;
+
+CREATE TRIGGER embedding_removed AFTER DELETE ON embedding BEGIN
+    UPDATE space SET vectors = vectors - 1 WHERE id = OLD.space_id;
+END;
+
+CREATE INDEX photo_taken ON photo (taken_at, files);
+
+CREATE INDEX photo_camera ON photo (camera, files);
+
+CREATE INDEX photo_lens ON photo (lens, files);
+
+CREATE TABLE generation_file (
+    generation INTEGER NOT NULL REFERENCES checkpoint (generation) ON DELETE CASCADE,
+    part       TEXT NOT NULL,                    -- what is in it: ids, vectors, sketch, ...
+    name       TEXT NOT NULL UNIQUE,             -- inside vectors/
+    bytes      INTEGER NOT NULL,
+    sha256     TEXT NOT NULL,
+    stamp      TEXT NOT NULL,                    -- of the file when the writer had its digest; another one: verify
+    PRIMARY KEY (generation, part)
 ) STRICT, WITHOUT ROWID;

@@ -305,7 +305,7 @@ def test_a_replaced_vector_gets_a_new_and_larger_seq(catalog: Catalog, space: Sp
     ids = fill(catalog, space, root, 3)
     covered = catalog.last_seq(space)
     catalog.put_vector(space, ids[0], hashed_vector(b"other", DIM), "fake")
-    assert catalog.photos_after(space, covered).tolist() == [ids[0]]
+    assert catalog.photos_between(space, covered).tolist() == [ids[0]]
     assert catalog.vector_count(space) == 3
     assert [i for part, _ in catalog.vector_chunks(space, up_to_seq=covered) for i in part] == ids[1:]
 
@@ -529,8 +529,8 @@ HOT: dict[str, Callable[[Catalog, Space, Root], object]] = {
     "rows of hits": lambda catalog, space, root: catalog.photo_rows([1, 2]),
     "vectors of photos": lambda catalog, space, root: list(catalog.vectors_of(space, [1, 2])),
     "all vectors": lambda catalog, space, root: list(catalog.vector_chunks(space)),
-    "tail": lambda catalog, space, root: catalog.photos_after(space, 5),
-    "count": lambda catalog, space, root: catalog.vector_count(space, after_seq=5),
+    "tail": lambda catalog, space, root: catalog.photos_between(space, 5),
+    "count": lambda catalog, space, root: catalog.tail_count(space, 5),
     "photo at a path": lambda catalog, space, root: catalog.photo_at(b"/photos/sub/a.jpg"),
     "hidden": lambda catalog, space, root: catalog.hidden_photos(),
     "a file": lambda catalog, space, root: catalog.put_file(root.id, stamp(b"00000.jpg"), 1),

@@ -32,9 +32,13 @@ class Killed(BaseException):
 class Store(RuleBasedStateMachine):
     """The model: which file shows which content, and the vector of each content that was ever encoded."""
 
+    large_rows = 200_000
+
     @initialize()
     def begin(self) -> None:
-        self.threshold, plans.SCAN_ROWS = plans.SCAN_ROWS, 0  # USearch at any size
+        self.thresholds = plans.SCAN_ROWS, plans.FEW, plans.WHOLE, vectors.LARGE_ROWS
+        plans.SCAN_ROWS = plans.FEW = plans.WHOLE = 0  # generations at any size
+        vectors.LARGE_ROWS = self.large_rows
         self.base = Path(tempfile.mkdtemp(prefix="clipsearch-state-"))
         self.lives = 0
         self.files: dict[int, int] = {}  # name -> content
@@ -53,7 +57,7 @@ class Store(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "catalog"):
             self.catalog.close()
-            plans.SCAN_ROWS = self.threshold
+            plans.SCAN_ROWS, plans.FEW, plans.WHOLE, vectors.LARGE_ROWS = self.thresholds
             shutil.rmtree(self.base)
 
     @rule(items=st.lists(st.tuples(NAMES, CONTENTS), min_size=1, max_size=6))
@@ -143,11 +147,12 @@ class Store(RuleBasedStateMachine):
         self.open()
 
     @precondition(lambda self: self.catalog.checkpoint(self.space) is not None)
-    @rule(kind=st.sampled_from(["cut", "flip", "delete", "older"]), at=st.floats(0, 0.999))
-    def damage(self, kind: str, at: float) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(["cut", "flip", "delete", "older"]), at=st.floats(0, 0.999))
+    def damage(self, data: st.DataObject, kind: str, at: float) -> None:
         checkpoint = self.catalog.checkpoint(self.space)
         assert checkpoint is not None
-        path = self.folder / "vectors" / checkpoint.file
+        file = data.draw(st.sampled_from(checkpoint.files))
+        path = self.folder / "vectors" / file.name
         if not path.exists():
             return
         whole = path.read_bytes()
@@ -163,7 +168,7 @@ class Store(RuleBasedStateMachine):
             path.write_bytes(whole[::-1])
         self.nearest = Nearest(self.folder / "vectors")
         # The second flip of a bit heals the file.
-        healed = path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == checkpoint.sha256
+        healed = path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
         assert healed or vectors.needs_checkpoint(self.catalog, self.space, self.folder / "vectors")
 
     @invariant()
@@ -173,8 +178,8 @@ class Store(RuleBasedStateMachine):
         shown = {self.ids[content]: self.vectors[content] for content in self.files.values()}
         for query in QUERIES:
             truth = true_scores(shown, query)
-            for k in (3, 50):
-                found = self.nearest.find(self.catalog, self.space, query, k, is_image=False)
+            for k, is_image in ((3, False), (3, True), (50, False)):
+                found = self.nearest.find(self.catalog, self.space, query, k, is_image=is_image)
                 scores = dict(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
                 assert scores.keys() <= truth.keys()
                 best = sorted(truth.values(), reverse=True)[:k]
@@ -195,4 +200,16 @@ class Store(RuleBasedStateMachine):
 class TestStore(Store.TestCase):
     """A sequence that nobody thought of must not lose a photo or show a wrong one."""
 
-    settings = settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    settings = settings(max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class LargeStore(Store):
+    """Every generation has sketches and a graph."""
+
+    large_rows = 1
+
+
+class TestLargeStore(LargeStore.TestCase):
+    """The same of a library with many photos: nothing may depend on how many there are."""
+
+    settings = settings(max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ import pytest
 from clipsearch import config, files
 from clipsearch.answers import Question, Stopwatch, answered
 from clipsearch.errors import SystemFault
+from clipsearch.index import generation as generations
 from clipsearch.index import nearest as plans
-from clipsearch.index import vectors
+from clipsearch.index import scan, sketch, vectors
 from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.generation import PARTS, DamagedGeneration, open_generation, stamp_of
 from clipsearch.index.spaces import Space
-from clipsearch.index.vectors import STEPS, DamagedGeneration, make_checkpoint, needs_checkpoint, open_generation
+from clipsearch.index.vectors import STEPS, make_checkpoint, needs_checkpoint
 from clipsearch.library import Library
 from clipsearch.relevance import background_of
 from clipsearch.types import Answer
@@ -30,9 +33,25 @@ ROWS = 300
 QUERIES = np.stack([hashed_vector(b"query %d" % n, DIM) for n in range(5)])
 
 
+SMALL = ("ids", "vectors")
+
+
 @pytest.fixture(autouse=True)
 def use_generations_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "SCAN_ROWS", 0)
+    monkeypatch.setattr(plans, "FEW", 0)
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every generation is one of many rows: it has a graph, and sketches that leave half of each vector out."""
+    monkeypatch.setattr(vectors, "LARGE_ROWS", 1)
+    monkeypatch.setattr(plans, "WHOLE", 0)
+    monkeypatch.setattr(sketch, "KEPT", 0.5)
+    monkeypatch.setattr(sketch, "_STEP", 8)
+    monkeypatch.setattr(sketch, "_POOR", 0.0)  # half of the rows are poorly drawn
+    monkeypatch.setattr(sketch, "MOST_POOR", 0.9)
+    monkeypatch.setattr(vectors, "MOST_POOR", 0.9)
 
 
 @pytest.fixture
@@ -91,10 +110,11 @@ def expected(numbers: range | list[int], k: int = 20) -> list[list[bytes]]:
     return [[b"/photos/%05d.jpg" % n for n in true_best(contents(numbers), query, k)] for query in QUERIES]
 
 
-def generation_file(catalog: Catalog, space: Space, folder: Path) -> Path:
+def files_of(catalog: Catalog, space: Space, folder: Path) -> dict[str, Path]:
+    """The files of the generation in use, by their part."""
     checkpoint = catalog.checkpoint(space)
     assert checkpoint is not None
-    return folder / checkpoint.file
+    return {file.part: folder / file.name for file in checkpoint.files}
 
 
 # -- build and open ---------------------------------------------------------------------------------
@@ -109,8 +129,10 @@ def test_a_checkpoint_holds_every_vector_and_opens(
     assert checkpoint is not None
     assert (checkpoint.rows, checkpoint.max_seq) == (ROWS, catalog.last_seq(space))
     generation = open_generation(folder, checkpoint, DIM)
-    assert sorted(generation.nearest(QUERIES[0], 10 * ROWS, exact=True).tolist()) == filled
-    assert [path.name for path in folder.iterdir()] == [checkpoint.file]
+    assert generation.ids.tolist() == filled
+    stored = np.stack([contents(range(ROWS))[number].astype(np.float16) for number in range(ROWS)])
+    assert np.array_equal(generation.vectors, stored)
+    assert set(folder.iterdir()) == set(files_of(catalog, space, folder).values())
     assert not needs_checkpoint(catalog, space, folder)
 
 
@@ -122,18 +144,19 @@ def test_searches_of_a_generation_answer_as_brute_force(
     paths: config.Paths,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The graph of a small generation is never walked; its rows are compared one by one."""
+    """A small generation has vectors alone, which are compared one by one."""
     make_checkpoint(catalog, space, folder)
-    used: list[bool] = []
-    real = vectors.Generation.nearest
+    assert set(files_of(catalog, space, folder)) == set(SMALL)
+    used: list[type] = []
+    real = scan.best_rows
 
-    def nearest(self: vectors.Generation, query: np.ndarray, k: int, *, exact: bool) -> np.ndarray:
-        used.append(exact)
-        return real(self, query, k, exact=exact)
+    def best_rows(query: np.ndarray, *others: object) -> np.ndarray:
+        used.append(query.dtype.type)
+        return real(query, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(vectors.Generation, "nearest", nearest)
+    monkeypatch.setattr(scan, "best_rows", best_rows)
     assert found(paths) == expected(range(ROWS))
-    assert used == [True] * len(QUERIES), "the search went past the generation"
+    assert used == [np.float16] * len(QUERIES), "the search went past the generation"
 
 
 def test_an_answer_does_not_depend_on_its_plan(
@@ -152,7 +175,7 @@ def test_an_answer_does_not_depend_on_its_plan(
 
 
 def test_no_vectors_make_no_file(catalog: Catalog, space: Space, folder: Path, paths: config.Paths) -> None:
-    """Restoring an empty index ends the interpreter (usearch issue 195)."""
+    """An empty file cannot be mapped, and restoring an empty graph ends the interpreter (usearch issue 195)."""
     assert not needs_checkpoint(catalog, space, folder)
     make_checkpoint(catalog, space, folder)
     assert list(folder.iterdir()) == []
@@ -163,7 +186,7 @@ def test_no_vectors_make_no_file(catalog: Catalog, space: Space, folder: Path, p
 def test_more_hits_than_photos_are_all_photos(
     catalog: Catalog, space: Space, root: Root, folder: Path, paths: config.Paths
 ) -> None:
-    """USearch fills what it does not have with rubbish keys."""
+    """A scan that fills up what it does not have would show rubbish."""
     fill(catalog, space, root, 3)
     make_checkpoint(catalog, space, folder)
     assert found(paths, 50) == expected(range(3), 50)
@@ -179,11 +202,11 @@ def test_generations_of_two_spaces_live_side_by_side(
         for number, photo_id in enumerate(filled[:50]):
             catalog.put_vector(other, photo_id, hashed_vector(b"content %d" % number, 16, 1), "fake")
     make_checkpoint(catalog, other, folder)
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.iterdir())) == 2 * len(SMALL)
     assert found(paths) == expected(range(ROWS))
     checkpoint = catalog.checkpoint(other)
     assert checkpoint is not None and checkpoint.rows == 50
-    assert set(open_generation(folder, checkpoint, 16).nearest(QUERIES[0][:16], 99, exact=True)) == set(filled[:50])
+    assert open_generation(folder, checkpoint, 16).ids.tolist() == filled[:50]
 
 
 @pytest.mark.parametrize(("tail", "needed"), [(vectors.TAIL_ROWS, False), (vectors.TAIL_ROWS + 1, True)])
@@ -239,6 +262,10 @@ def test_more_hidden_photos_than_hits_do_not_crowd_out_the_others(
     assert found(paths) == expected(left)
 
 
+def shown(given: list[Answer]) -> list[list[tuple[bytes, float | None]]]:
+    return [[(hit.path, hit.score) for hit in answer.hits] for answer in given]
+
+
 # -- damage -----------------------------------------------------------------------------------------
 
 
@@ -269,27 +296,35 @@ def empty(path: Path, other: bytes) -> None:
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("damage", [truncate, garble, garble_head, delete, swap, empty])
+@pytest.mark.parametrize(
+    ("part", "damage"),
+    [
+        *(("vectors", damage) for damage in (truncate, garble, garble_head, delete, swap, empty)),
+        *((part, garble) for part in PARTS if part != "vectors"),
+    ],
+)
 def test_a_damaged_generation_is_noticed_answers_stay_and_the_next_run_replaces_it(
     catalog: Catalog,
     space: Space,
     folder: Path,
     filled: list[int],
     paths: config.Paths,
+    large: None,
+    part: str,
     damage: Callable[[Path, bytes], None],
 ) -> None:
-    """(I2) A mapped file with one wrong byte gives wrong photos or ends the process."""
+    """(I2) A mapped file with one wrong byte gives wrong photos; a graph with one ends the process."""
     make_checkpoint(catalog, space, folder)
-    other = generation_file(catalog, space, folder).read_bytes()
+    other = files_of(catalog, space, folder)[part].read_bytes()
     catalog.put_vector(space, filled[0], hashed_vector(b"replaced", DIM), "fake")
     make_checkpoint(catalog, space, folder)
     before = answers(paths)
-    path, checkpoint = generation_file(catalog, space, folder), catalog.checkpoint(space)
+    path, checkpoint = files_of(catalog, space, folder)[part], catalog.checkpoint(space)
     assert checkpoint is not None
-    damage(path, other)
+    damage(path, other + b"." if other == path.read_bytes() else other)
     with pytest.raises(DamagedGeneration, match=path.name):
         open_generation(folder, checkpoint, DIM)
-    assert answers(paths) == before
+    assert shown(answers(paths)) == shown(before)
     with Library(paths) as opened:
         status = opened.status().checkpoint
     assert not status.healthy and path.name in status.state
@@ -297,7 +332,72 @@ def test_a_damaged_generation_is_noticed_answers_stay_and_the_next_run_replaces_
     make_checkpoint(catalog, space, folder)
     assert not needs_checkpoint(catalog, space, folder)
     assert answers(paths) == before
-    assert list(folder.iterdir()) == [generation_file(catalog, space, folder)]
+    assert set(folder.iterdir()) == set(files_of(catalog, space, folder).values())
+
+
+def test_a_changed_byte_is_noticed_though_size_and_time_are_the_former_ones(
+    catalog: Catalog, space: Space, folder: Path, filled: list[int], paths: config.Paths
+) -> None:
+    """(I2) What synchronises folders sets a file's time back after it wrote it; only ctime then tells."""
+    make_checkpoint(catalog, space, folder)
+    path, checkpoint = files_of(catalog, space, folder)["vectors"], catalog.checkpoint(space)
+    assert checkpoint is not None
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    with path.open("r+b") as file:
+        file.write(b"\x01")
+    os.utime(path, ns=times)
+    with pytest.raises(DamagedGeneration, match="digest"):
+        open_generation(folder, checkpoint, DIM)
+
+
+def test_a_file_that_rotted_on_its_disk_is_found_by_a_thorough_look_and_never_copied(
+    catalog: Catalog, space: Space, folder: Path, filled: list[int], paths: config.Paths
+) -> None:
+    """A bit that flips touches no time; a checkpoint that copied it would give it a digest of its own."""
+    make_checkpoint(catalog, space, folder)
+    path = files_of(catalog, space, folder)["vectors"]
+    garble(path, b"")
+    catalog.restamp([(path.name, stamp_of(path))])  # as if nothing had touched it
+    checkpoint = catalog.checkpoint(space)
+    assert checkpoint is not None
+    open_generation(folder, checkpoint, DIM)
+    with pytest.raises(DamagedGeneration, match=path.name):
+        open_generation(folder, checkpoint, DIM, thoroughly=True)
+    make_checkpoint(catalog, space, folder)
+    stored = np.stack([vector.astype(np.float16) for vector in contents(range(ROWS)).values()])
+    checkpoint = catalog.checkpoint(space)
+    assert checkpoint is not None
+    assert np.array_equal(open_generation(folder, checkpoint, DIM).vectors, stored)
+
+
+def test_a_copied_library_is_verified_and_then_trusted_again(
+    catalog: Catalog,
+    space: Space,
+    folder: Path,
+    filled: list[int],
+    paths: config.Paths,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without new stamps each query of a library that was moved to another disk would hash all of it, for ever."""
+    make_checkpoint(catalog, space, folder)
+    for path in files_of(catalog, space, folder).values():
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    hashed: list[Path] = []
+    real = generations.digest_of
+
+    def digest_of(path: Path) -> str:
+        hashed.append(path)
+        return real(path)
+
+    monkeypatch.setattr(generations, "digest_of", digest_of)
+    assert found(paths) == expected(range(ROWS))
+    assert len(hashed) == len(SMALL)
+    assert not needs_checkpoint(catalog, space, folder)
+    hashed.clear()
+    assert found(paths) == expected(range(ROWS))
+    assert not hashed
 
 
 def test_a_generation_of_another_dimension_is_damaged(
@@ -307,7 +407,7 @@ def test_a_generation_of_another_dimension_is_damaged(
     make_checkpoint(catalog, space, folder)
     checkpoint = catalog.checkpoint(space)
     assert checkpoint is not None
-    with pytest.raises(DamagedGeneration, match="dimensions"):
+    with pytest.raises(DamagedGeneration, match=f"x {DIM + 1} numbers"):
         open_generation(folder, checkpoint, DIM + 1)
 
 
@@ -360,9 +460,9 @@ def test_killed_after_each_step_of_a_checkpoint_the_library_answers_as_before(
     assert (checkpoint.generation > former.generation) is recorded
     open_generation(folder, checkpoint, DIM)
     left = {path.name for path in folder.iterdir()}
-    assert len(left) == (1 if step == "swept" else 2)
+    assert len(left) == len(SMALL) * (1 if step == "swept" else 2)
     make_checkpoint(catalog, space, folder)
-    assert list(folder.iterdir()) == [generation_file(catalog, space, folder)]
+    assert set(folder.iterdir()) == set(files_of(catalog, space, folder).values())
     assert answers(paths) == before
     assert not needs_checkpoint(catalog, space, folder)
 
@@ -373,10 +473,11 @@ def test_a_checkpoint_is_synced_then_renamed_then_recorded_and_old_ones_go_last(
     folder: Path,
     filled: list[int],
     monkeypatch: pytest.MonkeyPatch,
+    large: None,
 ) -> None:
     """(I3) Killing shows order, not durability: unsynced, a power cut leaves a row that names an empty file."""
     make_checkpoint(catalog, space, folder)
-    old = generation_file(catalog, space, folder)
+    old = files_of(catalog, space, folder)
     steps: list[str] = []
 
     def recorded(owner: object, name: str, step: str) -> None:
@@ -386,7 +487,7 @@ def test_a_checkpoint_is_synced_then_renamed_then_recorded_and_old_ones_go_last(
             steps.append(step)
             result = real(*arguments, **options)
             if step == "record":
-                assert old.exists()
+                assert all(path.exists() for path in old.values())
             return result
 
         monkeypatch.setattr(owner, name, call)
@@ -398,8 +499,9 @@ def test_a_checkpoint_is_synced_then_renamed_then_recorded_and_old_ones_go_last(
     recorded(Path, "unlink", "unlink")
     catalog.put_vector(space, filled[0], hashed_vector(b"replaced", DIM), "fake")
     make_checkpoint(catalog, space, folder)
-    assert steps == ["sync file", "rename", "sync folder", "record", "unlink"]
-    assert not old.exists()
+    published = ["sync file", "rename", "sync folder"]
+    assert steps == [*published * len(PARTS), "record", *["unlink"] * len(PARTS)]
+    assert not any(path.exists() for path in old.values())
 
 
 _DISK_FULL = """
@@ -437,30 +539,142 @@ def test_a_disk_that_is_too_full_for_a_checkpoint_is_a_system_fault_and_answers_
 # -- the graph --------------------------------------------------------------------------------------
 
 
-def test_above_the_threshold_pictures_go_to_the_graph_and_texts_stay_exact(
-    catalog: Catalog, space: Space, root: Root, folder: Path, paths: config.Paths, monkeypatch: pytest.MonkeyPatch
+def test_a_large_library_answers_texts_by_sketches_and_pictures_by_the_graph(
+    catalog: Catalog,
+    space: Space,
+    root: Root,
+    folder: Path,
+    paths: config.Paths,
+    large: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A text lies outside the cloud of images, where a graph loses a third of the hits."""
-    monkeypatch.setattr(vectors, "GRAPH_THRESHOLD", 100)
+    monkeypatch.setattr(sketch, "KEPT", 0.99)  # these vectors spread alike in all directions
     rows = 2000
-    with catalog.transaction():
-        for number in range(rows):
-            catalog._run(
-                "INSERT INTO photo (digest, width, height, format) VALUES (?, 1, 1, 'JPEG')", (b"%d" % number,)
-            )
-            catalog.put_vector(space, number + 1, hashed_vector(b"content %d" % number, DIM), "fake")
-            catalog.put_file(root.id, stamp(b"%05d.jpg" % number), number + 1)
+    fill(catalog, space, root, rows)
     make_checkpoint(catalog, space, folder)
     truth = expected(range(rows))
     texts = answers(paths)
-    assert {answer.plan for answer in texts} == {"exact"}
+    assert {answer.plan for answer in texts} == {"sketch + re-rank + tail"}
     assert [[hit.path for hit in answer.hits] for answer in texts] == truth
     pictures = answers(paths, is_image=True)
     assert {answer.plan for answer in pictures} == {"graph + tail"}
     hits = [len({hit.path for hit in answer.hits} & set(true)) for answer, true in zip(pictures, truth, strict=True)]
     assert sum(hits) / (20 * len(QUERIES)) >= 0.9
-    scores = {hit.path: hit.score for answer in texts[:1] for hit in answer.hits}
+    scores = {hit.path: hit.score for hit in texts[0].hits}
     assert all(scores.get(hit.path, hit.score) == hit.score for hit in pictures[0].hits)
+
+
+def test_what_a_filter_leaves_is_found_among_sketches_as_by_brute_force(
+    catalog: Catalog, space: Space, root: Root, folder: Path, large: None
+) -> None:
+    """(I6) Rows that a filter drops must not crowd out the others, nor old vectors answer for new ones."""
+    ids = fill(catalog, space, root, 1200)
+    make_checkpoint(catalog, space, folder)
+    truth = contents(range(1200))
+    for number in range(0, 1200, 50):
+        truth[number] = hashed_vector(b"replaced %d" % number, DIM)
+        catalog.put_vector(space, ids[number], truth[number], "fake")
+    ids += fill(catalog, space, root, 50, first=1200)
+    truth |= contents(range(1200, 1250))
+    nearest = plans.Nearest(folder)
+    among = np.array(ids)[np.arange(1250) % 3 == 0]
+    for query in QUERIES:
+        for exact, plan in ((False, "filtered sketch + re-rank + tail"), (True, "filtered exact")):
+            got = nearest.find_among(catalog, space, query, 20, among, exact=exact)
+            best = true_best({n: vector for n, vector in truth.items() if n % 3 == 0}, query, 20)
+            assert (got.plan, got.ids.tolist()) == (plan, [ids[n] for n in best])
+
+
+def test_a_checkpoint_goes_on_from_the_former_one(
+    catalog: Catalog,
+    space: Space,
+    root: Root,
+    folder: Path,
+    filled: list[int],
+    paths: config.Paths,
+    large: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Made from nothing each time, a million photos would keep both cores busy for minutes after every holiday."""
+    make_checkpoint(catalog, space, folder)
+    projection = files_of(catalog, space, folder)["projection"].read_bytes()
+    fill(catalog, space, root, 40, first=ROWS)
+    read, real = [], Catalog.vector_chunks
+
+    def vector_chunks(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for ids, chunk in real(*arguments, **options):
+            read.append(len(ids))
+            yield ids, chunk
+
+    monkeypatch.setattr(Catalog, "vector_chunks", vector_chunks)
+    make_checkpoint(catalog, space, folder)
+    assert read == [40]
+    checkpoint = catalog.checkpoint(space)
+    assert checkpoint is not None and checkpoint.rows == ROWS + 40
+    assert files_of(catalog, space, folder)["projection"].read_bytes() == projection
+    assert len(open_generation(folder, checkpoint, DIM).graph) == ROWS + 40
+    assert found(paths) == expected(range(ROWS + 40))
+    with Library(paths) as library:
+        answer = asked(library, contents([ROWS + 7])[ROWS + 7], is_image=True)
+    assert (answer.plan, answer.hits[0].path) == ("graph + tail", b"/photos/%05d.jpg" % (ROWS + 7))
+
+
+def add_within(catalog: Catalog, space: Space, root: Root, first: int, count: int, dimensions: slice) -> None:
+    """Photos numbered from `first` whose vectors have something in these dimensions alone."""
+    random = np.random.default_rng(first)
+    for number in range(first, first + count):
+        vector = np.zeros(DIM, np.float32)
+        vector[dimensions] = random.standard_normal(8)
+        photo_id = add_photo(catalog, space, root, stamp(b"%05d.jpg" % number), b"content %d" % number)
+        catalog.put_vector(space, photo_id, vector / np.linalg.norm(vector), "fake")
+
+
+@pytest.fixture
+def few_poor(large: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sketch, "KEPT", 0.9)
+    monkeypatch.setattr(sketch, "_POOR", 4.0)
+    for module in (sketch, vectors):
+        monkeypatch.setattr(module, "MOST_POOR", 0.1)
+
+
+@pytest.mark.parametrize("is_image", [False, True])
+def test_a_photo_unlike_all_others_is_found(
+    catalog: Catalog,
+    space: Space,
+    root: Root,
+    folder: Path,
+    paths: config.Paths,
+    few_poor: None,
+    is_image: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sketch shows next to nothing of an X-ray among holidays; it would be lost, and nobody would know."""
+    monkeypatch.setattr(plans, "reranked", lambda k, rows: 5)
+    monkeypatch.setattr(plans, "walked", lambda k: 5)
+    add_within(catalog, space, root, 0, 300, slice(0, 8))
+    add_within(catalog, space, root, 300, 4, slice(8, 16))
+    make_checkpoint(catalog, space, folder)
+    generation = open_generation(folder, catalog.checkpoint(space), DIM)  # type: ignore[arg-type]
+    assert set(generation.poor) >= {300, 301, 302, 303} and len(generation.poor) < 30
+    with Library(paths) as library:
+        answer = asked(library, np.asarray(generation.vectors[302], np.float32), 3, is_image=is_image)
+    assert answer.hits[0].path == b"/photos/00302.jpg"
+    assert answer.plan == ("graph + tail" if is_image else "sketch + re-rank + tail")
+
+
+def test_directions_that_no_longer_fit_are_chosen_again(
+    catalog: Catalog, space: Space, root: Root, folder: Path, few_poor: None
+) -> None:
+    """A library that begins with holidays and goes on with X-rays would have all of them compared one by one."""
+    add_within(catalog, space, root, 0, 200, slice(0, 8))
+    make_checkpoint(catalog, space, folder)
+    first = files_of(catalog, space, folder)["projection"].read_bytes()
+    add_within(catalog, space, root, 200, 200, slice(8, 16))
+    make_checkpoint(catalog, space, folder)
+    second = files_of(catalog, space, folder)
+    assert second["projection"].read_bytes() != first
+    assert second["poor"].stat().st_size <= 8 * 0.1 * 400
 
 
 def test_a_photo_whose_twin_has_the_same_vector_is_not_lost(
