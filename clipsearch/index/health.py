@@ -23,7 +23,12 @@ _ORPHANS = {
                OR (photo_id IS NOT NULL AND photo_id NOT IN (SELECT id FROM photo))""",
     "checkpoint": "space_id NOT IN (SELECT id FROM space)",
 }
-_COUNTED = "(SELECT count(*) FROM file WHERE photo_id = photo.id)"
+# What triggers should have kept: a table, its column, what it counts.
+_COUNTED = {
+    "photo": ("files", "(SELECT count(*) FROM file WHERE photo_id = photo.id)"),
+    "space": ("vectors", "(SELECT count(*) FROM embedding WHERE space_id = space.id)"),
+    "tally": ("count", "(SELECT count(*) FROM photo WHERE files > 0)"),
+}
 
 
 class CheckedCatalog(Catalog):
@@ -43,11 +48,14 @@ class CheckedCatalog(Catalog):
             counts[table] = row[0]
         return {table: count for table, count in counts.items() if count}
 
-    def miscounted(self) -> int:
-        """Photos whose number of files is not what the triggers should have kept."""
-        row = self._one(f"SELECT count(*) FROM photo WHERE files <> {_COUNTED}")
-        assert row is not None
-        return int(row[0])
+    def miscounted(self) -> dict[str, int]:
+        """Rows with a number that is not what the triggers should have kept, by table."""
+        counts = {}
+        for table, (column, counted) in _COUNTED.items():
+            row = self._one(f"SELECT count(*) FROM {table} WHERE {column} <> {counted}")
+            assert row is not None
+            counts[table] = row[0]
+        return {table: count for table, count in counts.items() if count}
 
     def spaces(self) -> list[Space]:
         rows = self._all("SELECT id, fingerprint, model, dim FROM space ORDER BY id")
@@ -102,6 +110,7 @@ class CheckedCatalog(Catalog):
             for table, condition in _ORPHANS.items():
                 if removed := self._run(f"DELETE FROM {table} WHERE {condition}").rowcount:
                     done.append(f"removed {removed:,} rows of {table} that refer to nothing")
-            if counted := self._run(f"UPDATE photo SET files = {_COUNTED} WHERE files <> {_COUNTED}").rowcount:
-                done.append(f"counted the files of {counted:,} photos anew")
+            for table, (column, count) in _COUNTED.items():  # in this order: photos are counted by their files
+                if changed := self._run(f"UPDATE {table} SET {column} = {count} WHERE {column} <> {count}").rowcount:
+                    done.append(f"counted {changed:,} numbers in {table} anew")
         return done

@@ -22,8 +22,11 @@ from clipsearch.index.database import Database, storage_errors
 # In the order of what refers to what; the key by which the rows lie. Checkpoints are made again.
 _TABLES = {
     "root": "id", "photo": "id", "file": "id", "space": "id", "embedding": "seq", "label": "photo_id",
-    "saved_search": "rowid", "asked": "id", "event": "id",
+    "mount": "root_id", "saved_search": "rowid", "asked": "id", "event": "id",
 }  # fmt: skip
+
+# What triggers count, as the rows come.
+_COUNTED = {("photo", "files"), ("space", "vectors")}
 
 _RANGE = 256  # keys read together
 _BEYOND = 1_000_000  # ids skipped where the last one given is not known (I6)
@@ -61,8 +64,7 @@ class SalvageTarget(Database):
 
     def _fill(self, source: sqlite3.Connection, table: str, key: str) -> tuple[int, int]:
         there = _columns(source, table)
-        # The number of a photo's files is counted by the triggers, as these come.
-        known = [column for column in _columns(self._connection, table) if (table, column) != ("photo", "files")]
+        known = [column for column in _columns(self._connection, table) if (table, column) not in _COUNTED]
         columns = [column for column in known if column in there]
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
         added = lost = 0

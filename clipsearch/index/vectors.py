@@ -99,10 +99,16 @@ def make_checkpoint(
 
 def sweep(folder: Path, *, keep: set[str]) -> None:
     """Removes generation files that no row names. Readers that have one open keep it until they close it."""
-    for path in folder.iterdir():
-        if path.suffix in _SUFFIXES and path.name not in keep:
-            with contextlib.suppress(PermissionError):  # Windows: somebody has it open; the next checkpoint removes it
-                path.unlink(missing_ok=True)
+    for path in strays(folder, keep=keep):
+        with contextlib.suppress(PermissionError):  # Windows: somebody has it open; the next checkpoint removes it
+            path.unlink(missing_ok=True)
+
+
+def strays(folder: Path, *, keep: set[str]) -> list[Path]:
+    """Files of generations that no row names: left over from a crash, or from before."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.name not in keep)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from clipsearch.index.database import DamagedCatalog
 from clipsearch.index.health import CheckedCatalog
 from clipsearch.index.nearest import Nearest
 from clipsearch.index.spaces import Space
+from clipsearch.index.vectors import strays
 from clipsearch.opened import catalog_path, vectors_folder
 from clipsearch.upkeep.checks import REPAIR, Check, note, ok, wrong
 from clipsearch.upkeep.lock import check_exists
@@ -96,7 +97,8 @@ def _rows(catalog: CheckedCatalog) -> Iterator[Check]:
     if told:
         yield wrong("rows", f"rows refer to nothing: {told}", REPAIR, repairable=True)
     if miscounted := catalog.miscounted():
-        yield wrong("rows", f"the files of {miscounted:,} photos are not counted right", REPAIR, repairable=True)
+        where = ", ".join(f"{count:,} of {table}" for table, count in miscounted.items())
+        yield wrong("rows", f"numbers are not counted right: {where}", REPAIR, repairable=True)
     if not told and not miscounted:
         photos, files, failed = catalog.counts()
         unread = f", {failed:,} not readable (clipsearch errors)" if failed else ""
@@ -126,9 +128,9 @@ def _checkpoint(paths: Paths, catalog: CheckedCatalog, space: Space | None) -> I
         yield note("checkpoint", status.state, "clipsearch index")
     else:
         yield wrong("checkpoint", status.state, f"clipsearch index, or {REPAIR}", repairable=True)
-    named = catalog.checkpoint_files()
-    if stray := [path.name for path in folder.glob("*.usearch") if path.name not in named]:
-        yield note("vectors folder", f"nothing names {', '.join(sorted(stray))}", REPAIR, repairable=True)
+    if stray := strays(folder, keep=catalog.checkpoint_files()):
+        names = ", ".join(path.name for path in stray)
+        yield note("vectors folder", f"nothing names {names}", REPAIR, repairable=True)
 
 
 def _root(path: bytes, files: int) -> Check:

@@ -98,7 +98,7 @@ def test_removed_photos_do_not_crowd_out_the_others(
     with kept.library as library:
         library.gc()
     assert [path for path, _ in kept.nearest(query, 3)] == truth[3:]
-    assert len(list(vectors_folder(kept.paths).iterdir())) == 1
+    assert len(list(vectors_folder(kept.paths).glob("*.vectors"))) == 1
     with kept.reader() as catalog:
         space = catalog.active_space()
         checkpoint = catalog.checkpoint(space)  # type: ignore[arg-type]
@@ -142,7 +142,7 @@ def test_vectors_of_former_models_go_only_when_asked(kept: Kept) -> None:
         assert counts(kept) == (6, 12)
         library.gc(former_models=True)
         assert library.gc(dry_run=True).former == ()
-    assert counts(kept) == (6, 6) and len(list(vectors_folder(kept.paths).iterdir())) == 1
+    assert counts(kept) == (6, 6) and len(list(vectors_folder(kept.paths).glob("*.vectors"))) == 1
     assert kept.nearest(kept.photos / "003.jpg", 1) == [(os.fsencode(kept.photos / "003.jpg"), 1.0)]
 
 

@@ -111,8 +111,8 @@ def test_a_vector_that_is_none_is_removed_and_made_again(kept: Kept, vector: byt
 
 def test_a_checkpoint_that_is_not_what_was_recorded_is_made_again_and_strays_go(kept: Kept) -> None:
     """Searches that take ten times as long, and nobody who says why."""
-    (generation,) = vectors_folder(kept.paths).iterdir()
-    shutil.copy(generation, generation.with_name("generation-000099.usearch"))
+    (generation,) = vectors_folder(kept.paths).glob("*.vectors")
+    shutil.copy(generation, generation.with_name("generation-000099.vectors"))
     content = bytearray(generation.read_bytes())
     content[-1] ^= 1
     generation.write_bytes(content)
@@ -121,7 +121,7 @@ def test_a_checkpoint_that_is_not_what_was_recorded_is_made_again_and_strays_go(
         (stray,) = [check for check in library.check() if check.name == "vectors folder"]
     assert stray.state == "note" and stray.repairable and "generation-000099" in stray.text
     assert "made a new checkpoint" in repaired(kept).done
-    assert wrong(kept) == {} and len(list(vectors_folder(kept.paths).iterdir())) == 1
+    assert wrong(kept) == {} and len(list(vectors_folder(kept.paths).glob("*.vectors"))) == 1
 
 
 def _zeroed(page: int, count: int = 1) -> Callable[[bytearray], None]:
