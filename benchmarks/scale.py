@@ -180,7 +180,7 @@ def checkpoints(folder: Path) -> None:
         first = int(catalog._one("SELECT max(id) FROM photo")[0])  # type: ignore[index]
         random = np.random.default_rng(first)
         some = catalog.sample(space, tail).astype(np.float32)
-        insert(catalog, space, first, unit(some + 0.02 * random.standard_normal(some.shape)).astype(np.float16))
+        insert(catalog, space, first, unit(some + 0.004 * random.standard_normal(some.shape)).astype(np.float16))
         seconds = timed(partial(make_checkpoint, catalog, space, generations))
         report("checkpoint of a tail", rows=catalog.vector_count(space), tail=len(some), s=round(seconds, 1))
         seconds = timed(lambda: needs_checkpoint(catalog, space, generations))
