@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from clipsearch.decoding.appearance import perceptual_hashes
 from clipsearch.duplicates import bursts, copies, looks_of
 from clipsearch.groups import duplicate_groups, stored_vectors
-from clipsearch.index.appearance import perceptual_hashes
 from clipsearch.index.descriptions import DescribedCatalog
 from clipsearch.index.spaces import Space
 from clipsearch.types import BURST_S, DUPLICATE_KINDS, Metadata, SpaceIdentity, Stamp

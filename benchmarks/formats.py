@@ -25,13 +25,13 @@ from unittest import mock
 import numpy as np
 from PIL import Image, ImageOps
 
+from clipsearch.decoding.raw import PREVIEW_FACTOR
 from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import ImageInput, read_card
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
 from clipsearch.index import decode as decoding
-from clipsearch.index.raw import PREVIEW_FACTOR
 from clipsearch.types import Decoded
 
 PREPARE = Preprocess(ImageInput(224, "shortest", "bicubic", (0, 0, 0), (1, 1, 1)))

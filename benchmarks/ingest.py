@@ -9,7 +9,7 @@ what starting costs, and `without_start` is the rate of the rest. rclip has no c
 with a query, which is part of that start.
 
 The bound of each model is cores / (decode core-seconds + encode core-seconds) of a photo, measured alone between the
-runs of the same round: `index.decode.decode` on one core, `encode_pixels` on all, both as CPU time. Hashing, the
+runs of the same round: `decoding.decode.decode` on one core, `encode_pixels` on all, both as CPU time. Hashing, the
 processes around the decoder, SQLite and the start are what the share of the bound pays for.
 
 A machine that others use gives a process less than its cores: `cpu_ms_a_photo` is what the whole run took of them,
@@ -40,12 +40,12 @@ from typing import NamedTuple
 import numpy as np
 from camera_photos import SHARED_PHOTOS, SIDES, camera_photos
 
+from clipsearch.decoding.decode import decode
 from clipsearch.engine.backends import usable_cores
 from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
-from clipsearch.index.decode import decode
 from clipsearch.types import Decoded
 
 TARGET_RATIO = 3.0  # of rclip's photos a second

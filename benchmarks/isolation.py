@@ -25,19 +25,19 @@ from pathlib import Path
 import numpy as np
 from memory import new_block, write_photo
 
+from clipsearch.decoding.decode import decode
+from clipsearch.decoding.messages import receive, send
+from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.store import STARTER_FOLDER
-from clipsearch.index.decode import decode
-from clipsearch.index.messages import receive, send
-from clipsearch.index.workers import DecodeWorkers
 from clipsearch.types import Decoded
 
 TARGET = 0.10
 SIDES = {"12 megapixels": (4000, 3000), "24 megapixels": (6000, 4000)}
 ECHO = """
 import sys
-from clipsearch.index.messages import Answer, receive, send
+from clipsearch.decoding.messages import Answer, receive, send
 from clipsearch.types import Decoded, Metadata
 side = int(sys.argv[1])
 answer = Answer(Decoded(bytes(range(256)) * (side * side * 3 // 256), Metadata(1, 1, "JPEG")), 0.0, 0.0, False)

@@ -26,12 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.config import Paths
+from clipsearch.decoding.decode import decoder_identity
 from clipsearch.engine.cards import ImageInput, read_card
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.store import DEFAULT_MODEL, STARTER_FOLDER
 from clipsearch.index import crawl
 from clipsearch.index.catalog import Catalog, Root
-from clipsearch.index.decode import decoder_identity
 from clipsearch.index.spaces import Space
 from clipsearch.index.update import update
 from clipsearch.library import Library

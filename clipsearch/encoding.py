@@ -215,8 +215,8 @@ class Engine:
             _check_array(picture)
         if not pictures:
             return
+        from clipsearch.decoding.workers import DecodeWorkers
         from clipsearch.engine.towers import ImageTower
-        from clipsearch.index.workers import DecodeWorkers
 
         if self._image_tower is None:
             self._image_tower = ImageTower(self.card, self.candidate("ingest"))
@@ -286,7 +286,7 @@ def _decoded(
         if isinstance(picture, _PATH):
             yield next(files)
         else:
-            from clipsearch.index.decode import decode_picture
+            from clipsearch.decoding.decode import decode_picture
 
             yield decode_picture(picture, prepare)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Self
 
 from clipsearch.config import Paths
+from clipsearch.decoding.journal import Journal
+from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.encoding import Engine
 from clipsearch.engine.backends import AUTO, usable_cores
 from clipsearch.engine.cards import ModelCard
@@ -24,10 +26,8 @@ from clipsearch.engine.towers import PendingImageTower
 from clipsearch.errors import LibraryBusy, LibraryError, SystemFault, UsageError
 from clipsearch.files import network_filesystem, writer_lock
 from clipsearch.index.catalog import Catalog, Root
-from clipsearch.index.journal import Journal
 from clipsearch.index.roots import exclude_in, root_for
 from clipsearch.index.update import EVERYTHING, Scope, update
-from clipsearch.index.workers import DecodeWorkers
 from clipsearch.opened import catalog_path, vectors_folder
 from clipsearch.photos import existing
 from clipsearch.types import AnyPath, Event, Measuring, Planned, RootStatus, Summary, Unlisted, Waiting

@@ -19,10 +19,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipsearch.decoding.shrink import Shrink
+from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.files import replace_unsynced
 from clipsearch.index.catalog import Catalog
-from clipsearch.index.shrink import Shrink
-from clipsearch.index.workers import DecodeWorkers
 from clipsearch.types import Decoded, Failure
 
 SIDE = 320  # px of the longer side

@@ -59,7 +59,7 @@ class Metadata:
     camera: str | None = None
     lens: str | None = None
     colors: tuple[str, ...] = ()  # the main ones, of COLORS, the largest first
-    phash: int | None = None  # 64 bits, signed; near ones look alike (index/appearance.py)
+    phash: int | None = None  # 64 bits, signed; near ones look alike (decoding/appearance.py)
     phash_fine: bytes | None = None  # 192 bits more, which prove it
     taken_ms: int | None = None  # 0..999 of that second, where the camera counts them
     rating: int | None = None  # stars, 1 to 5, or REJECTED

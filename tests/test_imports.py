@@ -87,8 +87,8 @@ def test_engine_does_not_load_index() -> None:
 
 def test_a_decode_worker_loads_no_model_and_no_index() -> None:
     """Each of them would cost every worker its start and its memory, a core over."""
-    prepares = "clipsearch.engine.preprocess, clipsearch.index.shrink"
-    loaded = loaded_by(f"import clipsearch.index.decode, clipsearch.index.workers, {prepares}")
+    prepares = "clipsearch.engine.preprocess, clipsearch.decoding.shrink"
+    loaded = loaded_by(f"import clipsearch.decoding.decode, clipsearch.decoding.workers, {prepares}")
     assert "clipsearch.index.catalog" not in loaded
     assert not (RUNTIMES | {"usearch", "tokenizers", "click", "rich", "textual"}) & loaded
 

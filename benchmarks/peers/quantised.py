@@ -20,9 +20,9 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from clipsearch.decoding.decode import decode
 from clipsearch.engine.cards import ImageInput
 from clipsearch.engine.preprocess import Preprocess
-from clipsearch.index.decode import decode
 from clipsearch.types import Decoded
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's

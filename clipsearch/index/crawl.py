@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import pathspec
 
+from clipsearch.decoding.names import is_listed, is_skipped, one_of_each
 from clipsearch.index.catalog import ALL, SEPARATOR, KnownFile, Mount, Part, Root
-from clipsearch.index.names import is_listed, is_skipped, one_of_each
 from clipsearch.types import Stamp, Unlisted
 
 IGNORE_FILE = b".clipsearchignore"

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from clipsearch.decoding.names import is_listed, is_skipped
 from clipsearch.errors import SystemFault, UsageError
 from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.crawl import is_pattern
-from clipsearch.index.names import is_listed, is_skipped
 
 
 def root_for(catalog: Catalog, path: bytes) -> Root:
@@ -117,7 +117,7 @@ def _check_picture(path: bytes) -> None:
         )
     if is_listed(os.path.basename(path)):
         return
-    from clipsearch.index.decode import picture_format
+    from clipsearch.decoding.decode import picture_format
 
     if picture_format(path) is None:
         raise SystemFault(f"{os.fsdecode(path)} is not a picture.", "Name a folder of photos, or a photo.")

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
 
+from clipsearch.decoding.names import is_listed, is_skipped
 from clipsearch.index.catalog import SEPARATOR, Root
 from clipsearch.index.crawl import IGNORE_FILE
-from clipsearch.index.names import is_listed, is_skipped
 from clipsearch.watching.settling import Notes
 from clipsearch.watching.sources import OutOfWatches
 

@@ -12,9 +12,9 @@ from watchdog.events import FileClosedNoWriteEvent, FileOpenedEvent, FileSystemE
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
+from clipsearch.decoding.names import is_skipped
 from clipsearch.index.catalog import SEPARATOR, Root
 from clipsearch.index.crawl import IGNORE_FILE
-from clipsearch.index.names import is_skipped
 from clipsearch.watching.settling import Notes
 
 

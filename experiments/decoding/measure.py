@@ -5,7 +5,7 @@
 FOLDERs hold photos, in any depth. For each model and factor (decode a JPEG to at least so many times the model's side)
 one JSON line: how many photos were decoded smaller, and the least and the mean cosine over all photos and over those.
 Photos whose prepared pixels are the same are not encoded twice. `--write` keeps a line a photo. The factor that
-clipsearch uses is `index.decode.DRAFT_FACTOR`; tests/index/test_scaled_decoding.py holds its bound.
+clipsearch uses is `decoding.decode.DRAFT_FACTOR`; tests/decoding/test_scaled_decoding.py holds its bound.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from clipsearch.decoding import decode as module
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
-from clipsearch.index import decode as module
 from clipsearch.types import Decoded
 
 LEAST, MEAN = 0.995, 0.998  # what issue 11 asks of every photo and of their mean

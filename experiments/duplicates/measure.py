@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
+from clipsearch.decoding.appearance import perceptual_hashes
+from clipsearch.decoding.decode import FORMATS, decode, upright_rgb
 from clipsearch.duplicates import ALL_BITS, BURST_COSINE, COARSE_BITS, COPY_COSINE, SHAPE, copies, looks_of
 from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
-from clipsearch.index.appearance import perceptual_hashes
-from clipsearch.index.decode import FORMATS, decode, upright_rgb
 from clipsearch.types import Decoded, Metadata
 
 Picture = Image.Image

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.background import background_texts
+from clipsearch.decoding.decode import decode
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.towers import ImageTower, TextTower
-from clipsearch.index.decode import decode
 from clipsearch.types import Failure
 
 HERE = Path(__file__).parent

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipsearch import labels as zero_shot
+from clipsearch.decoding.decode import decode, upright_rgb
 from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import CARD, ModelCard, read_card
 from clipsearch.engine.towers import ImageTower, TextTower
-from clipsearch.index.decode import decode, upright_rgb
 from clipsearch.types import Failure
 
 STARTER = Path(__file__).parents[2] / "clipsearch" / "starter"

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clipsearch.decoding.decode import decode
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
-from clipsearch.index.decode import decode
 from clipsearch.types import Decoded
 
 

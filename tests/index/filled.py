@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from clipsearch.decoding.decode import decode
 from clipsearch.index.catalog import Catalog, Root
-from clipsearch.index.decode import decode
 from clipsearch.index.spaces import Space
 from clipsearch.types import Decoded, Metadata, SpaceIdentity, Stamp
 from tests.support.encoder import HashEncoder, hashed_vector

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from clipsearch.decoding import journal, workers
+from clipsearch.decoding.journal import Journal
+from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.errors import SystemFault
-from clipsearch.index import ingest, journal, update, vectors, workers
+from clipsearch.index import ingest, update, vectors
 from clipsearch.index.catalog import Catalog
-from clipsearch.index.journal import Journal
-from clipsearch.index.workers import DecodeWorkers
 from clipsearch.types import Advanced, Decoded, FailedFile, Failure, Summary, Timings
+from tests.decoding.prepares import Hang, KillItself, KillItselfOnce, Wait, Work, work
 from tests.index.filled import photo
-from tests.index.prepares import Hang, KillItself, KillItselfOnce, Wait, Work, work
 from tests.index.test_update import Run, check
 from tests.support.encoder import InlineDecoder
 
@@ -187,12 +188,12 @@ def test_a_worker_that_cannot_start_ends_the_run_with_its_reason(run: Run, monke
 _RUN = """
 import os, sys
 from pathlib import Path
-from clipsearch.index import journal
+from clipsearch.decoding import journal
 from clipsearch.index.catalog import Catalog
-from clipsearch.index.journal import Journal
+from clipsearch.decoding.journal import Journal
 from clipsearch.index.update import update
-from clipsearch.index.workers import DecodeWorkers
-from tests.index.prepares import KillTheRun
+from clipsearch.decoding.workers import DecodeWorkers
+from tests.decoding.prepares import KillTheRun
 from tests.support.encoder import HashEncoder
 library, witness = Path(sys.argv[1]), sys.argv[2]
 journal._witness = lambda: witness.encode()

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clipsearch.decoding import decode as decoding
+from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.index import crawl, digests
-from clipsearch.index import decode as decoding
 from clipsearch.index.catalog import Catalog
 from clipsearch.index.spaces import Space
 from clipsearch.index.update import update
-from clipsearch.index.workers import DecodeWorkers
 from clipsearch.types import Advanced, Decoder, Event, Planned, Summary, Unlisted
 from tests.index.filled import files_under, new_root, own_vector, photo
 from tests.support.dng import dng

@@ -11,9 +11,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.decoding.decode import decode, decoder_identity
 from clipsearch.engine.cards import ImageInput
 from clipsearch.engine.preprocess import Preprocess
-from clipsearch.index.decode import decode, decoder_identity
 from clipsearch.types import Decoded, Failure, SpaceIdentity
 
 

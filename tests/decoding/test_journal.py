@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipsearch.index import journal as module
-from clipsearch.index.journal import Journal
+from clipsearch.decoding import journal as module
+from clipsearch.decoding.journal import Journal
 
 
 @pytest.fixture

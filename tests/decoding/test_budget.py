@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from clipsearch.index import budget as module
-from clipsearch.index.budget import Budget, file_bytes, machine_bytes, total_bytes
+from clipsearch.decoding import budget as module
+from clipsearch.decoding.budget import Budget, file_bytes, machine_bytes, total_bytes
 
 
 def test_files_together_never_take_more_than_the_budget_and_a_larger_one_is_alone() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from clipsearch.index.xmp import Packet
+from clipsearch.decoding.xmp import Packet
 from clipsearch.types import REJECTED, Metadata
 
 if TYPE_CHECKING:

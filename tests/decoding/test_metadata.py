@@ -14,9 +14,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
-from clipsearch.index.decode import decode
-from clipsearch.index.metadata import metadata_of
-from clipsearch.index.xmp import Packet
+from clipsearch.decoding.decode import decode
+from clipsearch.decoding.metadata import metadata_of
+from clipsearch.decoding.xmp import Packet
 from clipsearch.types import Decoded, Metadata
 from tests.index.test_xmp import packet
 from tests.support.encoder import HashEncoder

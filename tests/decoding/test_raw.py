@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from clipsearch.decoding import raw
+from clipsearch.decoding.decode import decode
 from clipsearch.engine.cards import ImageInput
 from clipsearch.engine.preprocess import Preprocess
-from clipsearch.index import raw
-from clipsearch.index.decode import decode
 from clipsearch.types import Decoded, Metadata
 from tests.conftest import SAMPLES
 from tests.support.dng import dng, jpeg, longs, text

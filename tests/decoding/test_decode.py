@@ -14,12 +14,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from clipsearch.decoding import decode as module
+from clipsearch.decoding.decode import decode, decoder_identity, picture_format
+from clipsearch.decoding.worker import MEMORY_LIMIT_BYTES
+from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.engine.cards import ImageInput
 from clipsearch.engine.preprocess import Preprocess
-from clipsearch.index import decode as module
-from clipsearch.index.decode import decode, decoder_identity, picture_format
-from clipsearch.index.worker import MEMORY_LIMIT_BYTES
-from clipsearch.index.workers import DecodeWorkers
 from clipsearch.types import Decoded, Failure
 from tests.support.dng import dng
 
@@ -336,7 +336,7 @@ def test_another_reader_is_another_decoder(monkeypatch: pytest.MonkeyPatch) -> N
 
 _READERS = """
 import sys
-from clipsearch.index.decode import decode
+from clipsearch.decoding.decode import decode
 from tests.index.test_decode import SHORTEST, Decoded
 for path in sys.argv[1:]:
     assert isinstance(decode(path.encode(), SHORTEST), Decoded), path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clipsearch.index.names import RAW_SUFFIXES, is_listed, is_raw, is_skipped, one_of_each
+from clipsearch.decoding.names import RAW_SUFFIXES, is_listed, is_raw, is_skipped, one_of_each
 from clipsearch.types import Stamp
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 
-from clipsearch.index.kinds import Kind, Unreadable, extra_missing
+from clipsearch.decoding.kinds import Kind, Unreadable, extra_missing
 
 if TYPE_CHECKING:
     from rawpy import ImageSizes, RawPy

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipsearch.index.budget import file_bytes
-from clipsearch.index.journal import Journal
-from clipsearch.index.workers import TIME_LIMIT_S, DecodeWorkers, _Child
+from clipsearch.decoding.budget import file_bytes
+from clipsearch.decoding.journal import Journal
+from clipsearch.decoding.workers import TIME_LIMIT_S, DecodeWorkers, _Child
+from tests.decoding.hostile import good_files, write_mutations
 from tests.index.filled import own_vector
-from tests.index.hostile import good_files, write_mutations
 from tests.index.test_decode import table
 from tests.index.test_update import Run
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from clipsearch.decoding import decode as module
+from clipsearch.decoding.decode import decode, picture_format
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
-from clipsearch.index import decode as module
-from clipsearch.index.decode import decode, picture_format
 from clipsearch.types import Decoded
 
 LEAST, MEAN = 0.995, 0.998  # cosine with the vector of full decoding

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipsearch.index.iptc import iptc_of
-from clipsearch.index.xmp import Packet
+from clipsearch.decoding.iptc import iptc_of
+from clipsearch.decoding.xmp import Packet
 
 UTF_8 = (1, 90, b"\x1b%G")
 

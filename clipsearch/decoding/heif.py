@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from clipsearch.index.kinds import Kind, extra_missing
+from clipsearch.decoding.kinds import Kind, extra_missing
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
+from clipsearch.decoding.appearance import MAIN_COLORS, MAIN_SHARE, main_colors, perceptual_hashes
+from clipsearch.decoding.decode import upright_rgb
 from clipsearch.duplicates import ALL_BITS, COARSE_BITS
-from clipsearch.index.appearance import MAIN_COLORS, MAIN_SHARE, main_colors, perceptual_hashes
-from clipsearch.index.decode import upright_rgb
 from clipsearch.types import COLORS
 from tests.conftest import SAMPLES
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from clipsearch.index.names import is_raw
+from clipsearch.decoding.names import is_raw
 
 HEAD = 64  # bytes that are looked at
 

@@ -2,7 +2,7 @@
 
 Order: header (format, sides, pixels) -> scaled decoding -> orientation -> 16-bit and float scaled -> alpha
 on white -> sRGB -> the model's own preprocessing. Each of these has a file in the field that goes wrong
-without it (tests/index/test_decode.py). Runs in a worker process (workers.py) or, for one picture, anywhere.
+without it (tests/decoding/test_decode.py). Runs in a worker process (workers.py) or, for one picture, anywhere.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from clipsearch.index import heif, raw
-from clipsearch.index.appearance import main_colors, perceptual_hashes
-from clipsearch.index.iptc import iptc_of
-from clipsearch.index.kinds import HEAD, REASONS, Kind, Unreadable, kind_of, unidentified
-from clipsearch.index.metadata import metadata_of
-from clipsearch.index.needs import pixel_bytes, scan_buffers
-from clipsearch.index.profiles import in_srgb, lab_in_srgb
-from clipsearch.index.xmp import packet_of
+from clipsearch.decoding import heif, raw
+from clipsearch.decoding.appearance import main_colors, perceptual_hashes
+from clipsearch.decoding.iptc import iptc_of
+from clipsearch.decoding.kinds import HEAD, REASONS, Kind, Unreadable, kind_of, unidentified
+from clipsearch.decoding.metadata import metadata_of
+from clipsearch.decoding.needs import pixel_bytes, scan_buffers
+from clipsearch.decoding.profiles import in_srgb, lab_in_srgb
+from clipsearch.decoding.xmp import packet_of
 from clipsearch.types import Decoded, Failure, Prepare
 
 if TYPE_CHECKING:

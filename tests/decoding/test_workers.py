@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clipsearch.index import workers as workers_module
-from clipsearch.index.decode import decode
-from clipsearch.index.workers import DecodeWorkers
+from clipsearch.decoding import workers as workers_module
+from clipsearch.decoding.decode import decode
+from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.types import Decoded, Failure
+from tests.decoding.prepares import Flood, Hang, KillItself, Leak, Print, ProcessFacts
 from tests.index.filled import photo
-from tests.index.prepares import Flood, Hang, KillItself, Leak, Print, ProcessFacts
 from tests.support.encoder import HashEncoder
 
 PREPARE = HashEncoder().prepare
@@ -204,10 +204,10 @@ def _children() -> set[str]:
 
 _PARENT = """
 import os, sys
-from clipsearch.index.workers import DecodeWorkers
+from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.types import Decoded
 from tests.support.encoder import HashEncoder
-from tests.index.prepares import ProcessFacts
+from tests.decoding.prepares import ProcessFacts
 with DecodeWorkers(ProcessFacts(HashEncoder().prepare), 1) as decoder:
     (outcome,) = decoder.decode_all([os.fsencode(sys.argv[1])])
     print(ProcessFacts.read(outcome.pixels)[0], flush=True)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from clipsearch.decoding.decode import decode
 from clipsearch.engine.cards import ImageInput
 from clipsearch.engine.preprocess import Preprocess
-from clipsearch.index.decode import decode
 from clipsearch.types import Decoded, Metadata
 
 SIDE = 64

@@ -1,4 +1,4 @@
-"""The child process that decodes, `python -m clipsearch.index.worker`; workers.py is its parent.
+"""The child process that decodes, `python -m clipsearch.decoding.worker`; workers.py is its parent.
 
 First it is given a Task. Then each path is answered with an Answer; a file that needs more than small change is
 answered with Needs first, and goes on when that was granted. It ends when its parent closes the pipe.
@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any
 
-from clipsearch.index.messages import Answer, Needs, Task, receive, send
+from clipsearch.decoding.messages import Answer, Needs, Task, receive, send
 from clipsearch.types import Prepare
 
 MEMORY_LIMIT_BYTES = 4 << 30  # address space, whatever a header says
@@ -47,8 +47,8 @@ def _serve() -> None:
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not garble the answers
     _volunteer()
-    from clipsearch.index.decode import decode
-    from clipsearch.index.kinds import Unreadable
+    from clipsearch.decoding.decode import decode
+    from clipsearch.decoding.kinds import Unreadable
 
     task = receive(source)
     assert isinstance(task, Task)

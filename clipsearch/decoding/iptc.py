@@ -9,7 +9,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.IptcImagePlugin import getiptcinfo
 
-from clipsearch.index.xmp import Packet
+from clipsearch.decoding.xmp import Packet
 
 # IIM 4.2: record and dataset.
 _CHARACTERS, _TITLE, _KEYWORDS, _CAPTION = (1, 90), (2, 5), (2, 25), (2, 120)

@@ -23,10 +23,10 @@ from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from clipsearch.decoding.budget import Budget, file_bytes, total_bytes
+from clipsearch.decoding.journal import STRIKES, Journal
+from clipsearch.decoding.messages import Answer, Needs, Task, receive, send
 from clipsearch.errors import SystemFault
-from clipsearch.index.budget import Budget, file_bytes, total_bytes
-from clipsearch.index.journal import STRIKES, Journal
-from clipsearch.index.messages import Answer, Needs, Task, receive, send
 from clipsearch.types import Decoded, Failure, Prepare
 
 TIME_LIMIT_S = 10.0  # a file; a 200-megapixel JPEG takes about 3 s
@@ -70,7 +70,7 @@ class DecodeWorkers:
 
     @property
     def identity(self) -> str:
-        from clipsearch.index.decode import decoder_identity
+        from clipsearch.decoding.decode import decoder_identity
 
         return decoder_identity()
 
@@ -158,7 +158,7 @@ class _Child:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
         self._process = subprocess.Popen(
             # -P: or a pickle.py in the folder of photos one stands in would be run.
-            [sys.executable, "-P", "-m", "clipsearch.index.worker"],
+            [sys.executable, "-P", "-m", "clipsearch.decoding.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libtiff and libpng write to it; their words are in the reason
@@ -170,7 +170,9 @@ class _Child:
         if not self._exchange(Task(prepare, file_bytes()), _START_LIMIT_S):
             self.kill()
             self.close()
-            raise SystemFault("The decode worker did not start.", "Run: python -m clipsearch.index.worker < /dev/null")
+            raise SystemFault(
+                "The decode worker did not start.", "Run: python -m clipsearch.decoding.worker </dev/null"
+            )
 
     def decode(self, path: bytes, time_limit_s: float, budget: Budget) -> Answer | Failure:
         """The time limit is that of reading; waiting for the budget does not count."""
