@@ -116,7 +116,7 @@ _HOSTILE = """
 import os, resource, sys
 from pathlib import Path
 from clipsearch.types import Decoded
-from tests.index.test_decode import decoded_all, table
+from tests.decoding.test_decode import decoded_all, table
 folder = Path(sys.argv[1])
 rows = table(folder)
 outcomes = decoded_all(folder, rows)
@@ -337,7 +337,7 @@ def test_another_reader_is_another_decoder(monkeypatch: pytest.MonkeyPatch) -> N
 _READERS = """
 import sys
 from clipsearch.decoding.decode import decode
-from tests.index.test_decode import SHORTEST, Decoded
+from tests.decoding.test_decode import SHORTEST, Decoded
 for path in sys.argv[1:]:
     assert isinstance(decode(path.encode(), SHORTEST), Decoded), path
 print(*sorted({"pi_heif", "rawpy", "defusedxml"} & set(sys.modules)))

@@ -15,8 +15,8 @@ from clipsearch.decoding.budget import file_bytes
 from clipsearch.decoding.journal import Journal
 from clipsearch.decoding.workers import TIME_LIMIT_S, DecodeWorkers, _Child
 from tests.decoding.hostile import good_files, write_mutations
+from tests.decoding.test_decode import table
 from tests.index.filled import own_vector
-from tests.index.test_decode import table
 from tests.index.test_update import Run
 
 WORKERS = 2

@@ -18,7 +18,7 @@ from clipsearch.decoding.decode import decode
 from clipsearch.decoding.metadata import metadata_of
 from clipsearch.decoding.xmp import Packet
 from clipsearch.types import Decoded, Metadata
-from tests.index.test_xmp import packet
+from tests.decoding.test_xmp import packet
 from tests.support.encoder import HashEncoder
 
 PREPARE = HashEncoder().prepare
