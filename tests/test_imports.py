@@ -71,9 +71,9 @@ def test_settings_without_a_file_load_no_toml() -> None:
 
 def test_index_does_not_load_engine() -> None:
     """Storage that knows models would have to change with every one of them."""
-    for module in ("update", "catalog", "vectors", "decode", "workers"):
-        loaded = loaded_by(f"import clipsearch.index.{module}")
-        assert f"clipsearch.index.{module}" in loaded
+    for module in ("index.update", "index.catalog", "index.vectors", "decoding.decode", "decoding.workers"):
+        loaded = loaded_by(f"import clipsearch.{module}")
+        assert f"clipsearch.{module}" in loaded
         assert not {name for name in loaded if name.startswith(("clipsearch.engine", "clipsearch.library"))}
 
 

@@ -89,7 +89,7 @@ def test_what_cannot_be_shown_is_a_reason_and_not_an_exception(library: Library,
     found = dict(library.thumbnails([tmp_path / name for name in ("text.jpg", "empty.jpg", "fifo.jpg", "absent.jpg")]))
     assert {os.path.basename(path): one.reason for path, one in found.items() if isinstance(one, Failure)} == {
         b"text.jpg": "it is not a picture in a known format",
-        b"empty.jpg": "the file is empty",
+        b"empty.jpg": "the file is empty: a copy that broke off, or a stand-in of a cloud service",
         b"fifo.jpg": "it is not a file",
         b"absent.jpg": "no such file or directory",
     }

@@ -17,7 +17,7 @@ from clipsearch.errors import Exit
 EPILOG = """\b
 It needs no attention: what changes is in the library within seconds. How each
 folder is watched is in `clipsearch status`. Ctrl-C ends it; so does SIGTERM,
-with exit code 0. docs/watching.md says what it does about disks that come and go.
+with exit code 0. Of disks that come and go: docs/watching.md.
 
 \b
 Examples:

@@ -105,7 +105,7 @@ def test_doctor_says_what_is_wrong_repairs_it_and_ends_with_its_code(program: Pr
     refused = program("doctor", "--repair")
     assert refused.code == 3 and "add --yes" in refused.stderr
     done = program("doctor", "--repair", "--yes")
-    assert done.code == 0 and "counted the files of 1 photos anew" in done.stderr
+    assert done.code == 0 and "counted 1 numbers in photo anew" in done.stderr
     assert any(name.startswith("before-repair-") for name in os.listdir(program.library))
     assert "nothing to repair" in program("doctor", "--repair").stderr
     assert "no library" in said_once(Program(program.folder / "other")("doctor"), 3)

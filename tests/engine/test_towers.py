@@ -125,7 +125,7 @@ def test_photos_become_unit_vectors_in_their_order(card: ModelCard, opened, coun
 def test_a_run_has_one_batch_shape_once_a_batch_was_full(card: ModelCard, opened) -> None:
     """Runtimes keep memory for each shape they meet, so a run of hours would grow (onnxruntime #5796)."""
     session = opened(FakeSession((picture(),)))
-    tower = PendingImageTower(card)
+    tower = PendingImageTower(card, lambda: default_candidate(card))
     for count in (IMAGE_BATCH, 3, 1, IMAGE_BATCH + 5):
         vectors = tower.encode_pixels(pixels(count))
         assert_unit(vectors, count)
@@ -136,7 +136,7 @@ def test_a_run_has_one_batch_shape_once_a_batch_was_full(card: ModelCard, opened
 def test_a_few_photos_are_not_charged_for_a_whole_batch(card: ModelCard, opened) -> None:
     """A query by picture, or one new photo, would take 16 times as long."""
     session = opened(FakeSession((picture(),)))
-    PendingImageTower(card).encode_pixels(pixels(1))
+    PendingImageTower(card, lambda: default_candidate(card)).encode_pixels(pixels(1))
     tower = ImageTower(card)
     for count in range(1, IMAGE_BATCH + 1):
         assert np.allclose(tower.encode_pixels(pixels(count)), expected(tower.prepare.tensor(pixels(count))), atol=1e-6)
