@@ -22,7 +22,7 @@ vectors. It is tried again when the machine, a runtime or the model changes.
 \b
 Examples:
   clipsearch backends
-  clipsearch backends --json | jq -r '.[] | select(.verdict == "good").runtime'
+  clipsearch backends --json | jq '.[] | {runtime, images_per_s}'
 """
 _PURPOSES = {"ingest": "photos", "query": "texts"}
 
