@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +23,7 @@ from clipsearch.engine.backends import AUTO, usable_cores
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.choice import BUDGET_S, known_ways
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
-from clipsearch.engine.towers import PendingImageTower
+from clipsearch.engine.towers import ImageTower, PendingImageTower
 from clipsearch.errors import LibraryBusy, LibraryError, SystemFault, UsageError
 from clipsearch.files import network_filesystem, writer_lock
 from clipsearch.index.catalog import Catalog, Root
@@ -131,7 +132,7 @@ class Bench:
         self._paths = paths
         self._backend = backend
         self._workers = workers or usable_cores()
-        self._open: tuple[ModelCard, PendingImageTower, DecodeWorkers] | None = None
+        self._open: tuple[ModelCard, Callable[[], ImageTower], DecodeWorkers] | None = None
         self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -157,7 +158,8 @@ class Bench:
         """Brings the roots up to date, or the parts that `scope` names; all of the library when the model is new."""
         active = catalog.active_space()
         card = find_model(model or (active.identity.model if active else DEFAULT_MODEL), self._paths.models)
-        tower, decoder = self._opened(card)
+        open_tower, decoder = self._opened(card)
+        tower = PendingImageTower(card, open_tower)
         space = catalog.space_for(replace(tower.space, model=model_handle(card, self._paths.models)))
         # A new model encodes all of the library, or its results would lose what was not named.
         switching = active is not None and active.id != space.id
@@ -180,13 +182,14 @@ class Bench:
                 yield Measuring(BUDGET_S)
                 self._engine(card).ways()
 
-    def _opened(self, card: ModelCard) -> tuple[PendingImageTower, DecodeWorkers]:
+    def _opened(self, card: ModelCard) -> tuple[Callable[[], ImageTower], DecodeWorkers]:
         if self._open is None or self._open[0] != card:
             self.clear()
-            tower = PendingImageTower(card, lambda: self._engine(card).candidate("ingest"))
+            open_tower = cache(lambda: ImageTower(card, self._engine(card).candidate("ingest")))
             journal = self._closing.enter_context(Journal(self._paths.library / "in-flight"))
-            decoder = self._closing.enter_context(DecodeWorkers(tower.prepare, self._workers, journal=journal))
-            self._open = card, tower, decoder
+            prepare = PendingImageTower(card, open_tower).prepare
+            decoder = self._closing.enter_context(DecodeWorkers(prepare, self._workers, journal=journal))
+            self._open = card, open_tower, decoder
         return self._open[1:]
 
     def _engine(self, card: ModelCard) -> Engine:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.engine.backends import Port, Session, Way, open_session
-from clipsearch.engine.candidates import Candidate, default_candidate, variant_of
+from clipsearch.engine.candidates import IMAGE_BATCH, Candidate, default_candidate, variant_of
 from clipsearch.engine.cards import ModelCard, TowerFile
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.tokenize import TextTokenizer
@@ -83,9 +83,9 @@ class PendingImageTower:
     so once a batch was full all are filled up to it. A run that has fewer photos than that would pay 16 times for one.
     """
 
-    def __init__(self, card: ModelCard, choose: Callable[[], Candidate]) -> None:
+    def __init__(self, card: ModelCard, open_tower: Callable[[], ImageTower]) -> None:
         self._card = card
-        self._choose = choose
+        self._open_tower = open_tower
         self._was_full = False
 
     @property
@@ -102,10 +102,12 @@ class PendingImageTower:
 
     @property
     def batch_size(self) -> int:
-        return self._tower.batch_size
+        """Several batches where one is small: what is handed over together is one commit, which waits for the disk."""
+        size = self._tower.batch_size
+        return size * max(1, IMAGE_BATCH // size)
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        count, size = len(pixels), self.batch_size
+        count, size = len(pixels), self._tower.batch_size
         self._was_full = self._was_full or count >= size
         if self._was_full:
             pixels = _padded(pixels, -(-count // size) * size)
@@ -113,7 +115,7 @@ class PendingImageTower:
 
     @cached_property
     def _tower(self) -> ImageTower:
-        return ImageTower(self._card, self._choose())
+        return self._open_tower()
 
 
 class TextTower:

@@ -125,7 +125,7 @@ def test_photos_become_unit_vectors_in_their_order(card: ModelCard, opened, coun
 def test_a_run_has_one_batch_shape_once_a_batch_was_full(card: ModelCard, opened) -> None:
     """Runtimes keep memory for each shape they meet, so a run of hours would grow (onnxruntime #5796)."""
     session = opened(FakeSession((picture(),)))
-    tower = PendingImageTower(card, lambda: default_candidate(card))
+    tower = PendingImageTower(card, lambda: ImageTower(card))
     for count in (IMAGE_BATCH, 3, 1, IMAGE_BATCH + 5):
         vectors = tower.encode_pixels(pixels(count))
         assert_unit(vectors, count)
@@ -136,11 +136,21 @@ def test_a_run_has_one_batch_shape_once_a_batch_was_full(card: ModelCard, opened
 def test_a_few_photos_are_not_charged_for_a_whole_batch(card: ModelCard, opened) -> None:
     """A query by picture, or one new photo, would take 16 times as long."""
     session = opened(FakeSession((picture(),)))
-    PendingImageTower(card, lambda: default_candidate(card)).encode_pixels(pixels(1))
+    PendingImageTower(card, lambda: ImageTower(card)).encode_pixels(pixels(1))
     tower = ImageTower(card)
     for count in range(1, IMAGE_BATCH + 1):
         assert np.allclose(tower.encode_pixels(pixels(count)), expected(tower.prepare.tensor(pixels(count))), atol=1e-6)
     assert [len(fed["pixel_values"]) for fed in session.fed] == [1, 1, 2, 4, 4, *[8] * 4, *[16] * 8]
+
+
+@pytest.mark.parametrize(("batch", "handed"), [(1, 16), (4, 16), (6, 12), (16, 16), (64, 64)])
+def test_a_small_batch_does_not_make_small_commits(card: ModelCard, opened, batch: int, handed: int) -> None:
+    """A model that runs best one at a time would have the disk synced for each photo."""
+    session = opened(FakeSession((picture(),)))
+    tower = PendingImageTower(card, lambda: ImageTower(card, replace(default_candidate(card), batch=batch)))
+    assert tower.batch_size == handed
+    tower.encode_pixels(pixels(handed))
+    assert {len(fed["pixel_values"]) for fed in session.fed} == {batch}
 
 
 def test_padding_leaves_the_vectors_of_the_starter_as_they_are() -> None:
@@ -148,7 +158,7 @@ def test_padding_leaves_the_vectors_of_the_starter_as_they_are() -> None:
     starter = read_card(STARTER_FOLDER)
     photos = np.random.default_rng(1).integers(0, 256, (3, 224, 224, 3), np.uint8)
     alone = np.concatenate([ImageTower(starter).encode_pixels(photo[None]) for photo in photos])
-    tower = PendingImageTower(starter, lambda: default_candidate(starter))
+    tower = PendingImageTower(starter, lambda: ImageTower(starter))
     tower.encode_pixels(np.zeros((tower.batch_size, 224, 224, 3), np.uint8))
     assert np.abs(tower.encode_pixels(photos) - alone).max() < 1e-5
 

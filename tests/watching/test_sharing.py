@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,10 +158,13 @@ def test_the_model_and_the_workers_are_given_back_when_nothing_happens(
         real(self)
         cleared.append(self)
 
+    made: list[object] = []
+    workers: Any = indexing.DecodeWorkers
+    monkeypatch.setattr(indexing, "DecodeWorkers", lambda *a, **k: (made.append(a), workers(*a, **k))[1])
     monkeypatch.setattr(indexing.Bench, "clear", clear)
     with watching(paths, folder, pace=replace(QUICK, idle_s=0.1)) as watch:
-        before, opened = len(cleared), len(fast)
+        before, opened = len(cleared), len(made)
         watch.until(lambda: len(cleared) > before)
         photo(folder / "2.jpg", 2)
         watch.until(lambda: len(state(paths)) == 2)
-        assert len(fast) == opened + 1
+        assert len(made) == opened + 1
