@@ -256,6 +256,7 @@ class SearchScreen(Screen[None]):
         offline = sum(not root.online for root in status.roots)
         parts = [f"{status.photos:,} photo{'' if status.photos == 1 else 's'}", status.model]
         parts += [status.variant.rpartition("/")[2]] if status.variant else []
+        parts += ["watched"] if status.watcher else []
         parts += [f"{offline} folder{'' if offline == 1 else 's'} offline"] if offline else []
         title = Content(" · ".join(parts))
         if status.failed:
