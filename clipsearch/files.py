@@ -209,7 +209,7 @@ def new_file(final: Path, needed_bytes: int = 0) -> Iterator[Path]:
     try:
         if free < needed_bytes:
             raise SystemFault(
-                f"{final.parent} has {free >> 20:,} MiB free, and {needed_bytes >> 20:,} are needed.",
+                f"{final.parent} has {free >> 20:,} MiB free, and {-(-needed_bytes >> 20):,} MiB are needed.",
                 "Free some space, or name a file on another disk.",
             )
         yield temporary

@@ -58,15 +58,19 @@ def command(context: click.Context, model: str, again: bool, as_json: bool) -> i
         output.write_json([_fields(way) for way in ways])
     else:
         _table(ways)
-    if not any(way.verdict == "good" for way in ways):
+    if not any(way.fit_for for way in ways):
         raise ModelError(f"No way to run {card.name} works on this machine.", "The reasons stand in the table above.")
     return Exit.DONE
 
 
 def _fields(way: MeasuredWay) -> dict[str, object]:
     fields = asdict(way)
-    precision = way.precision if way.arithmetic == "f32" else f"{way.precision}+{way.arithmetic}"
-    return {**fields, "precision": precision, "fit_for": list(way.fit_for), "chosen_for": list(way.chosen_for)}
+    return {**fields, "precision": _precision(way), "fit_for": list(way.fit_for), "chosen_for": list(way.chosen_for)}
+
+
+def _precision(way: MeasuredWay) -> str:
+    """What its numbers are: those of the model's files, or what the runtime makes of them."""
+    return way.precision if way.arithmetic == "f32" else way.arithmetic
 
 
 def _table(ways: tuple[MeasuredWay, ...]) -> None:
@@ -79,12 +83,11 @@ def _table(ways: tuple[MeasuredWay, ...]) -> None:
 
 
 def _row(way: MeasuredWay) -> tuple[str, ...]:
-    arithmetic = "" if way.arithmetic == "f32" else f" {way.arithmetic}"
     chosen = "chosen for " + " and ".join(_PURPOSES[one] for one in way.chosen_for) if way.chosen_for else ""
     verdict = way.verdict if way.verdict != "good" else ""
     words = "; ".join(part for part in (chosen, verdict, way.reason) if part)
     return (
-        f"{way.runtime} {way.device}{arithmetic} {way.precision}, batch {way.batch}",
+        f"{way.runtime} {way.device} {_precision(way)}, batch {way.batch}",
         "" if way.images_per_s is None else f"{way.images_per_s:,.0f}",
         "" if way.query_ms is None else f"{way.query_ms:.1f}",
         "" if way.cosine is None else f"{way.cosine:.4f}",

@@ -27,7 +27,7 @@ def dry_run_option(function: Function) -> Function:
 
 
 def agreed(question: str, *, yes: bool) -> bool:
-    """Whether to go on; what is not agreed to is told."""
+    """Whether to go on; what is not agreed to is told. A verb that does not go on ends with 2, for scripts."""
     if yes:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
+from clipsearch.cli.consent import agreed, dry_run_option, yes_option
 from clipsearch.cli.options import library_option, opened
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
@@ -22,21 +22,22 @@ Examples:
 
 @click.command("forget", cls=Verb, epilog=EPILOG)
 @click.argument("folder", type=Named(), metavar="PATH")
-@click.option("--yes", is_flag=True, help="Do not ask; without a terminal nothing is forgotten otherwise.")
+@dry_run_option
+@yes_option
 @library_option
 @click.pass_context
-def command(context: click.Context, folder: Path, yes: bool, library: str | None) -> int:
+def command(context: click.Context, folder: Path, dry_run: bool, yes: bool, library: str | None) -> int:
     """Take a folder out of the library; nothing is deleted on the disk."""
     with opened(context, library) as opened_library:
         root = opened_library.root(folder)
         what = f"{output.shown(root.path)} and its {root.files:,} files"
         kept = "Its vectors are kept: indexing it again encodes nothing."
-        if not yes:
-            if not sys.stdin.isatty():
-                output.narrate(f"{what} would leave the results. {kept} To do it, add --yes.")
-                return Exit.DONE
-            output.tell(f"{what} leave the results. {kept}")
-            click.confirm("Forget it?", abort=True, err=True)
+        if dry_run or not yes:
+            output.tell(f"{what} would leave the results. {kept}")
+        if dry_run:
+            return Exit.DONE
+        if not agreed("Forget it?", yes=yes):
+            return Exit.USAGE
         opened_library.forget(folder)
     output.narrate(f"Forgotten: {what}. {kept}")
     return Exit.DONE

@@ -52,7 +52,7 @@ def command(
     elif removes:
         freed = f" {output.size_text(found.freed_bytes)} are free again." if found.freed_bytes else ""
         output.narrate(f"Removed.{freed}" + (f" Note: {found.remark}." if found.remark else ""))
-    return Exit.DONE
+    return Exit.DONE if removes or dry_run or not needed else Exit.USAGE
 
 
 def _tell(found: Collected, *, former_models: bool) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -38,78 +38,19 @@ def reporter(kind: str) -> Iterator[Report]:
     --quiet leaves what went wrong.
     """
     if kind == "json":
-        yield _report_json
+        yield report_json
     elif kind == "none":
         yield _report_end
     elif is_quiet():
-        yield _report_line
+        yield report_line
     elif sys.stderr.isatty():
-        with _live() as report:
-            yield report
+        with live_line() as live:
+            yield partial(_report_live, live)
     else:
         yield _plain()
 
 
-@contextmanager
-def following(kind: str) -> Iterator[Report]:
-    """The same for a watcher, which has a line for each batch in which something has changed."""
-    if kind == "json":
-        yield _report_json
-    elif kind == "auto" and not is_quiet() and sys.stderr.isatty():
-        with _live() as live:
-            yield _batches(live)
-    else:
-        yield _batches(lambda event: None)
-
-
-def _batches(live: Report) -> Report:
-    """Reports at the end of each batch; `live` shows a long one on its way."""
-
-    def report(event: WatchEvent) -> None:
-        match event:
-            case Watching():
-                narrate(f"{_short(event.root)} · {how_watched(event)}{_safety(event)}")
-            case Troubled():
-                tell(f"clipsearch: {printable(event.message)}\nhint: {printable(event.hint)}")
-            case Summary():
-                live(event)
-                if line := _batch(event):
-                    narrate(line)
-            case Unlisted() | Waiting():
-                _report_line(event)
-            case Advanced() | Scanning():
-                live(event)
-            case Planned():
-                pass
-
-    return report
-
-
-def how_watched(watching: Watching) -> str:
-    """`watched (inotify, 1,204 folders)`, `polled every 30 s: nfs brings no events`."""
-    if watching.backend == "polling":
-        return f"polled every {_duration(watching.every_s)} ({printable(watching.reason or '')})"
-    folders = f"{watching.folders:,} folder{'' if watching.folders == 1 else 's'}"
-    return f"watched ({watching.backend}, {folders})"
-
-
-def _safety(watching: Watching) -> str:
-    return "" if watching.backend == "polling" else f"; all of it is compared every {_duration(watching.every_s)}"
-
-
-def _batch(summary: Summary) -> str | None:
-    counts = [
-        (summary.indexed, "new"),
-        (summary.duplicates, "linked"),
-        (summary.moved, "moved"),
-        (summary.removed, "gone"),
-        (summary.failed, "not readable"),
-    ]
-    told = [f"{number:,} {word}" for number, word in counts if number]
-    return f"{', '.join(told)} · {_duration(summary.seconds)}" if told else None
-
-
-def _report_json(event: WatchEvent) -> None:
+def report_json(event: WatchEvent) -> None:
     write_ndjson([_fields(event)])
 
 
@@ -156,10 +97,10 @@ def _fields(event: WatchEvent) -> dict[str, object]:
 
 def _report_end(event: WatchEvent) -> None:
     if isinstance(event, (Unlisted, Summary)):
-        _report_line(event)
+        report_line(event)
 
 
-def _report_line(event: WatchEvent, write: Callable[[str], None] = narrate, warn: Callable[[str], None] = tell) -> None:
+def report_line(event: WatchEvent, write: Callable[[str], None] = narrate, warn: Callable[[str], None] = tell) -> None:
     """What is worth a line of its own."""
     match event:
         case Planned():
@@ -177,7 +118,7 @@ def _report_line(event: WatchEvent, write: Callable[[str], None] = narrate, warn
                 (event.gone, "gone"),
             ]
             told = " · ".join(f"{number:,} {word}" for number, word in counts if number)
-            write(f"{_short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
+            write(f"{short(event.root)} · {event.files:,} files" + (f" · {told}" if told else ""))
         case Waiting():
             write(f"Waiting for {printable(event.holder)}, which writes to the library.")
         case Measuring():
@@ -206,7 +147,7 @@ def _summary(summary: Summary) -> str:
         else []
     )
     parts += [f"{summary.failed:,} not readable (clipsearch errors)"] if summary.failed else []
-    return f"Done in {_duration(summary.seconds)}: {', '.join(parts)}."
+    return f"Done in {duration(summary.seconds)}: {', '.join(parts)}."
 
 
 def _plain() -> Report:
@@ -218,18 +159,33 @@ def _plain() -> Report:
             if time.monotonic() - last >= _PLAIN_EVERY_S:
                 last = time.monotonic()
                 narrate(
-                    f"{event.done:,} / {event.total:,}"
+                    f"{event.done:,} of {event.total:,} files"
                     if isinstance(event, Advanced)
-                    else f"{_short(event.root)} · {event.files:,} files found so far"
+                    else f"{short(event.root)} · {event.files:,} files found so far"
                 )
         else:
-            _report_line(event)
+            report_line(event)
 
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A line at the bottom of a terminal that shows how far a run is, and lines that stay above it."""
+
+    show: Callable[[WatchEvent], None]  # moves the line, where the event says how far
+    above: Callable[[str], None]
+    hide: Callable[[], None]  # until something moves it again
+
+
+def _report_live(live: Live, event: WatchEvent) -> None:
+    live.show(event)
+    if not isinstance(event, (Advanced, Scanning)):
+        report_line(event, live.above, live.above)
+
+
 @contextmanager
-def _live() -> Iterator[Report]:
+def live_line() -> Iterator[Live]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -245,37 +201,43 @@ def _live() -> Iterator[Report]:
         task = progress.add_task("encode", total=None, visible=False, rate="", waiting="")
         started = time.monotonic()
 
-        def report(event: WatchEvent) -> None:
+        def show(event: WatchEvent) -> None:
             nonlocal started
-            if isinstance(event, Scanning) and event.files:
-                progress.update(task, completed=event.files, total=None, visible=True, rate="files found", waiting="")
-                return
-            if not isinstance(event, Advanced):
-                if isinstance(event, Planned):
+            match event:
+                case Planned():
                     started = time.monotonic()
-                _report_line(event, above, above)
-                return
-            elapsed = time.monotonic() - started
-            rate = event.done / elapsed if elapsed else 0.0
-            left = f" · {_duration((event.total - event.done) / rate)} left" if rate else ""
-            waiting = (
-                shown(os.sep.encode().join(event.waiting_for.split(os.sep.encode())[-2:])) if event.waiting_for else ""
-            )
-            progress.update(
-                task, completed=event.done, total=event.total, visible=True, waiting=waiting[-room:] if room else "",
-                rate=f"{rate:.0f} photos/s{left}" if rate else "",
-            )  # fmt: skip
+                case Scanning() if event.files:
+                    progress.update(
+                        task, completed=event.files, total=None, visible=True, rate="files found", waiting=""
+                    )
+                case Advanced():
+                    rate = event.done / max(time.monotonic() - started, 1e-3)
+                    left = f" · {duration((event.total - event.done) / rate)} left" if rate else ""
+                    progress.update(
+                        task, completed=event.done, total=event.total, visible=True,
+                        rate=f"{rate:.0f} photos/s{left}" if rate else "", waiting=_waiting_for(event, room),
+                    )  # fmt: skip
+                case _:
+                    pass
 
-        yield report
+        yield Live(show, above, partial(progress.update, task, visible=False))
 
 
-def _short(path: bytes) -> str:
+def _waiting_for(event: Advanced, room: int) -> str:
+    """The file and its folder; a name without room has its end, and a sign that it is cut."""
+    if event.waiting_for is None or room < 8:
+        return ""
+    name = shown(os.sep.encode().join(event.waiting_for.split(os.sep.encode())[-2:]))
+    return name if len(name) <= room else "…" + name[1 - room :]
+
+
+def short(path: bytes) -> str:
     home = str(Path.home())
     text = shown(path)
     return "~" + text[len(home) :] if text.startswith(home + "/") else text
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

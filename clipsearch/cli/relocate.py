@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ Examples:
 @click.argument("new", type=Named())
 @dry_run_option
 @yes_option
-@click.option("--force", is_flag=True, help="Even though none of the files is there: the disk comes later.")
+@click.option("--force", is_flag=True, help="Even though most files are not there: the disk comes later.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: roots, files, what was looked at and found.")
 @library_option
 @click.pass_context
@@ -43,18 +44,21 @@ def command(
     library: str | None,
 ) -> int:  # fmt: skip
     """Tell the library that photos lie at another place now."""
+    from clipsearch.upkeep.relocate import check_found
+
     with opened(context, library) as opened_library:
         found = opened_library.relocate(old, new, dry_run=True)
         if not as_json:
             _tell(found)
+        check_found(found, os.path.abspath(os.fsencode(new)), force=force)
         goes_on = not dry_run and agreed("Move them in the library?", yes=yes)
         if goes_on:
             found = opened_library.relocate(old, new, force=force)
     if as_json:
         output.write_json({**_fields(found), "changed": goes_on})
     elif goes_on:
-        output.narrate("Done. The next clipsearch index finds them where they are.")
-    return Exit.DONE
+        output.narrate("Done. Bring the library up to date: clipsearch index")
+    return Exit.DONE if goes_on or dry_run else Exit.USAGE
 
 
 def _tell(found: Relocation) -> None:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 import click
 
 from clipsearch.cli import output
+from clipsearch.cli.following import how_watched
 from clipsearch.cli.options import answering, library_option
-from clipsearch.cli.progress import how_watched
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 from clipsearch.printable import percent
@@ -92,11 +92,7 @@ def _table(status: Status) -> None:
     for title, root in zip(["Roots"] + [""] * len(status.roots), status.roots, strict=False):
         click.echo(f"{title:<10}{output.shown(root.path)}  {root.files:,} files, {_state(root)}")
     if (watcher := status.watcher) is not None:
-        test = (
-            f"its self-test failed: {output.printable(watcher.self_test)}"
-            if watcher.self_test
-            else "its self-test passed"
-        )
+        test = f"it polls: {output.printable(watcher.self_test)}" if watcher.self_test else "its self-test passed"
         click.echo(f"Watcher   process {watcher.pid} since {_minute(watcher.since)} UTC · {test}")
     dimensions = f" · {status.space.dim} dimensions" if status.space else ""
     variant = f" · {status.variant}" if status.variant else ""

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from clipsearch.cli.arguments import Named
+from clipsearch.cli.following import following
 from clipsearch.cli.options import backend_option, chosen_paths, library_option, opened
-from clipsearch.cli.progress import following
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.signals import interruptible
 from clipsearch.errors import Exit

@@ -35,6 +35,7 @@ MEMORY_BYTES = 8 << 30  # for one
 LEAST_COSINE = 0.999  # with the golden vectors of its variant
 LEAST_WITH_MATES = 0.9995  # of a photo alone with the same photo in a batch
 _NEARLY = 0.97  # of the best rate: the smallest batch that comes so near takes the least memory
+_VERDICTS = {("ingest", "query"): "good", ("ingest",): "photos only", ("query",): "texts only", (): "refused"}
 _FORMAT = 1  # of the file; raise it when what is measured changes
 
 
@@ -141,9 +142,9 @@ def _tried(
         images_per_s=round((steady or rates)[batch], 2),
         query_ms=round(found["query_ms"], 2),
         cold_ms=round(found["cold_ms"], 1),
-        cosine=round(min(cosines[purpose] for purpose in fit or cosines), 5),
+        cosine=round(min(cosines.values()), 5),
         peak_mb=None if found["peak_mb"] is None else round(found["peak_mb"]),
-        verdict="good" if fit else "refused",
+        verdict=_VERDICTS[fit],
         reason="; ".join(reasons),
         fit_for=fit,
     )

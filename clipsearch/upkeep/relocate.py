@@ -55,13 +55,21 @@ def relocated(paths: Paths, old: AnyPath, new: AnyPath, *, dry_run: bool, force:
     with locked(paths, MovableCatalog, "clipsearch relocate") as catalog:
         moves = _moves(catalog, before, after)
         found = _looked_up(catalog, moves)
-        if found.looked_at and not found.same and not force:
-            raise SystemFault(
-                f"None of {found.looked_at} files looked for is in {os.fsdecode(after)}, so nothing was changed.",
-                "Check the path and whether its disk is there; to move the roots nevertheless, add --force.",
-            )
+        check_found(found, after, force=force)
         catalog.move_roots(moves)
         return found
+
+
+def check_found(found: Relocation, new: bytes, *, force: bool) -> None:
+    """Raises SystemFault where most of the files looked for are not there: that is no place they have moved to."""
+    if force or 2 * found.same >= found.looked_at:
+        return
+    are = "are" if found.same > 1 else "is"
+    raise SystemFault(
+        f"{found.same or 'None'} of {found.looked_at} files looked for {are} in {os.fsdecode(new)}, "
+        "so nothing was changed.",
+        "Check the path and whether its disk is there; to move the roots nevertheless, add --force.",
+    )
 
 
 def _moves(catalog: MovableCatalog, old: bytes, new: bytes) -> list[Move]:

@@ -55,7 +55,7 @@ def _copied(paths: Paths) -> Path:
     needed = 2 * sum(path.stat().st_size for path in sources)  # the copy, and what is made of it
     if shutil.disk_usage(paths.library).free < needed:
         raise SystemFault(
-            f"A copy of the library needs {needed >> 20:,} MiB on its disk, so nothing was repaired.",
+            f"A copy of the library needs {-(-needed >> 20):,} MiB on its disk, so nothing was repaired.",
             "Free some space and run the same command again.",
         )
     folder.mkdir()

@@ -30,7 +30,7 @@ def test_photos_on_another_disk_are_found_there_and_none_is_encoded(program: Pro
     program("index", old)
     old.rename(new)
     asked = program("relocate", old, new)
-    assert asked.code == 0 and asked.stdout.decode() == f"{old} -> {new}  2 files\n"
+    assert asked.code == 2 and asked.stdout.decode() == f"{old} -> {new}  2 files\n"
     assert "2 of 2 files looked for are there" in asked.stderr and "add --yes" in asked.stderr
     assert program("relocate", old, new, "--dry-run", "--yes", "--json").json["changed"] is False
     assert said_once(program("relocate", new, old, "--yes"), 3).startswith(f"Nothing in {new} is indexed")

@@ -180,7 +180,7 @@ def test_forgetting_says_what_it_means_before_it_does_it(program: Program, photo
     make_photos(folder, 3)
     program("index", folder)
     asked = program("forget", folder)
-    assert asked.code == 0 and "3 files would leave the results" in asked.stderr and "--yes" in asked.stderr
+    assert asked.code == 2 and "3 files would leave the results" in asked.stderr and "--yes" in asked.stderr
     assert program("status", "--json").json["files"] == 3
     assert "Forgotten" in program("forget", "--yes", folder).stderr
     assert program("status", "--json").json["roots"] == []
