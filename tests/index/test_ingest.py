@@ -18,9 +18,10 @@ from clipsearch.decoding import journal, workers
 from clipsearch.decoding.journal import Journal
 from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.errors import SystemFault
+from clipsearch.index import catalog as catalog_module
 from clipsearch.index import ingest, update, vectors
 from clipsearch.index.catalog import Catalog
-from clipsearch.types import Advanced, Decoded, FailedFile, Failure, Summary, Timings
+from clipsearch.types import Advanced, Decoded, FailedFile, Failure, Summary, Timings, Unlisted
 from tests.decoding.prepares import Hang, KillItself, KillItselfOnce, Wait, Work, work
 from tests.index.filled import photo
 from tests.index.test_update import Run, check
@@ -110,19 +111,105 @@ def test_a_disk_that_does_not_answer_convicts_no_photo(run: Run) -> None:
 
 def test_a_photo_that_is_away_when_it_is_decoded_is_read_when_it_is_back(run: Run) -> None:
     """A disk that is unplugged in the middle of a run comes back with the same photos, unchanged."""
-    away = run.photos.with_name("away")
-
-    class Unplugged(InlineDecoder):
-        def submit(self, path: bytes) -> Future[Decoded | Failure]:
-            if run.photos.exists():
-                run.photos.rename(away)
-            return super().submit(path)
-
-    assert run.again(decoder=Unplugged(run.encoder.prepare)).failed > 0
-    away.rename(run.photos)
-    run.again()
-    assert len(run.shown()) == 10
+    summary = run.again(decoder=Unplugged(run, 1))
+    assert (summary.failed, summary.unsettled, summary.offline) == (0, 10, (os.fsencode(run.photos),))
+    assert run.catalog.failures() == []  # a thousand lines about one cable
+    assert [event.path for event in run.events if isinstance(event, Unlisted)] == [os.fsencode(run.photos)]
+    assert (advances(run)[-1].done, advances(run)[-1].total) == (10, 10)
+    run.photos.with_name("away").rename(run.photos)
+    assert run.again().indexed == 10 and run.catalog.root_statuses()[0].online
     run.check()
+
+
+class Unplugged(InlineDecoder):
+    """The disk goes just before the file of this number is decoded."""
+
+    def __init__(self, run: Run, number: int) -> None:
+        super().__init__(run.encoder.prepare)
+        self._run = run
+        self._left = number
+
+    def submit(self, path: bytes) -> Future[Decoded | Failure]:
+        self._left -= 1
+        if not self._left:
+            self._run.photos.rename(self._run.photos.with_name("away"))
+        return super().submit(path)
+
+
+def test_a_disk_that_goes_while_known_photos_are_read_again_takes_none_out_of_the_results(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(I5) After an upgrade all photos are read again; the cable that is pulled then must not empty the library."""
+    run.again()
+    monkeypatch.setattr(catalog_module, "DESCRIPTION", catalog_module.DESCRIPTION + 1)
+    run.again(decoder=Unplugged(run, 4))
+    assert (len(run.shown()), run.catalog.photo_count()) == (10, 10)
+    assert not run.catalog.root_statuses()[0].online
+
+
+def test_what_cannot_be_read_for_a_moment_stays_as_it_is_known(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A permission that is wrong for an hour must not take photos out of the results that have not changed."""
+
+    class Denied(InlineDecoder):
+        def submit(self, path: bytes) -> Future[Decoded | Failure]:
+            denied: Future[Decoded | Failure] = Future()
+            denied.set_result(Failure("input/output error", lasting=False))
+            return denied
+
+    run.again()
+    monkeypatch.setattr(catalog_module, "DESCRIPTION", catalog_module.DESCRIPTION + 1)
+    photo(run.photos / "0.jpg", 100)  # what it showed is not there any more
+    summary = run.again(decoder=Denied(run.encoder.prepare))
+    assert (summary.failed, summary.unsettled) == (10, 10)
+    assert sorted(run.shown()) == [f"{number}.jpg" for number in range(1, 10)]
+    assert (run.again().failed, len(run.shown())) == (0, 10)
+    run.check()
+
+
+def test_photos_that_are_described_anew_keep_their_vectors(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade that reads more of a photo must not cost hours of encoding, nor a checkpoint of old vectors."""
+    run.again()
+    before = run.catalog.last_seq(run.space)
+    monkeypatch.setattr(catalog_module, "DESCRIPTION", catalog_module.DESCRIPTION + 1)
+    photo(run.photos / "new.jpg", 100)
+    assert run.again().indexed == 11
+    assert (run.encoder.encoded, run.catalog.last_seq(run.space)) == (1, before + 1)
+    assert run.again().unchanged == 11
+    run.check()
+
+
+@pytest.mark.parametrize(("lost", "indexed", "failed"), [("copy.jpg", 1, 1), ("1.jpg", 0, 2)])
+def test_a_copy_that_vanishes_fails_alone_unless_it_is_the_one_that_was_read(
+    tmp_path: Path, lost: str, indexed: int, failed: int
+) -> None:
+    """Of a hundred copies one is always on its way to the trash."""
+    run = Run(tmp_path)
+    photo(run.photos / "1.jpg", 1)
+    shutil.copyfile(run.photos / "1.jpg", run.photos / "copy.jpg")
+    begun: list[Future[Decoded | Failure]] = []
+
+    class Slow(InlineDecoder):
+        ahead = 2
+
+        def submit(self, path: bytes) -> Future[Decoded | Failure]:
+            begun.append(super().submit(path))
+            return Future()
+
+    real = ingest.Ingest._begin
+
+    def begin(self: ingest.Ingest, file: ingest.Fresh, digest: bytes | Failure) -> None:
+        real(self, file, digest)
+        if file.path.endswith(b"copy.jpg"):
+            (run.photos / lost).unlink()
+            next(iter(self._decoding)).set_result(begun[0].result())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest.Ingest, "_begin", begin)
+        summary = run.again(decoder=Slow(run.encoder.prepare))
+    assert (summary.indexed, summary.failed) == (indexed, failed)
+    assert len(run.shown()) == indexed
+    run.check()
+    run.catalog.close()
 
 
 def test_a_run_that_is_stopped_before_the_second_chance_leaves_it_to_the_next_one(run: Run) -> None:
