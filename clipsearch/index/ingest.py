@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 
 from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.crawl import identity_of
-from clipsearch.index.digests import Digests
+from clipsearch.index.digests import Digests, Hashing
 from clipsearch.index.spaces import Space
 from clipsearch.types import Advanced, Decoded, Decoder, Encoder, Event, Failure, Stamp, Summary, Timings, Unlisted
 
 _HASH_AHEAD = 16  # files
+_TICK_S = 1.0
 _LINKS = 200  # files linked to known contents in one commit
 _CHANGED = Failure("it changed while it was being read", lasting=False)
 
@@ -106,7 +107,7 @@ class Ingest:
         # Suspects come first, so that a copy of one waits with it instead of being read among others; of these, those
         # with the fewest strikes, for they are read in this order.
         waiting = deque(sorted(fresh, key=lambda file: suspects.get(file.path, math.inf)) if suspects else fresh)
-        hashing: deque[tuple[Fresh, Future[bytes | Failure]]] = deque()
+        hashing: deque[tuple[Fresh, Hashing]] = deque()
         while True:
             if stop():
                 waiting.clear()
@@ -117,21 +118,27 @@ class Ingest:
                     self._leave([file])
                     continue
                 hashing.append((file, self._digests.submit(file.path)))
-                hashing[-1][1].add_done_callback(self._ready.put)
+                hashing[-1][1].outcome.add_done_callback(self._ready.put)
             if not hashing and not self._decoding:
                 return
-            ready = self._ready.get()
-            done = self._done
-            if digest := self._decoding.pop(ready, None):
+            done, digest = self._done, None
+            if (ready := self._next_ready()) and (digest := self._decoding.pop(ready, None)):
                 self._land(digest, ready.result())
-            while hashing and hashing[0][1].done():
+            while hashing and (hashing[0][1].outcome.done() or hashing[0][1].is_silent):
                 file, hashed = hashing.popleft()
-                self._begin(file, hashed.result())
+                self._begin(file, self._digests.take(hashed))
             yield from self._told
             self._told.clear()
             if digest or self._done > done:
                 oldest = next(iter(self._decoding.values()), None)
                 yield self._advanced(self._in_flight[oldest][0].path if oldest else None)
+
+    def _next_ready(self) -> Future[Any] | None:
+        """None where nothing has come for a moment: it is time to look at `stop` and at disks that are silent."""
+        try:
+            return self._ready.get(timeout=_TICK_S)
+        except Empty:
+            return None
 
     def _begin(self, file: Fresh, digest: bytes | Failure) -> None:
         """A new content is decoded, or waits to be read alone; a file whose content is known is linked to it."""

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -19,9 +20,10 @@ from clipsearch.decoding.journal import Journal
 from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.errors import SystemFault
 from clipsearch.index import catalog as catalog_module
-from clipsearch.index import ingest, update, vectors
-from clipsearch.index.catalog import Catalog
-from clipsearch.types import Advanced, Decoded, FailedFile, Failure, Summary, Timings, Unlisted
+from clipsearch.index import digests, ingest, update, vectors
+from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.update import Scope
+from clipsearch.types import Advanced, Decoded, FailedFile, Failure, Stamp, Summary, Timings, Unlisted
 from tests.decoding.prepares import Hang, KillItself, KillItselfOnce, Wait, Work, work
 from tests.index.filled import photo
 from tests.index.test_update import Run, check
@@ -119,6 +121,66 @@ def test_a_photo_that_is_away_when_it_is_decoded_is_read_when_it_is_back(run: Ru
     run.photos.with_name("away").rename(run.photos)
     assert run.again().indexed == 10 and run.catalog.root_statuses()[0].online
     run.check()
+
+
+def put_fifo(run: Run, name: str) -> Scope:
+    """Stands for a disk that does not answer: a FIFO takes the photo's place after it was listed."""
+
+    def held(root: Root, stamp: Stamp) -> bool:
+        if os.fsdecode(stamp.name) == name:
+            (run.photos / name).unlink()
+            os.mkfifo(run.photos / name)
+        return False
+
+    return Scope(held=held)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this platform")
+def test_a_file_that_brings_no_byte_is_given_up_and_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sleeping share would stop a run of a night at its first file."""
+    monkeypatch.setattr(digests, "SILENCE_S", 0.3)
+    monkeypatch.setattr(digests, "THREADS", 1)  # which is left behind, so that another one must take over
+    summary = run.again(scope=put_fifo(run, "0.jpg"))
+    assert (summary.indexed, summary.failed, summary.unsettled) == (9, 1, 1)
+    assert [failed.reason for failed in run.catalog.failures()] == ["the disk did not answer for 0.3 s"]
+    (run.photos / "0.jpg").unlink()
+    photo(run.photos / "0.jpg", 0)
+    assert run.again().indexed == 1
+    run.check()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this platform")
+def test_a_run_whose_disk_does_not_answer_can_be_stopped(run: Run) -> None:
+    """Ctrl-C that is not heard is followed by kill -9."""
+    asked: list[bool] = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return len(asked) > 3
+
+    finished: list[Summary] = []
+    catalog_path = run.library / "catalog.db"
+    run.catalog.close()
+
+    def work() -> None:
+        run.catalog = Catalog.open_writer(catalog_path)
+        finished.append(run.again(stop=stop, scope=put_fifo(run, "0.jpg")))
+        run.catalog.close()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert finished and finished[0].interrupted
+    run.catalog = Catalog.open_writer(catalog_path)
+
+
+def test_a_file_that_is_no_photo_by_its_size_is_not_read(run: Run) -> None:
+    """A disk image of 500 GB called .tif would be hashed for an hour, in each run that is stopped meanwhile."""
+    with (run.photos / "image.tif").open("wb") as handle:
+        handle.truncate(20_000_000_000)
+    assert (run.again().failed, len(run.shown())) == (1, 10)
+    assert [failed.reason for failed in run.catalog.failures()] == ["it has 20.0 GB; 4 are the limit"]
+    assert run.again().unchanged == 11
 
 
 class Unplugged(InlineDecoder):
@@ -276,7 +338,8 @@ _RUN = """
 import os, sys
 from pathlib import Path
 from clipsearch.decoding import journal
-from clipsearch.index.catalog import Catalog
+from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.update import Scope
 from clipsearch.decoding.journal import Journal
 from clipsearch.index.update import update
 from clipsearch.decoding.workers import DecodeWorkers

@@ -330,8 +330,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_believed(run: Run, monkeypa
     """A photo that is still being copied would be stored half, under the digest of another state."""
     real = digests._digest
 
-    def slow(path: bytes) -> object:
-        digest = real(path)
+    def slow(hashing: digests.Hashing) -> object:
+        digest, path = real(hashing), hashing.path
         if path.endswith(b"/4.jpg"):
             photo(run.photos / "4.jpg", 444)
             os.utime(path, ns=(1, 1))
@@ -350,10 +350,10 @@ def test_a_file_that_vanishes_or_cannot_be_read_is_a_reason(run: Run, monkeypatc
     """One file without permission must not end the run."""
     real = digests._digest
 
-    def vanishing(path: bytes) -> object:
-        if path.endswith(b"/4.jpg"):
-            os.unlink(path)
-        return real(path)
+    def vanishing(hashing: digests.Hashing) -> object:
+        if hashing.path.endswith(b"/4.jpg"):
+            os.unlink(hashing.path)
+        return real(hashing)
 
     monkeypatch.setattr(digests, "_digest", vanishing)
     assert (run.again().failed, len(run.shown())) == (1, 9)
