@@ -79,7 +79,7 @@ class Digests:
         return hashing
 
     def take(self, hashing: Hashing) -> bytes | Failure:
-        """The outcome of what is done; what is not, because its disk is silent, is left behind with its thread."""
+        """The outcome of what is done; what is not, for its disk is silent, is left behind, and its thread replaced."""
         if hashing.outcome.done():
             return hashing.outcome.result()
         hashing.is_dropped = True

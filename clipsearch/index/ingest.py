@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -32,6 +32,7 @@ from clipsearch.types import Advanced, Decoded, Decoder, Encoder, Event, Failure
 
 _HASH_AHEAD = 16  # files
 _TICK_S = 1.0
+_SILENT = 4  # files for which a disk does not answer; each costs a minute, and a thread
 _LINKS = 200  # files linked to known contents in one commit
 _CHANGED = Failure("it changed while it was being read", lasting=False)
 
@@ -69,6 +70,7 @@ class Ingest:
         self._batch: list[tuple[bytes, Decoded]] = []
         self._links: list[tuple[Fresh, int]] = []
         self._away: set[int] = set()  # roots whose disk went while they were read
+        self._silent: Counter[int] = Counter()  # by root, files for which the disk did not answer
         self._told: list[Unlisted] = []  # of these, what has still to be said
         self._total = self._done = 0  # files
         self._encode_s = self._store_s = 0.0
@@ -124,14 +126,21 @@ class Ingest:
             done, digest = self._done, None
             if (ready := self._next_ready()) and (digest := self._decoding.pop(ready, None)):
                 self._land(digest, ready.result())
-            while hashing and (hashing[0][1].outcome.done() or hashing[0][1].is_silent):
+            while hashing and self._is_answered(*hashing[0]):
                 file, hashed = hashing.popleft()
-                self._begin(file, self._digests.take(hashed))
+                outcome = self._digests.take(hashed)
+                if file.root.id in self._away:
+                    self._leave([file])
+                else:
+                    self._begin(file, outcome)
             yield from self._told
             self._told.clear()
             if digest or self._done > done:
                 oldest = next(iter(self._decoding.values()), None)
                 yield self._advanced(self._in_flight[oldest][0].path if oldest else None)
+
+    def _is_answered(self, file: Fresh, hashed: Hashing) -> bool:
+        return hashed.outcome.done() or hashed.is_silent or file.root.id in self._away
 
     def _next_ready(self) -> Future[Any] | None:
         """None where nothing has come for a moment: it is time to look at `stop` and at disks that are silent."""
@@ -205,14 +214,23 @@ class Ingest:
             for file in failed:
                 self._catalog.put_failure(file.root.id, file.stamp, failure.reason, decoder)
         self._count(failed=len(failed))
+        if failure.fatal and not failure.lasting:
+            root = files[0].root
+            self._silent[root.id] += 1
+            if self._silent[root.id] >= _SILENT and root.id not in self._away:
+                self._part_with(root, "its disk does not answer")
 
     def _is_away(self, root: Root) -> bool:
         if root.id not in self._away and not root.is_file and root.device not in (None, identity_of(root)):
-            self._away.add(root.id)
-            self._catalog.mark_offline(root.id)
-            self.summary = replace(self.summary, offline=(*self.summary.offline, root.path))
-            self._told.append(Unlisted(root.path, "its disk went away while its photos were being read"))
+            self._part_with(root, "its disk went away while its photos were being read")
         return root.id in self._away
+
+    def _part_with(self, root: Root, why: str) -> None:
+        """Nothing more of this root is read in this run."""
+        self._away.add(root.id)
+        self._catalog.mark_offline(root.id)
+        self.summary = replace(self.summary, offline=(*self.summary.offline, root.path))
+        self._told.append(Unlisted(root.path, why))
 
     def _leave(self, files: Sequence[Fresh]) -> None:
         """Nothing is done about them in this run."""

@@ -123,11 +123,11 @@ def test_a_photo_that_is_away_when_it_is_decoded_is_read_when_it_is_back(run: Ru
     run.check()
 
 
-def put_fifo(run: Run, name: str) -> Scope:
-    """Stands for a disk that does not answer: a FIFO takes the photo's place after it was listed."""
+def put_fifo(run: Run, *names: str) -> Scope:
+    """Stands for a disk that does not answer: FIFOs take the place of photos after these were listed."""
 
     def held(root: Root, stamp: Stamp) -> bool:
-        if os.fsdecode(stamp.name) == name:
+        if (name := os.fsdecode(stamp.name)) in names:
             (run.photos / name).unlink()
             os.mkfifo(run.photos / name)
         return False
@@ -147,6 +147,18 @@ def test_a_file_that_brings_no_byte_is_given_up_and_tried_again(run: Run, monkey
     photo(run.photos / "0.jpg", 0)
     assert run.again().indexed == 1
     run.check()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this platform")
+def test_a_disk_that_does_not_answer_at_all_is_left_for_this_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead share of 10,000 photos would take a week, a minute and a thread for each."""
+    monkeypatch.setattr(digests, "SILENCE_S", 0.2)
+    monkeypatch.setattr(ingest, "_TICK_S", 0.1)
+    monkeypatch.setattr(ingest, "_SILENT", 2)
+    monkeypatch.setattr(InlineDecoder, "ahead", 8)  # some are asked for when the second one is given up
+    summary = run.again(scope=put_fifo(run, *(f"{number}.jpg" for number in range(10))))
+    assert (summary.failed, summary.unsettled, summary.offline) == (2, 10, (os.fsencode(run.photos),))
+    assert [event.reason for event in run.events if isinstance(event, Unlisted)] == ["its disk does not answer"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this platform")
