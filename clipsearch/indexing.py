@@ -169,8 +169,8 @@ class Bench:
         for event in update(catalog, space, vectors_folder(self._paths), roots, tower, decoder, stop=stop, scope=scope):
             unlisted = unlisted or isinstance(event, Unlisted)
             if isinstance(event, Summary):
-                # What could not be listed has no vectors in the new space and would leave the results.
-                if switching and not event.interrupted and not unlisted:
+                # What could not be listed or read has no vectors in the new space and would leave the results.
+                if switching and not event.interrupted and not unlisted and not event.unsettled:
                     catalog.activate(space)
                 if scope is EVERYTHING or event.indexed or event.failed:
                     catalog.record_event(

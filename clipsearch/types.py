@@ -461,6 +461,7 @@ class Summary:
     interrupted: bool = False
     offline: tuple[bytes, ...] = field(default=())
     timings: Timings = field(default=Timings())
+    unsettled: int = 0  # not read for a reason that may pass, most of them among `failed`: the next run tries again
 
 
 Event = Waiting | Scanning | Measuring | Planned | Unlisted | Advanced | Summary

@@ -20,8 +20,9 @@ from clipsearch.engine.backends import TABLE, is_installed
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.textcache import CachedVectors
 from clipsearch.errors import ClipsearchError, LibraryError, ModelError, SystemFault, UsageError
+from clipsearch.index import digests
 from clipsearch.library import Library
-from clipsearch.types import Answer, FailedFile, Labelled, Planned, Scanning, Summary
+from clipsearch.types import Answer, FailedFile, Failure, Labelled, Planned, Scanning, Summary
 from tests.conftest import SAMPLES
 
 NAMES = [
@@ -303,6 +304,27 @@ def test_an_interrupted_switch_leaves_the_old_model_in_charge(filled: Paths, tmp
         assert isinstance(last, Summary) and last.interrupted
     with Library(filled) as library:
         assert library.status().model == "starter" and len(top(library, "a jellyfish", k=9)) == 5
+
+
+def test_a_model_takes_over_only_when_no_photo_may_still_come(
+    filled: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo that the disk did not give in this one run would vanish from the results."""
+    model = stretched(tmp_path / "elsewhere" / "stretched")
+    real = digests._digest
+
+    def failing(hashing: digests.Hashing) -> bytes | Failure:
+        if hashing.path.endswith(b"coffee-cup.jpg"):
+            return Failure("input/output error", lasting=False)
+        return real(hashing)
+
+    with Library(filled) as library:
+        with monkeypatch.context() as patch:
+            patch.setattr(digests, "_digest", failing)
+            done = summary(library, model=str(model))
+        assert (done.unsettled, library.status().model, library.status().photos) == (1, "starter", 5)
+        assert summary(library, model=str(model)).indexed == 1
+        assert library.status().model == str(model)
 
 
 def test_a_model_whose_file_was_changed_is_not_used(paths: Paths, folder: Path, tmp_path: Path) -> None:

@@ -105,8 +105,8 @@ Admit = Callable[[int], object]
 def decode(path: bytes, prepare: Prepare, admit: Admit = lambda bytes_needed: None) -> Decoded | Failure:
     """Pixels for the model, or a Failure; never raises for what a file can hold.
 
-    `admit` is told what the pixels will take (bytes, by the header) before they are decoded; it returns when they
-    may be, or raises Unreadable.
+    `admit` is told what the pixels will take (bytes, by the header) before they are decoded, once for a file; it
+    returns when they may be, or raises Unreadable.
     """
     return _outcome(lambda: _decoded(path, prepare, admit))
 
@@ -172,11 +172,12 @@ def _head(path: bytes) -> bytes:
 def _decoded_raw(path: bytes, prepare: Prepare, admit: Admit) -> Decoded:
     found = raw.read_raw(path, DRAFT_FACTOR * prepare.size, admit)
     with found.image as image:
-        _check_size(image)
-        buffers = scan_buffers(image)
-        _draft(image, DRAFT_FACTOR * prepare.size)
-        admit(buffers + pixel_bytes(image))
-        image.load()
+        if not found.is_developed:  # a file asks once (workers.py), and for developing it has asked
+            _check_size(image)
+            buffers = scan_buffers(image)
+            _draft(image, DRAFT_FACTOR * prepare.size)
+            admit(buffers + pixel_bytes(image))
+            image.load()
         return _described(image, found.size, prepare, found.exif, found.orientation, "RAW", found.xmp)
 
 

@@ -48,14 +48,18 @@ def is_raw(name: bytes) -> bool:
 def one_of_each(stamps: Sequence[Stamp]) -> Sequence[Stamp]:
     """The files of one folder without the RAWs that a camera wrote beside a JPEG: the JPEG stands for both.
 
-    A RAW is listed again as soon as its JPEG is not.
+    A RAW is listed again as soon as its JPEG is not. An empty JPEG, of a copy that broke off, stands for nothing.
     """
     if RAW_SUFFIXES.isdisjoint(
         [stamp.name[-4:].lower() for stamp in stamps]
     ):  # as good as always; costs no call a name
         return stamps
-    developed = {stem for stem, suffix in map(_parts, stamps) if suffix in JPEG_SUFFIXES}
+    developed = {stem for stem, suffix in map(_parts, filter(_is_filled, stamps)) if suffix in JPEG_SUFFIXES}
     return [stamp for stamp in stamps if not (is_raw(stamp.name) and _parts(stamp)[0] in developed)]
+
+
+def _is_filled(stamp: Stamp) -> bool:
+    return stamp.size > 0
 
 
 def _parts(stamp: Stamp) -> tuple[bytes, bytes]:

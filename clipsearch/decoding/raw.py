@@ -36,6 +36,7 @@ class RawPicture:
     """A picture as the sensor lies; `orientation` (Exif's) turns it."""
 
     image: Image.Image  # the camera's preview, not decoded yet, or pixels of the sensor
+    is_developed: bool  # the latter
     size: tuple[int, int]  # px of the photo, not of `image`, but turned as that is
     orientation: int
     exif: Image.Exif | None
@@ -62,7 +63,8 @@ def read_raw(path: bytes, least: int, admit: Callable[[int], object]) -> RawPict
             sizes = raw.sizes  # before developing, which halves them
             size, orientation = _framed(sizes), _ORIENTATIONS[sizes.flip & 7]
             image = _preview(raw)
-            if image is None or min(image.size) < min(PREVIEW_FACTOR * least, sizes.width, sizes.height):
+            is_developed = image is None or min(image.size) < min(PREVIEW_FACTOR * least, sizes.width, sizes.height)
+            if image is None or is_developed:
                 admit(sizes.raw_width * sizes.raw_height * _BYTES_A_PIXEL)
                 image = _developed(raw, sizes, least)
             elif orientation > 4 and (image.width - image.height) * (sizes.width - sizes.height) < 0:
@@ -80,7 +82,7 @@ def read_raw(path: bytes, least: int, admit: Callable[[int], object]) -> RawPict
     if exif is None:  # Fuji's and Canon's CR3 are no TIFFs; what LibRaw knows of them it writes into the preview
         exif = image.getexif()
     xmp = exif.get(_XMP) or image.info.get("xmp")
-    return RawPicture(image, size, orientation, exif, xmp if isinstance(xmp, bytes) else None)
+    return RawPicture(image, is_developed, size, orientation, exif, xmp if isinstance(xmp, bytes) else None)
 
 
 def _preview(raw: RawPy) -> Image.Image | None:

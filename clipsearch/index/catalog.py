@@ -205,6 +205,11 @@ class Catalog(Spaces):
         )
         return row[0] if row else None
 
+    def has_vector(self, digest: bytes, space_id: int) -> bool:
+        """Whether the photo of these bytes has one in the space, however it is described."""
+        found = "SELECT 1 FROM photo JOIN embedding ON photo_id = photo.id WHERE digest = ? AND space_id = ?"
+        return self._one(found, (digest, space_id)) is not None
+
     def put_photo(self, digest: bytes, metadata: Metadata) -> int:
         """The id of the photo of these bytes, made if new, with what it says of itself."""
         row = self._one(
@@ -243,7 +248,10 @@ class Catalog(Spaces):
         )
 
     def put_failure(self, root_id: int, stamp: Stamp, reason: str, decoder: str) -> None:
-        """A file that could not be read; `attempts` counts how often this entry was tried."""
+        """A file that could not be read; `attempts` counts how often this entry was tried.
+
+        Without a `decoder` it was the disk's fault: what is known of the same bytes stays in the results.
+        """
         self._run(
             """
             INSERT INTO file (root_id, folder, name, size, mtime_ns, inode, reason, attempts, decoder)
@@ -251,6 +259,8 @@ class Catalog(Spaces):
             ON CONFLICT (root_id, folder, name) DO UPDATE SET
                 size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
                 photo_id = NULL, reason = excluded.reason, attempts = attempts + 1, decoder = excluded.decoder
+            WHERE NOT (excluded.decoder = '' AND file.photo_id IS NOT NULL
+                       AND file.size = excluded.size AND file.mtime_ns = excluded.mtime_ns)
             """,
             (root_id, stamp.folder, stamp.name, stamp.size, stamp.mtime_ns, stamp.inode, reason, decoder),
         )

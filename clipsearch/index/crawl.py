@@ -19,6 +19,7 @@ from clipsearch.index.catalog import ALL, SEPARATOR, KnownFile, Mount, Part, Roo
 from clipsearch.types import Stamp, Unlisted
 
 IGNORE_FILE = b".clipsearchignore"
+_WENT_AWAY = "it went away while it was being listed"
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # proof that there is no such file
 
 
@@ -32,7 +33,7 @@ class Listing:
 
     stamps: tuple[Stamp, ...]
     unlisted: tuple[Unlisted, ...]  # folders that could not be read; files below them are not gone (I5)
-    device: str | None  # by which the root is known again: its file system and its inode
+    device: str | None  # by which the root, or the folder of one that is a file, is known again: file system, inode
     mounts: tuple[Mount, ...] = ()
     parts: tuple[Part, ...] = WHOLE  # what was looked at; nothing is said of the rest
 
@@ -62,17 +63,27 @@ def plan(
     is tried again only when it changed or when `decoder` is another one than that which failed. Fresh files of
     which `held` says that they are still being written are left as they are known.
     """
+    known = list(known)
     before = {(file.stamp.folder, file.stamp.name): file for file in known}
     fresh: list[Stamp] = []
+    renumbered: list[Stamp] = []
     unchanged = 0
     for stamp in seen:
         file = before.pop((stamp.folder, stamp.name), None)
         if file is not None and _same_bytes(file.stamp, stamp):
             done = file.complete if file.photo_id is not None else file.failed_by == decoder
-            if done:
+            if done and file.stamp.inode == stamp.inode:
                 unchanged += 1
                 continue
+            if done:
+                renumbered.append(stamp)
+                continue
         fresh.append(stamp)
+    if renumbered:  # by a disk that was mounted anew, unless the inode tells that another file was renamed over it
+        others = {_identity(file.stamp) for file in known} | {_identity(stamp) for stamp in fresh}
+        replaced = [stamp for stamp in renumbered if _identity(stamp) in others]
+        unchanged += len(renumbered) - len(replaced)
+        fresh += replaced
     absent = [file for file in before.values() if not _is_below_any(file.stamp.folder, unlisted)]
     by_inode = {_identity(file.stamp): file for file in absent if file.complete}
     moved: list[tuple[KnownFile, Stamp]] = []
@@ -114,7 +125,7 @@ def walking(
         return Unlisted(root.path, error.strerror or str(error))
     if root.is_file:
         entering(b"", False)
-        return Listing(tuple(_named_file(root.path)), (), None)
+        return Listing(tuple(_named_file(root.path)), (), _device_of(root.base, status))
     device = _device_of(root.path, status)
     parts = _disjoint(parts)
     walk = _Walk(root.path, entering)
@@ -127,9 +138,10 @@ def walking(
             return (yield from walking(root, entering=entering))
         yield len(walk.stamps)
     if identity_of(root) != device:
-        return Unlisted(root.path, "it went away while it was being listed")
+        return Unlisted(root.path, _WENT_AWAY)
     mounts = tuple(mount for mount in walk.mounts if is_mounted(root.path, mount))
-    return Listing(tuple(walk.stamps), tuple(walk.unlisted), device, mounts, parts)
+    lost = [Unlisted(mount.folder, _WENT_AWAY) for mount in walk.mounts if mount not in mounts]
+    return Listing(tuple(walk.stamps), (*walk.unlisted, *lost), device, mounts, parts)
 
 
 def identity_of(root: Root) -> str | None:

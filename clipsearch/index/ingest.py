@@ -13,32 +13,35 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.index.catalog import Catalog, Root
-from clipsearch.index.digests import Digests
+from clipsearch.index.crawl import identity_of
+from clipsearch.index.digests import Digests, Hashing
 from clipsearch.index.spaces import Space
-from clipsearch.types import Advanced, Decoded, Decoder, Encoder, Event, Failure, Stamp, Summary, Timings
+from clipsearch.types import Advanced, Decoded, Decoder, Encoder, Event, Failure, Stamp, Summary, Timings, Unlisted
 
 _HASH_AHEAD = 16  # files
+_TICK_S = 1.0
+_SILENT = 4  # files for which a disk does not answer; each costs a minute, and a thread
 _LINKS = 200  # files linked to known contents in one commit
-_CHANGED = "it changed while it was being read"
+_CHANGED = Failure("it changed while it was being read", lasting=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
     """A file whose bytes must be looked at."""
 
-    root: Root
+    root: Root  # with the device on which it was listed
     stamp: Stamp
 
     @property
@@ -66,6 +69,9 @@ class Ingest:
         self._aside: dict[bytes, Failure | None] = {}  # digests to read alone, and what happened to them in this run
         self._batch: list[tuple[bytes, Decoded]] = []
         self._links: list[tuple[Fresh, int]] = []
+        self._away: set[int] = set()  # roots whose disk went while they were read
+        self._silent: Counter[int] = Counter()  # by root, files for which the disk did not answer
+        self._told: list[Unlisted] = []  # of these, what has still to be said
         self._total = self._done = 0  # files
         self._encode_s = self._store_s = 0.0
         self._spent_before = decoder.spent  # in runs before this one
@@ -94,6 +100,7 @@ class Ingest:
             yield self._advanced(self._in_flight[digest][0].path)
             self._read_alone(digest, first, stop)
             self._commit_batch()  # at once: the next one may end the run
+        yield from self._told
         yield self._advanced(None)
 
     def _read_together(self, fresh: Sequence[Fresh], stop: Callable[[], bool]) -> Iterator[Event]:
@@ -102,34 +109,50 @@ class Ingest:
         # Suspects come first, so that a copy of one waits with it instead of being read among others; of these, those
         # with the fewest strikes, for they are read in this order.
         waiting = deque(sorted(fresh, key=lambda file: suspects.get(file.path, math.inf)) if suspects else fresh)
-        hashing: deque[tuple[Fresh, Future[bytes | Failure]]] = deque()
+        hashing: deque[tuple[Fresh, Hashing]] = deque()
         while True:
             if stop():
                 waiting.clear()
                 hashing.clear()
             while waiting and len(hashing) < _HASH_AHEAD and len(hashing) + len(self._decoding) < self._decoder.ahead:
                 file = waiting.popleft()
+                if file.root.id in self._away:
+                    self._leave([file])
+                    continue
                 hashing.append((file, self._digests.submit(file.path)))
-                hashing[-1][1].add_done_callback(self._ready.put)
+                hashing[-1][1].outcome.add_done_callback(self._ready.put)
             if not hashing and not self._decoding:
                 return
-            ready = self._ready.get()
-            done = self._done
-            if digest := self._decoding.pop(ready, None):
+            done, digest = self._done, None
+            if (ready := self._next_ready()) and (digest := self._decoding.pop(ready, None)):
                 self._land(digest, ready.result())
-            while hashing and hashing[0][1].done():
+            while hashing and self._is_answered(*hashing[0]):
                 file, hashed = hashing.popleft()
-                self._begin(file, hashed.result())
+                outcome = self._digests.take(hashed)
+                if file.root.id in self._away:
+                    self._leave([file])
+                else:
+                    self._begin(file, outcome)
+            yield from self._told
+            self._told.clear()
             if digest or self._done > done:
                 oldest = next(iter(self._decoding.values()), None)
                 yield self._advanced(self._in_flight[oldest][0].path if oldest else None)
 
+    def _is_answered(self, file: Fresh, hashed: Hashing) -> bool:
+        return hashed.outcome.done() or hashed.is_silent or file.root.id in self._away
+
+    def _next_ready(self) -> Future[Any] | None:
+        """None where nothing has come for a moment: it is time to look at `stop` and at disks that are silent."""
+        try:
+            return self._ready.get(timeout=_TICK_S)
+        except Empty:
+            return None
+
     def _begin(self, file: Fresh, digest: bytes | Failure) -> None:
         """A new content is decoded, or waits to be read alone; a file whose content is known is linked to it."""
         if isinstance(digest, Failure):
-            with self._storing():
-                self._catalog.put_failure(file.root.id, file.stamp, digest.reason, "")  # a disk's mood: tried again
-            self._count(failed=1)
+            self._fail([file], digest)
         elif digest in self._in_flight:
             self._in_flight[digest].append(file)
         elif (photo_id := self._catalog.complete_photo(digest, self._space.id)) is not None:
@@ -151,10 +174,14 @@ class Ingest:
             if outcome.fatal:
                 self._aside[digest] = outcome
             else:
-                self._commit_failure(digest, outcome.reason, lasting=outcome.lasting)
-        elif not all(_is_unchanged(file) for file in self._in_flight[digest]):
-            self._commit_failure(digest, _CHANGED, lasting=False)
+                self._fail(self._in_flight.pop(digest), outcome)
+        elif not _is_unchanged(self._in_flight[digest][0]):  # the one that was decoded: these may be others' pixels
+            self._fail(self._in_flight.pop(digest), _CHANGED)
         else:
+            changed = [file for file in self._in_flight[digest] if not _is_unchanged(file)]
+            if changed:
+                self._in_flight[digest] = [file for file in self._in_flight[digest] if file not in changed]
+                self._fail(changed, _CHANGED)
             self._batch.append((digest, outcome))
             if len(self._batch) >= self._encoder.batch_size:
                 self._commit_batch()
@@ -165,30 +192,64 @@ class Ingest:
             outcome = self._decoder.decode_alone(self._in_flight[digest][0].path)
             if isinstance(outcome, Failure) and outcome.fatal:
                 verdict = ", twice; it is quarantined" if outcome.lasting else ""
-                self._commit_failure(digest, outcome.reason + verdict, lasting=outcome.lasting)
+                self._fail(self._in_flight.pop(digest), replace(outcome, reason=outcome.reason + verdict))
             else:
                 self._land(digest, outcome)
         elif first:  # the next run begins with it anew
-            self._commit_failure(digest, first.reason, lasting=False)
+            self._fail(self._in_flight.pop(digest), replace(first, lasting=False))
 
-    def _commit_failure(self, digest: bytes, reason: str, *, lasting: bool = True) -> None:
-        """All copies of a content fail together; `lasting=False` has the next run try them all again."""
-        files = self._in_flight.pop(digest)
-        decoder = self._decoder.identity if lasting else ""
+    def _fail(self, files: Sequence[Fresh], failure: Failure) -> None:
+        """Commits why they are not in the results. What does not last is tried again by the next run.
+
+        Of a root whose disk has gone nothing is said: its photos stay as they are known, and it is offline (I5).
+        """
+        if failure.lasting:
+            failed, decoder = list(files), self._decoder.identity
+        else:
+            # A disk that does not answer (fatal) would not say either whether it is there.
+            failed, decoder = [file for file in files if failure.fatal or not self._is_away(file.root)], ""
+            self._leave([file for file in files if file not in failed])
+            self.summary = replace(self.summary, unsettled=self.summary.unsettled + len(failed))
         with self._storing():
-            for file in files:
-                self._catalog.put_failure(file.root.id, file.stamp, reason, decoder)
-        self._count(failed=len(files))
+            for file in failed:
+                self._catalog.put_failure(file.root.id, file.stamp, failure.reason, decoder)
+        self._count(failed=len(failed))
+        if failure.fatal and not failure.lasting:
+            root = files[0].root
+            self._silent[root.id] += 1
+            if self._silent[root.id] >= _SILENT and root.id not in self._away:
+                self._part_with(root, "its disk does not answer")
+
+    def _is_away(self, root: Root) -> bool:
+        if root.id not in self._away and not root.is_file and root.device not in (None, identity_of(root)):
+            self._part_with(root, "its disk went away while its photos were being read")
+        return root.id in self._away
+
+    def _part_with(self, root: Root, why: str) -> None:
+        """Nothing more of this root is read in this run."""
+        self._away.add(root.id)
+        self._catalog.mark_offline(root.id)
+        self.summary = replace(self.summary, offline=(*self.summary.offline, root.path))
+        self._told.append(Unlisted(root.path, why))
+
+    def _leave(self, files: Sequence[Fresh]) -> None:
+        """Nothing is done about them in this run."""
+        self._done += len(files)
+        self.summary = replace(self.summary, unsettled=self.summary.unsettled + len(files))
 
     def _commit_batch(self) -> None:
-        """Encodes what is decoded and commits it: file, content and vector together (I1)."""
+        """Encodes what has no vector yet and commits what is decoded: file, content and vector together (I1)."""
         if not self._batch:
             return
-        encoded = self._encoded([decoded.pixels for _, decoded in self._batch])
+        # What is only described anew keeps its vector.
+        new = [one for one in self._batch if not self._catalog.has_vector(one[0], self._space.id)]
+        encoded = self._encoded([decoded.pixels for _, decoded in new]) if new else ()
+        vectors = {digest: vector for (digest, _), vector in zip(new, encoded, strict=True)}
         with self._storing():
-            for (digest, decoded), vector in zip(self._batch, encoded, strict=True):
+            for digest, decoded in self._batch:
                 photo_id = self._catalog.put_photo(digest, decoded.metadata)
-                self._catalog.put_vector(self._space, photo_id, vector, self._encoder.variant)
+                if digest in vectors:
+                    self._catalog.put_vector(self._space, photo_id, vectors[digest], self._encoder.variant)
                 for file in self._in_flight[digest]:
                     self._catalog.put_file(file.root.id, file.stamp, photo_id)
         for digest, _ in self._batch:

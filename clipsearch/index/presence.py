@@ -38,6 +38,8 @@ def why_another(root: Root, listing: Listing, known: Sequence[KnownFile]) -> str
     seen = {(stamp.folder, stamp.name) for stamp in listing.stamps}
     if any((file.stamp.folder, file.stamp.name) in seen for file in known):
         return None
+    if root.is_file:
+        return "another folder is in the place of its own, without it"
     if not listing.stamps:
         return "an empty folder is in its place"
     return "another folder is in its place, with none of its photos"
@@ -55,11 +57,14 @@ def disks(root: Root, stored: Sequence[Mount], listing: Listing, known: Sequence
         and _has_lost_all(mount, listing, known)
     ]
     away = {mount.folder for mount in unplugged}
+    unsure = {one.path for one in listing.unlisted}
     return Disks(
         there=tuple(mount for mount in listing.mounts if mount.folder not in away),
         unplugged=tuple(unplugged),
         forgotten=tuple(
-            mount.folder for mount in stored if _covers(listing, mount.folder) and mount.folder not in {*away, *found}
+            mount.folder
+            for mount in stored
+            if _covers(listing, mount.folder) and mount.folder not in {*away, *found, *unsure}
         ),
     )
 

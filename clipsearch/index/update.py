@@ -85,7 +85,8 @@ def update(
             moved=summary.moved + len(changes.moved),
             removed=summary.removed + len(changes.gone),
         )
-        fresh += [Fresh(root, stamp) for stamp in changes.fresh]
+        here = replace(root, device=listing.device)
+        fresh += [Fresh(here, stamp) for stamp in changes.fresh]
         yield _planned(root, listing, changes)
     ingest = Ingest(catalog, space, encoder, decoder, orphaned, summary)
     yield from ingest.run(fresh, stop)

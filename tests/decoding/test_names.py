@@ -60,3 +60,9 @@ def test_a_raw_beside_its_jpeg_is_counted_once(names: list[bytes], kept: list[by
     """Every hit would come twice from a camera that writes both."""
     stamps = [Stamp(b"", name, 1, 1, 1) for name in names]
     assert [stamp.name for stamp in one_of_each(stamps)] == kept
+
+
+def test_an_empty_jpeg_does_not_stand_for_its_raw() -> None:
+    """A copy that broke off would take a good RAW out of the results."""
+    stamps = [Stamp(b"", b"1.jpg", 0, 1, 1), Stamp(b"", b"1.nef", 9, 1, 2)]
+    assert one_of_each(stamps) == stamps

@@ -12,6 +12,7 @@ from PIL import Image
 
 from clipsearch.decoding import raw
 from clipsearch.decoding.decode import decode
+from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.engine.cards import ImageInput
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.types import Decoded, Metadata
@@ -150,3 +151,12 @@ def test_broken_metadata_leave_a_good_picture(tmp_path: Path, upright: Image.Ima
         pixels, metadata = read(tmp_path, dng(upright, extra={**pointer, 272: text("\x1b[31mX")}))
         assert likeness(pixels, upright) > 0.97
         assert "\x1b" not in (metadata.camera or "")
+
+
+def test_a_sensor_of_24_megapixels_is_developed_by_a_worker(tmp_path: Path) -> None:
+    """A worker is granted memory once for a file: one that asked twice took every RAW without a preview for a crash."""
+    (tmp_path / "a.dng").write_bytes(dng(Image.linear_gradient("L").resize((6000, 4000))))
+    with DecodeWorkers(PREPARE, 1, time_limit_s=60) as workers:
+        outcome = workers.submit(os.fsencode(tmp_path / "a.dng")).result()
+    assert isinstance(outcome, Decoded), outcome
+    assert (outcome.metadata.width, outcome.metadata.height) == (6000, 4000)

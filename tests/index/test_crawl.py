@@ -145,6 +145,19 @@ def test_a_new_inode_alone_is_not_a_change() -> None:
     assert plan([known], [Stamp(b"", b"1.jpg", 5, 6, 99)], decoder="new").unchanged == 1
 
 
+def test_a_file_that_was_renamed_over_another_of_its_size_and_time_is_told_by_its_inode() -> None:
+    """Frames of one burst are alike to the byte in size; the wrong picture would answer under this path for good."""
+    first = KnownFile(1, Stamp(b"", b"1.bmp", 5, 6, 7), 10, True, None)
+    second = KnownFile(2, Stamp(b"", b"2.bmp", 5, 6, 8), 11, True, None)
+    over = Stamp(b"", b"1.bmp", 5, 6, 8)
+    assert plan([first, second], [over], decoder="new") == Changes((), ((second, over),), (), 0)
+    swapped = [over, Stamp(b"", b"2.bmp", 5, 6, 7)]
+    assert plan([first, second], swapped, decoder="new").fresh == tuple(swapped)
+    unknown = Stamp(b"", b"3.bmp", 5, 6, 9)  # it was linked to the first, and is new itself
+    linked = [Stamp(b"", b"1.bmp", 5, 6, 9), second.stamp, unknown]
+    assert set(plan([first, second], linked, decoder="new").fresh) == {linked[0], unknown}
+
+
 # -- walk -------------------------------------------------------------------------------------------
 
 

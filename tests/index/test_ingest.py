@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -18,9 +19,11 @@ from clipsearch.decoding import journal, workers
 from clipsearch.decoding.journal import Journal
 from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.errors import SystemFault
-from clipsearch.index import ingest, update, vectors
-from clipsearch.index.catalog import Catalog
-from clipsearch.types import Advanced, Decoded, FailedFile, Failure, Summary, Timings
+from clipsearch.index import catalog as catalog_module
+from clipsearch.index import digests, ingest, update, vectors
+from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.update import Scope
+from clipsearch.types import Advanced, Decoded, FailedFile, Failure, Stamp, Summary, Timings, Unlisted
 from tests.decoding.prepares import Hang, KillItself, KillItselfOnce, Wait, Work, work
 from tests.index.filled import photo
 from tests.index.test_update import Run, check
@@ -110,19 +113,177 @@ def test_a_disk_that_does_not_answer_convicts_no_photo(run: Run) -> None:
 
 def test_a_photo_that_is_away_when_it_is_decoded_is_read_when_it_is_back(run: Run) -> None:
     """A disk that is unplugged in the middle of a run comes back with the same photos, unchanged."""
-    away = run.photos.with_name("away")
-
-    class Unplugged(InlineDecoder):
-        def submit(self, path: bytes) -> Future[Decoded | Failure]:
-            if run.photos.exists():
-                run.photos.rename(away)
-            return super().submit(path)
-
-    assert run.again(decoder=Unplugged(run.encoder.prepare)).failed > 0
-    away.rename(run.photos)
-    run.again()
-    assert len(run.shown()) == 10
+    summary = run.again(decoder=Unplugged(run, 1))
+    assert (summary.failed, summary.unsettled, summary.offline) == (0, 10, (os.fsencode(run.photos),))
+    assert run.catalog.failures() == []  # a thousand lines about one cable
+    assert [event.path for event in run.events if isinstance(event, Unlisted)] == [os.fsencode(run.photos)]
+    assert (advances(run)[-1].done, advances(run)[-1].total) == (10, 10)
+    run.photos.with_name("away").rename(run.photos)
+    assert run.again().indexed == 10 and run.catalog.root_statuses()[0].online
     run.check()
+
+
+def put_fifo(run: Run, *names: str) -> Scope:
+    """Stands for a disk that does not answer: FIFOs take the place of photos after these were listed."""
+
+    def held(root: Root, stamp: Stamp) -> bool:
+        if (name := os.fsdecode(stamp.name)) in names:
+            (run.photos / name).unlink()
+            os.mkfifo(run.photos / name)
+        return False
+
+    return Scope(held=held)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this platform")
+def test_a_file_that_brings_no_byte_is_given_up_and_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sleeping share would stop a run of a night at its first file."""
+    monkeypatch.setattr(digests, "SILENCE_S", 0.3)
+    monkeypatch.setattr(digests, "THREADS", 1)  # which is left behind, so that another one must take over
+    summary = run.again(scope=put_fifo(run, "0.jpg"))
+    assert (summary.indexed, summary.failed, summary.unsettled) == (9, 1, 1)
+    assert [failed.reason for failed in run.catalog.failures()] == ["the disk did not answer for 0.3 s"]
+    (run.photos / "0.jpg").unlink()
+    photo(run.photos / "0.jpg", 0)
+    assert run.again().indexed == 1
+    run.check()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this platform")
+def test_a_disk_that_does_not_answer_at_all_is_left_for_this_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead share of 10,000 photos would take a week, a minute and a thread for each."""
+    monkeypatch.setattr(digests, "SILENCE_S", 0.2)
+    monkeypatch.setattr(ingest, "_TICK_S", 0.1)
+    monkeypatch.setattr(ingest, "_SILENT", 2)
+    monkeypatch.setattr(InlineDecoder, "ahead", 8)  # some are asked for when the second one is given up
+    summary = run.again(scope=put_fifo(run, *(f"{number}.jpg" for number in range(10))))
+    assert (summary.failed, summary.unsettled, summary.offline) == (2, 10, (os.fsencode(run.photos),))
+    assert [event.reason for event in run.events if isinstance(event, Unlisted)] == ["its disk does not answer"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this platform")
+def test_a_run_whose_disk_does_not_answer_can_be_stopped(run: Run) -> None:
+    """Ctrl-C that is not heard is followed by kill -9."""
+    asked: list[bool] = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return len(asked) > 3
+
+    finished: list[Summary] = []
+    catalog_path = run.library / "catalog.db"
+    run.catalog.close()
+
+    def work() -> None:
+        run.catalog = Catalog.open_writer(catalog_path)
+        finished.append(run.again(stop=stop, scope=put_fifo(run, "0.jpg")))
+        run.catalog.close()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert finished and finished[0].interrupted
+    run.catalog = Catalog.open_writer(catalog_path)
+
+
+def test_a_file_that_is_no_photo_by_its_size_is_not_read(run: Run) -> None:
+    """A disk image of 500 GB called .tif would be hashed for an hour, in each run that is stopped meanwhile."""
+    with (run.photos / "image.tif").open("wb") as handle:
+        handle.truncate(20_000_000_000)
+    assert (run.again().failed, len(run.shown())) == (1, 10)
+    assert [failed.reason for failed in run.catalog.failures()] == ["it has 20.0 GB; 4 are the limit"]
+    assert run.again().unchanged == 11
+
+
+class Unplugged(InlineDecoder):
+    """The disk goes just before the file of this number is decoded."""
+
+    def __init__(self, run: Run, number: int) -> None:
+        super().__init__(run.encoder.prepare)
+        self._run = run
+        self._left = number
+
+    def submit(self, path: bytes) -> Future[Decoded | Failure]:
+        self._left -= 1
+        if not self._left:
+            self._run.photos.rename(self._run.photos.with_name("away"))
+        return super().submit(path)
+
+
+def test_a_disk_that_goes_while_known_photos_are_read_again_takes_none_out_of_the_results(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(I5) After an upgrade all photos are read again; the cable that is pulled then must not empty the library."""
+    run.again()
+    monkeypatch.setattr(catalog_module, "DESCRIPTION", catalog_module.DESCRIPTION + 1)
+    run.again(decoder=Unplugged(run, 4))
+    assert (len(run.shown()), run.catalog.photo_count()) == (10, 10)
+    assert not run.catalog.root_statuses()[0].online
+
+
+def test_what_cannot_be_read_for_a_moment_stays_as_it_is_known(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A permission that is wrong for an hour must not take photos out of the results that have not changed."""
+
+    class Denied(InlineDecoder):
+        def submit(self, path: bytes) -> Future[Decoded | Failure]:
+            denied: Future[Decoded | Failure] = Future()
+            denied.set_result(Failure("input/output error", lasting=False))
+            return denied
+
+    run.again()
+    monkeypatch.setattr(catalog_module, "DESCRIPTION", catalog_module.DESCRIPTION + 1)
+    photo(run.photos / "0.jpg", 100)  # what it showed is not there any more
+    summary = run.again(decoder=Denied(run.encoder.prepare))
+    assert (summary.failed, summary.unsettled) == (10, 10)
+    assert sorted(run.shown()) == [f"{number}.jpg" for number in range(1, 10)]
+    assert (run.again().failed, len(run.shown())) == (0, 10)
+    run.check()
+
+
+def test_photos_that_are_described_anew_keep_their_vectors(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade that reads more of a photo must not cost hours of encoding, nor a checkpoint of old vectors."""
+    run.again()
+    before = run.catalog.last_seq(run.space)
+    monkeypatch.setattr(catalog_module, "DESCRIPTION", catalog_module.DESCRIPTION + 1)
+    photo(run.photos / "new.jpg", 100)
+    assert run.again().indexed == 11
+    assert (run.encoder.encoded, run.catalog.last_seq(run.space)) == (1, before + 1)
+    assert run.again().unchanged == 11
+    run.check()
+
+
+@pytest.mark.parametrize(("lost", "indexed", "failed"), [("copy.jpg", 1, 1), ("1.jpg", 0, 2)])
+def test_a_copy_that_vanishes_fails_alone_unless_it_is_the_one_that_was_read(
+    tmp_path: Path, lost: str, indexed: int, failed: int
+) -> None:
+    """Of a hundred copies one is always on its way to the trash."""
+    run = Run(tmp_path)
+    photo(run.photos / "1.jpg", 1)
+    shutil.copyfile(run.photos / "1.jpg", run.photos / "copy.jpg")
+    begun: list[Future[Decoded | Failure]] = []
+
+    class Slow(InlineDecoder):
+        ahead = 2
+
+        def submit(self, path: bytes) -> Future[Decoded | Failure]:
+            begun.append(super().submit(path))
+            return Future()
+
+    real = ingest.Ingest._begin
+
+    def begin(self: ingest.Ingest, file: ingest.Fresh, digest: bytes | Failure) -> None:
+        real(self, file, digest)
+        if file.path.endswith(b"copy.jpg"):
+            (run.photos / lost).unlink()
+            next(iter(self._decoding)).set_result(begun[0].result())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest.Ingest, "_begin", begin)
+        summary = run.again(decoder=Slow(run.encoder.prepare))
+    assert (summary.indexed, summary.failed) == (indexed, failed)
+    assert len(run.shown()) == indexed
+    run.check()
+    run.catalog.close()
 
 
 def test_a_run_that_is_stopped_before_the_second_chance_leaves_it_to_the_next_one(run: Run) -> None:
@@ -189,7 +350,8 @@ _RUN = """
 import os, sys
 from pathlib import Path
 from clipsearch.decoding import journal
-from clipsearch.index.catalog import Catalog
+from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.update import Scope
 from clipsearch.decoding.journal import Journal
 from clipsearch.index.update import update
 from clipsearch.decoding.workers import DecodeWorkers

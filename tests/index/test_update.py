@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from PIL import Image
 from clipsearch.decoding import decode as decoding
 from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.index import crawl, digests
-from clipsearch.index.catalog import Catalog
+from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.spaces import Space
-from clipsearch.index.update import update
+from clipsearch.index.update import EVERYTHING, Scope, update
 from clipsearch.types import Advanced, Decoder, Event, Planned, Summary, Unlisted
 from tests.index.filled import files_under, new_root, own_vector, photo
 from tests.support.dng import dng
@@ -45,7 +46,9 @@ class Run:
     def space(self) -> Space:
         return self.catalog.space_for(self.encoder.space)
 
-    def again(self, *, stop: Callable[[], bool] = lambda: False, decoder: Decoder | None = None) -> Summary:
+    def again(
+        self, *, stop: Callable[[], bool] = lambda: False, decoder: Decoder | None = None, scope: Scope = EVERYTHING
+    ) -> Summary:
         self.encoder.encoded = 0
         decoder = decoder or InlineDecoder(self.encoder.prepare)
         self.events = list(
@@ -57,6 +60,7 @@ class Run:
                 self.encoder,
                 decoder,
                 stop=stop,
+                scope=scope,
             )
         )
         summary = self.events[-1]
@@ -218,6 +222,47 @@ def test_an_empty_folder_on_another_device_is_a_disk_that_is_not_mounted(
     assert run.again().removed == 10
 
 
+def test_a_photo_named_by_itself_whose_disk_is_not_mounted_is_offline(run: Run, tmp_path: Path) -> None:
+    """(I5) The mount point stays behind, and is listed without the photo as if somebody had deleted it."""
+    disk = tmp_path / "disk"
+    new_root(run.catalog, os.fsencode(photo(disk / "one.jpg", 100)), is_file=True)
+    run.again()
+    disk.rename(tmp_path / "unplugged")
+    disk.mkdir()
+    summary = run.again()
+    assert (summary.removed, summary.offline) == (0, (os.fsencode(disk / "one.jpg"),))
+    assert run.catalog.photo_count() == 11
+    disk.rmdir()
+    (tmp_path / "unplugged").rename(disk)
+    assert run.again().offline == ()
+    (disk / "one.jpg").unlink()
+    assert run.again().removed == 1
+
+
+def test_a_disk_inside_a_root_that_goes_while_it_is_listed_loses_nothing(run: Run) -> None:
+    """(I5) What was not seen any more would be deleted, and the disk not known as one when it is back."""
+    if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(run.photos).st_dev:
+        pytest.skip("there is no second file system at /dev/shm")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+        disk, away = Path(place, "disk"), Path(place, "away")
+        for number, name in enumerate(("a/1.jpg", "b/2.jpg")):
+            photo(disk / name, 100 + number)
+        (run.photos / "link").symlink_to(disk)
+        assert run.again().indexed == 12
+
+        def entering(root: Root, folder: bytes, is_link: bool) -> None:
+            if folder == b"link/b":
+                disk.rename(away)
+
+        summary = run.again(scope=Scope(entering=entering))
+        assert (summary.removed, len(run.shown())) == (0, 12)
+        where = os.fsencode(run.photos / "link")
+        assert [event.path for event in run.events if isinstance(event, Unlisted)] == [where]
+        assert (run.again().removed, len(run.shown())) == (0, 12)  # the next one knows that it was a disk
+        away.rename(disk)
+        assert run.again().unchanged == 12
+
+
 def test_a_file_that_fails_never_shifts_the_vector_of_another(run: Run) -> None:
     """One missing row in a batch would give all photos after it their neighbour's vector."""
     for number in (0, 3, 4, 9):
@@ -285,8 +330,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_believed(run: Run, monkeypa
     """A photo that is still being copied would be stored half, under the digest of another state."""
     real = digests._digest
 
-    def slow(path: bytes) -> object:
-        digest = real(path)
+    def slow(hashing: digests.Hashing) -> object:
+        digest, path = real(hashing), hashing.path
         if path.endswith(b"/4.jpg"):
             photo(run.photos / "4.jpg", 444)
             os.utime(path, ns=(1, 1))
@@ -305,10 +350,10 @@ def test_a_file_that_vanishes_or_cannot_be_read_is_a_reason(run: Run, monkeypatc
     """One file without permission must not end the run."""
     real = digests._digest
 
-    def vanishing(path: bytes) -> object:
-        if path.endswith(b"/4.jpg"):
-            os.unlink(path)
-        return real(path)
+    def vanishing(hashing: digests.Hashing) -> object:
+        if hashing.path.endswith(b"/4.jpg"):
+            os.unlink(hashing.path)
+        return real(hashing)
 
     monkeypatch.setattr(digests, "_digest", vanishing)
     assert (run.again().failed, len(run.shown())) == (1, 9)

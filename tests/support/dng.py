@@ -83,11 +83,12 @@ def text(value: str) -> tuple[int, bytes]:
 
 def _mosaic(picture: Image.Image) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
     """Linear light, for LibRaw applies the curve of Rec. 709 to it."""
-    linear = (np.asarray(picture.convert("RGB"), np.float64) / 255) ** 2.22 * 65535
+    curve = ((np.arange(256) / 255) ** 2.22 * 65535).astype("<u2")
+    linear = curve[np.asarray(picture.convert("RGB"))]
     mosaic = linear[..., 1].copy()
     mosaic[::2, ::2] = linear[::2, ::2, 0]
     mosaic[1::2, 1::2] = linear[1::2, 1::2, 2]
-    return mosaic.astype("<u2")
+    return mosaic
 
 
 def _directory(offset: int, entries: Entries) -> bytes:
