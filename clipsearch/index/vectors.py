@@ -53,7 +53,7 @@ _COMPARED_ROWS = 256  # of a new generation that must equal those in SQLite befo
 
 
 def needs_checkpoint(catalog: Catalog, space: Space, folder: Path) -> bool:
-    """Whether a run should end with a new generation: the tail is long, many rows are gone, or a file is damaged.
+    """Whether a run should make a new generation: the tail is long, many rows are gone, or a file is damaged.
 
     Files that were only touched, as those of a copied library, are verified here once for all readers.
     """
