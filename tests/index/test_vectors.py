@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -571,6 +573,22 @@ def test_a_disk_that_is_too_full_for_a_checkpoint_is_a_system_fault_and_answers_
     assert child.stdout.startswith(f"{SystemFault.exit_code:d} "), child.stderr
     assert catalog.checkpoint(space) == checkpoint
     assert answers(paths) == before
+
+
+def test_a_disk_without_room_for_a_checkpoint_is_not_filled_first(
+    catalog: Catalog, space: Space, folder: Path, filled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watcher would write gigabytes every half minute, and everybody else on that disk would fail meanwhile."""
+    free = ROWS * (8 + 2 * DIM) - 1
+    steps: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+        with pytest.raises(SystemFault, match="No space left"):
+            make_checkpoint(catalog, space, folder, steps.append)
+        assert steps == [] and list(folder.iterdir()) == []
+        free += 1
+        make_checkpoint(catalog, space, folder, steps.append)
+    assert tuple(steps) == STEPS
 
 
 # -- the graph --------------------------------------------------------------------------------------
