@@ -55,8 +55,8 @@ def _serve() -> None:
 
     def admit(needed: int) -> None:
         if needed > task.file_bytes:
-            limit = f"{task.file_bytes / 1e9:.1f} GB is the limit"
-            raise Unreadable(f"it needs {needed / 1e9:.1f} GB of memory to be read; {limit}")
+            limit = f"{task.file_bytes / 1e9:.1f} GB is the limit; a baseline JPEG of it needs little"
+            raise Unreadable(f"it needs {needed / 1e9:.1f} GB of memory to be read and {limit}")
         if needed > _SMALL_BYTES:
             send(sink, Needs(needed))
             receive(source)

@@ -49,7 +49,10 @@ def loaded(path: Path, width: int, rows: int) -> Graph:
 
 
 def mapped(path: Path, width: int, rows: int) -> Graph:
-    index = Graph.restore(str(path), view=True, expansion_search=SEARCHED)
+    try:
+        index = Graph.restore(str(path), view=True, expansion_search=SEARCHED)
+    except RuntimeError as error:
+        raise UnreadableGraph(str(error)) from error
     if index is None:
         raise UnreadableGraph(f"{path.name} is no graph")
     return _checked(index, path, width, rows)

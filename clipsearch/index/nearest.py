@@ -21,6 +21,7 @@ from clipsearch.types import CheckpointStatus
 
 if TYPE_CHECKING:
     from clipsearch.index.generation import Generation
+    from clipsearch.index.graph import Graph
 
 # Up to here the vectors are scanned from SQLite: 1,000 take 4 ms, about as long as opening a generation.
 SCAN_ROWS = 1_000
@@ -78,12 +79,12 @@ class Nearest:
         hidden = catalog.hidden_photos()
         tail = catalog.photos_between(space, generation.checkpoint.max_seq)
         stale = np.union1d(hidden, tail)  # rows of the generation that must not answer (I6)
-        gone = generation.checkpoint.rows - (total - len(tail))  # rows whose vectors SQLite no longer has
-        # A text lies outside the cloud of images; a graph loses a third of its true neighbours (DESIGN section 8).
+        gone = _gone(generation, total, tail)
         if exact or generation.projection is None:
             plan, candidates = "exact", _scanned(generation, vector, k + gone, _all_but(stale, generation))
-        elif is_image and generation.graph_file is not None and k <= WALKED and len(stale) <= walked(k):
-            plan, candidates = "graph + tail", _walked(generation, vector, k + gone, stale)
+        # A text lies outside the cloud of images; a graph loses a third of its true neighbours (DESIGN section 8).
+        elif is_image and k <= WALKED and len(stale) <= walked(k) and (graph := _graph(generation)) is not None:
+            plan, candidates = "graph + tail", _walked(generation, graph, vector, k + gone, stale)
         else:
             plan = "sketch + re-rank + tail"
             candidates = _sketched(generation, vector, k + gone, _all_but(stale, generation))
@@ -98,7 +99,7 @@ class Nearest:
         worth_it = len(among) > FEW and WHOLE * k <= len(among)
         if worth_it and (generation := self._generation(catalog, space)) is not None:
             tail = catalog.photos_between(space, generation.checkpoint.max_seq)
-            gone = generation.checkpoint.rows - (catalog.vector_count(space) - len(tail))
+            gone = _gone(generation, catalog.vector_count(space), tail)
             accepted = np.zeros(int(among.max()) + 1, np.bool_)
             accepted[among] = True
             tail = tail[tail < len(accepted)]
@@ -169,15 +170,34 @@ def _poor(generation: Generation, vector: Vectors, k: int, accepted: NDArray[np.
     return ids[best_rows(vector.astype(np.float16), generation.poor_vectors, k + _MARGIN, ids, accepted)]
 
 
-def _walked(generation: Generation, vector: Vectors, k: int, stale: Ids) -> Ids:
-    from clipsearch.index import graph
+def _graph(generation: Generation) -> Graph | None:
+    """None where there is none, or where it went between two searches: it is mapped at the first that walks it, and a
+    checkpoint may have removed it since the generation was opened. What it proposes, the sketches propose too."""
+    if generation.graph_file is None:
+        return None
+    from clipsearch.index.graph import UnreadableGraph
+
+    try:
+        return generation.graph
+    except UnreadableGraph:
+        return None
+
+
+def _walked(generation: Generation, graph: Graph, vector: Vectors, k: int, stale: Ids) -> Ids:
+    from clipsearch.index.graph import nearest
 
     assert generation.projection is not None
     sketch, is_poor = generation.projection.drawn(vector[None])
-    near = graph.nearest(generation.graph, sketch[0], walked(k) + len(stale))
+    near = nearest(graph, sketch[0], walked(k) + len(stale))
     if is_poor[0]:  # so are those that look like it
         near = np.union1d(near, _poor(generation, vector, k + len(stale), None))
     return np.setdiff1d(near, stale)
+
+
+def _gone(generation: Generation, total: int, tail: Ids) -> int:
+    """Rows of the generation whose photos have no vector in SQLite any more; those written again are in the tail."""
+    outdated = generation.checkpoint.rows - (total - len(tail))
+    return outdated - int(np.isin(tail, generation.ids).sum()) if outdated else 0
 
 
 def _all_but(stale: Ids, generation: Generation) -> NDArray[np.bool_] | None:

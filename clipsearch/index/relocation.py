@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from clipsearch.index.catalog import SEPARATOR, Catalog, Root, base_of
+from clipsearch.index.crawl import identity_of
 from clipsearch.index.roots import covering, lies_in
 from clipsearch.types import Stamp
 
@@ -72,9 +73,9 @@ class MovableCatalog(Catalog):
             self.record_event("relocate", {os.fsdecode(move.root.path): os.fsdecode(move.path) for move in moves})
 
     def look_at(self, root: Root) -> None:
-        """Records whether a root can be reached now, and on which device."""
+        """Records whether a root can be reached now, and by which identity it is known again."""
         if os.path.exists(root.path):
-            self.mark_online(root.id, _device(root))
+            self.mark_online(root.id, identity_of(root))
         else:
             self.mark_offline(root.id)
 
@@ -89,11 +90,3 @@ class MovableCatalog(Catalog):
             else:
                 left.append(inner)
         return left
-
-
-def _device(root: Root) -> str | None:
-    """As crawl.walk tells it; None for a file named by itself and for what is not there."""
-    try:
-        return None if root.is_file else str(os.stat(root.path).st_dev)
-    except OSError:
-        return None

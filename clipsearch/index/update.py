@@ -21,6 +21,10 @@ from clipsearch.index.ingest import Fresh, Ingest
 from clipsearch.index.spaces import Space
 from clipsearch.types import Decoder, Encoder, Event, Planned, Scanning, Stamp, Summary, Unlisted
 
+# A run makes a checkpoint whenever it has added so many photos, and so large a share of what the last one holds: as a
+# tail 20,000 take a search 60 ms (1 ms in a generation), and each checkpoint of a large library copies gigabytes.
+GROWN_ROWS = 20_000
+GROWN_SHARE = 0.25
 _TELL_EVERY_S = 0.5  # while a large root is being listed
 
 
@@ -89,25 +93,55 @@ def update(
         fresh += [Fresh(here, stamp) for stamp in changes.fresh]
         yield _planned(root, listing, changes)
     ingest = Ingest(catalog, space, encoder, decoder, orphaned, summary)
-    yield from ingest.run(fresh, stop)
-    fault: SystemFault | None = None
-    checkpoint_started = time.monotonic()
-    # To ask reads the whole generation, which is no price for a look at one folder that brought no photo.
-    may_need_one = scope.parts is None or ingest.summary.indexed
-    try:
-        if may_need_one and vectors.needs_checkpoint(catalog, space, folder):
-            vectors.make_checkpoint(catalog, space, folder)
-    except SystemFault as error:  # the photos are committed, and searched without it: that is told first
-        fault = error
+    checkpoints = _Checkpoints(catalog, space, folder)
+    if fresh and not stop():
+        checkpoints.make_if_needed()  # hours may pass until the last photo, in which searches would read all vectors
+    for event in ingest.run(fresh, stop):
+        yield event
+        checkpoints.make_if_grown(ingest.summary.indexed)
+    if not stop():  # who says stop does not wait for it: searches read the tail, and the next run makes it
+        checkpoints.make_if_needed()
     timings = ingest.timings
     yield replace(
         ingest.summary,
         seconds=round(time.monotonic() - started, 3),
         interrupted=stop(),
-        timings=replace(timings, store=timings.store + time.monotonic() - checkpoint_started),
+        timings=replace(timings, store=timings.store + checkpoints.spent_s),
     )
-    if fault:
-        raise fault
+    if checkpoints.fault:  # the photos are committed, and searched without it: that is told first
+        raise checkpoints.fault
+
+
+class _Checkpoints:
+    """Those of one run: before it reads, while it grows, and at its end. One that cannot be written stops no run."""
+
+    def __init__(self, catalog: Catalog, space: Space, folder: Path) -> None:
+        self._catalog = catalog
+        self._space = space
+        self._folder = folder
+        self._indexed = 0  # photos of this run that the last one has
+        self.fault: SystemFault | None = None  # why the last one that was tried could not be written
+        self.spent_s = 0.0
+
+    def make_if_needed(self) -> None:
+        started = time.monotonic()
+        try:
+            if vectors.needs_checkpoint(self._catalog, self._space, self._folder):
+                vectors.make_checkpoint(self._catalog, self._space, self._folder)
+            self.fault = None
+        except SystemFault as error:
+            self.fault = error
+        self.spent_s += time.monotonic() - started
+
+    def make_if_grown(self, indexed: int) -> None:
+        """Each holds a quarter more than the one before, so all together copy five times what the last one does."""
+        added = indexed - self._indexed
+        if added < GROWN_ROWS:
+            return
+        checkpoint = self._catalog.checkpoint(self._space)
+        if checkpoint is None or added >= GROWN_SHARE * checkpoint.rows:
+            self._indexed = indexed
+            self.make_if_needed()
 
 
 def _listed(

@@ -16,7 +16,10 @@ minutes; where the former one is missing, damaged or no longer fits, it starts f
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -48,12 +51,13 @@ TAIL_SHARE = 0.005  # of the generation; beyond both a run makes a new checkpoin
 STEPS = ("built", "compared", "renamed", "recorded", "swept")
 
 _SUFFIXES = {*(f".{part}" for part in PARTS), ".tmp", ".usearch"}  # the last one of versions before 3
+_ID_BYTES = 8
 _COPIED = 65_536  # rows copied at once: 64 MiB at 512 dimensions
 _COMPARED_ROWS = 256  # of a new generation that must equal those in SQLite before it gets its name
 
 
 def needs_checkpoint(catalog: Catalog, space: Space, folder: Path) -> bool:
-    """Whether a run should end with a new generation: the tail is long, many rows are gone, or a file is damaged.
+    """Whether a run should make a new generation: the tail is long, many rows are gone, or a file is damaged.
 
     Files that were only touched, as those of a copied library, are verified here once for all readers.
     """
@@ -81,10 +85,14 @@ def make_checkpoint(
     `reached` is called after each of STEPS, for the tests that kill the process there.
     """
     folder.mkdir(exist_ok=True)
-    if catalog.vector_count(space) == 0:
+    rows = catalog.vector_count(space)
+    if rows == 0:
         return
-    build = _Build(catalog, space, folder)
     with _disk_errors(folder):
+        # Before gigabytes are read and written in vain: a watcher on a full disk tries again every half minute.
+        if shutil.disk_usage(folder).free < rows * (_ID_BYTES + 2 * space.identity.dim):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        build = _Build(catalog, space, folder)
         build.write()
         reached("built")
         build.compare()

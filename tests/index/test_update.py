@@ -19,8 +19,10 @@ from PIL import Image
 
 from clipsearch.decoding import decode as decoding
 from clipsearch.decoding.workers import DecodeWorkers
-from clipsearch.index import crawl, digests
-from clipsearch.index.catalog import Catalog, Root
+from clipsearch.errors import SystemFault
+from clipsearch.index import crawl, digests, vectors
+from clipsearch.index import update as updating
+from clipsearch.index.catalog import ALL, Catalog, Root
 from clipsearch.index.spaces import Space
 from clipsearch.index.update import EVERYTHING, Scope, update
 from clipsearch.types import Advanced, Decoder, Event, Planned, Summary, Unlisted
@@ -326,6 +328,92 @@ def test_a_stopped_run_keeps_what_it_did_and_the_next_one_finishes(run: Run) -> 
     run.check()
 
 
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many vectors each checkpoint was made from."""
+    rows: list[int] = []
+    real = vectors.make_checkpoint
+
+    def counted(catalog: Catalog, space: Space, folder: Path) -> None:
+        rows.append(catalog.vector_count(space))
+        real(catalog, space, folder)
+
+    monkeypatch.setattr(vectors, "make_checkpoint", counted)
+    return rows
+
+
+def test_a_long_run_makes_checkpoints_on_its_way(run: Run, made: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all the hours of a first run each search would read every vector; one a batch would take longer than it."""
+    monkeypatch.setattr(updating, "GROWN_ROWS", 8)
+    monkeypatch.setattr(updating, "GROWN_SHARE", 1.0)
+    monkeypatch.setattr(vectors, "TAIL_ROWS", 3)
+    for number in range(10, 76):
+        photo(run.photos / f"{number}.jpg", number)
+    assert run.again().indexed == 76
+    assert made == [8, 16, 32, 64, 76]
+    run.check()
+
+
+def test_a_run_with_much_to_read_first_makes_the_checkpoint_that_is_missing(run: Run, made: list[int]) -> None:
+    """A library that was copied without it would be searched slowly until the last new photo is read."""
+    run.again()
+    shutil.rmtree(run.library / "vectors")
+    photo(run.photos / "new.jpg", 100)
+    made.clear()
+    assert run.again().indexed == 1
+    assert made == [10]
+
+
+def test_whoever_says_stop_does_not_wait_for_a_checkpoint(run: Run, made: list[int]) -> None:
+    """Ctrl-C that takes two minutes is pressed again, and then it kills."""
+    assert run.again(stop=lambda: run.encoder.encoded >= 4).interrupted
+    assert run.shown() and made == []
+    left = len(run.shown())
+    run.again()
+    assert made == [left]
+    assert vectors.needs_checkpoint(run.catalog, run.space, run.library / "vectors") is False
+
+
+def test_a_checkpoint_that_cannot_be_written_stops_no_run_and_is_told_at_its_end(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk in the first hour must not cost the photos of the others."""
+    monkeypatch.setattr(updating, "GROWN_ROWS", 4)
+    real, full = vectors.make_checkpoint, True
+
+    def make(catalog: Catalog, space: Space, folder: Path) -> None:
+        if full:
+            raise SystemFault("The disk is full.", "Free some space.")
+        real(catalog, space, folder)
+
+    monkeypatch.setattr(vectors, "make_checkpoint", make)
+    with pytest.raises(SystemFault, match="The disk is full"):
+        run.again()
+    assert len(run.shown()) == 10
+    full = False
+    assert run.again().unchanged == 10
+
+
+def test_a_look_at_a_part_renews_what_is_missing_and_nothing_else(run: Run, made: list[int]) -> None:
+    """A watcher is the only one that writes for months; but a checkpoint a photo would wear out the disk."""
+    run.again()
+    (root,) = run.catalog.roots()
+
+    def look() -> None:
+        decoder, scope = InlineDecoder(run.encoder.prepare), Scope(parts={root.id: (ALL,)})
+        folder = run.library / "vectors"
+        list(update(run.catalog, run.space, folder, [root], run.encoder, decoder, scope=scope))
+
+    made.clear()
+    photo(run.photos / "new.jpg", 100)
+    look()
+    assert made == []
+    for path in (run.library / "vectors").iterdir():
+        path.unlink()
+    look()
+    assert made == [11]
+
+
 def test_a_file_that_changes_while_it_is_read_is_not_believed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A photo that is still being copied would be stored half, under the digest of another state."""
     real = digests._digest
@@ -411,7 +499,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from clipsearch.index.catalog import Catalog
-from clipsearch.index.update import update
+from clipsearch.index.update import Scope, update
 from tests.support.encoder import HashEncoder, InlineDecoder
 library, left = Path(sys.argv[1]), [int(sys.argv[2])]
 with Catalog.open_writer(library / "catalog.db") as catalog:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -252,6 +254,29 @@ def test_new_replaced_and_hidden_photos_are_merged_as_brute_force_does(
         assert found(paths, k) == [[b"/photos/%05d.jpg" % n for n in true_best(truth, query, k)] for query in QUERIES]
 
 
+def test_vectors_written_again_do_not_widen_the_search(
+    catalog: Catalog,
+    space: Space,
+    folder: Path,
+    filled: list[int],
+    paths: config.Paths,
+    large: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While a library is described anew each search would rank more and more rows that cannot answer."""
+    make_checkpoint(catalog, space, folder)
+    truth = contents(range(ROWS))
+    for number in range(0, ROWS, 3):
+        truth[number] = hashed_vector(b"replaced %d" % number, DIM)
+        catalog.put_vector(space, filled[number], truth[number], "fake")
+    asked_for: list[int] = []
+    real = plans.reranked
+    monkeypatch.setattr(plans, "reranked", lambda k, rows: asked_for.append(k) or real(k, rows))  # type: ignore[func-returns-value]
+    given = [[hit.path for hit in answer.hits] for answer in answers(paths)]
+    assert given == [[b"/photos/%05d.jpg" % n for n in true_best(truth, query, 20)] for query in QUERIES]
+    assert set(asked_for) == {20}
+
+
 def test_more_hidden_photos_than_hits_do_not_crowd_out_the_others(
     catalog: Catalog, space: Space, root: Root, folder: Path, filled: list[int], paths: config.Paths
 ) -> None:
@@ -425,6 +450,19 @@ def test_a_reader_that_has_a_generation_open_answers_while_it_is_replaced(
     assert [[hit.path for hit in group] for group in hits] == expected(range(ROWS + 50))
 
 
+def test_a_graph_that_a_checkpoint_removed_before_it_was_walked_leaves_the_sketches(
+    catalog: Catalog, space: Space, root: Root, folder: Path, filled: list[int], paths: config.Paths, large: None
+) -> None:
+    """A window whose first picture comes while a watcher writes must show hits, not a traceback."""
+    make_checkpoint(catalog, space, folder)
+    with Library(paths) as reader:
+        asked(reader, QUERIES[0])  # opens the generation; only a picture maps its graph
+        files_of(catalog, space, folder)["graph"].unlink()
+        answers = [asked(reader, query, is_image=True) for query in QUERIES]
+    assert {answer.plan for answer in answers} == {"sketch + re-rank + tail"}
+    assert [[hit.path for hit in answer.hits] for answer in answers] == expected(range(ROWS))
+
+
 # -- crashes ----------------------------------------------------------------------------------------
 
 _KILLED_AT = """
@@ -535,6 +573,22 @@ def test_a_disk_that_is_too_full_for_a_checkpoint_is_a_system_fault_and_answers_
     assert child.stdout.startswith(f"{SystemFault.exit_code:d} "), child.stderr
     assert catalog.checkpoint(space) == checkpoint
     assert answers(paths) == before
+
+
+def test_a_disk_without_room_for_a_checkpoint_is_not_filled_first(
+    catalog: Catalog, space: Space, folder: Path, filled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watcher would write gigabytes every half minute, and everybody else on that disk would fail meanwhile."""
+    free = ROWS * (8 + 2 * DIM) - 1
+    steps: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+        with pytest.raises(SystemFault, match="No space left"):
+            make_checkpoint(catalog, space, folder, steps.append)
+        assert steps == [] and list(folder.iterdir()) == []
+        free += 1
+        make_checkpoint(catalog, space, folder, steps.append)
+    assert tuple(steps) == STEPS
 
 
 # -- the graph --------------------------------------------------------------------------------------

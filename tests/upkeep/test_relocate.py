@@ -67,6 +67,19 @@ def test_a_place_where_none_of_the_photos_is_is_refused_unless_it_is_meant(kept:
     assert indexed(kept) == (6, 0, 0)
 
 
+def test_a_place_that_was_forced_is_listed_though_nothing_in_it_is_known(kept: Kept) -> None:
+    """Taken for another disk, it would stay offline whatever its owner does."""
+    new = kept.base / "tidied"
+    for number, path in enumerate(sorted(kept.photos.rglob("*.jpg"))):
+        (new / "2020").mkdir(parents=True, exist_ok=True)
+        path.rename(new / "2020" / f"new name {number}.jpg")
+    shutil.rmtree(kept.photos)
+    assert relocate(kept, kept.photos, new, force=True) == (6, 0, 0)
+    done: Summary = kept.index()
+    assert (done.offline, done.moved) == ((), 6)
+    assert kept.roots() == [(os.fsencode(new), 6, True)]
+
+
 def test_copies_with_another_time_are_read_again_and_not_encoded(kept: Kept) -> None:
     """A copy that lost its times is the same photo."""
     new = kept.base / "new"
