@@ -173,17 +173,18 @@ class _Watcher:
             unlisted: dict[bytes, str] = {}
             listing_s: dict[bytes, float] = {}  # when it began, then how long it took
             scope = Scope(parts, self._entering, self._held)
-            for event in self._bench.run(catalog, roots, stop=self._stop, scope=scope):
-                match event:
-                    case Scanning(root=path, files=0):
-                        listing_s[path] = time.monotonic()
-                    case Planned(root=path):
-                        listing_s[path] = time.monotonic() - listing_s[path]
-                    case Unlisted():
-                        unlisted[event.path] = event.reason
-                        if self._unlisted.get(event.path) == event.reason:
-                            continue
-                yield event
+            with contextlib.closing(self._bench.run(catalog, roots, stop=self._stop, scope=scope)) as events:
+                for event in events:
+                    match event:
+                        case Scanning(root=path, files=0):
+                            listing_s[path] = time.monotonic()
+                        case Planned(root=path):
+                            listing_s[path] = time.monotonic() - listing_s[path]
+                        case Unlisted():
+                            unlisted[event.path] = event.reason
+                            if self._unlisted.get(event.path) == event.reason:
+                                continue
+                    yield event
         self._looked_at = _now()
         for root in roots:
             self._reckon(self._kept[root.id], parts[root.id], root.path in unlisted, listing_s.get(root.path, 0.0))

@@ -11,8 +11,9 @@ import pytest
 
 from clipsearch import indexing
 from clipsearch.config import Paths
+from clipsearch.decoding.journal import Journal
 from clipsearch.errors import LibraryBusy, LibraryError, UsageError
-from clipsearch.files import writer_lock
+from clipsearch.files import lock_holder, writer_lock
 from clipsearch.library import Library
 from clipsearch.types import Summary, Troubled, Waiting
 from clipsearch.watching import loop
@@ -144,6 +145,33 @@ def test_what_fails_is_told_once_and_tried_again(
         assert len([event for event in watch.events if isinstance(event, Troubled)]) == 1
         broken = False
         watch.agrees()
+
+
+def test_the_record_of_files_being_read_is_open_only_while_the_lock_is_held(
+    fast: list[HashEncoder], paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or an idle watcher writes over the photo that ended another run for want of memory, which reads it once more."""
+    holders: list[str | None] = []
+
+    class Noted(Journal):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            holders.append(lock_holder(paths.library / "writer.lock"))
+
+        def __exit__(self, *error: object) -> None:
+            holders.append(lock_holder(paths.library / "writer.lock"))
+            super().__exit__(*error)
+
+    monkeypatch.setattr(indexing, "Journal", Noted)
+    folder = photo(tmp_path / "photos" / "1.jpg", 1).parent
+    with watching(paths, folder) as watch:
+        watch.until(lambda: read_record(paths.library))
+        assert len(holders) % 2 == 0, "a watcher that waits has none open"
+        with Library(paths) as library:
+            events = library.index([folder])
+            next(events)
+            events.close()  # type: ignore[attr-defined]  # it is a generator
+    assert all(holders)
 
 
 def test_the_model_and_the_workers_are_given_back_when_nothing_happens(
