@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from clipsearch.errors import LibraryError, SystemFault, UsageError
 from clipsearch.files import exclusive_lock, network_filesystem
 from clipsearch.index.catalog import ALL, Catalog, Part, Root
 from clipsearch.index.crawl import identity_of
+from clipsearch.index.database import NewerCatalog
 from clipsearch.index.roots import covering, exclude_in, root_for
 from clipsearch.index.update import Scope
 from clipsearch.indexing import WATCHER, Bench, create_folder, locked
@@ -133,6 +134,30 @@ class _Watcher:
 
     def _turn(self) -> Iterator[WatchEvent]:
         now = time.monotonic()
+        try:
+            is_busy = yield from self._looked()
+        except NewerCatalog:
+            raise
+        except (LibraryError, SystemFault, OSError) as error:  # another program has the library, or the disk is full
+            message, hint = (
+                (f"{error.strerror or error}.", "Check the disk and its permissions.")
+                if isinstance(error, OSError)
+                else (error.message, error.hint)
+            )
+            yield from self._trouble(message, f"{hint} It is tried again in {_RETRY_S:.0f} s.")
+            for kept in self._kept.values():
+                kept.look_at = now + _RETRY_S
+            is_busy = True
+        if is_busy:
+            self._busy_at = time.monotonic()
+            return
+        if now - self._busy_at > self._pace.idle_s:
+            self._bench.clear()
+        self._notes.wait(_TICK_S)
+
+    def _looked(self) -> Generator[WatchEvent, None, bool]:
+        """Looks at what is due; whether anything was."""
+        now = time.monotonic()
         for root_id, why in self._notes.take_lost().items():
             if root_id in self._kept:
                 where = os.fsdecode(self._kept[root_id].root.path)
@@ -140,22 +165,8 @@ class _Watcher:
         parts = merged(self._notes.take(), self._due_again(now), self._due_roots(now), self._checks(now))
         parts = {root_id: some for root_id, some in parts.items() if root_id in self._kept}
         if parts:
-            try:
-                yield from self._look(parts)
-            except (SystemFault, OSError) as error:
-                message, hint = (
-                    (error.message, error.hint)
-                    if isinstance(error, SystemFault)
-                    else (f"{error.strerror or error}.", "Check the disk and its permissions.")
-                )
-                yield from self._trouble(message, f"{hint} It is tried again in {_RETRY_S:.0f} s.")
-                for kept in self._kept.values():
-                    kept.look_at = now + _RETRY_S
-            self._busy_at = time.monotonic()
-            return
-        if now - self._busy_at > self._pace.idle_s:
-            self._bench.clear()
-        self._notes.wait(_TICK_S)
+            yield from self._look(parts)
+        return bool(parts)
 
     def _look(self, parts: Parts) -> Iterator[WatchEvent]:
         """Reconciles these parts, and watches the folders that it enters."""
@@ -262,6 +273,7 @@ class _Watcher:
             return set()
         if self._reader is not None:
             self._reader.close()
+            self._reader = None  # if the next one cannot be opened
         self._reader = Catalog.open_reader(catalog_path(self._paths))
         roots = {root.id: root for root in self._known(self._reader)}
         for root_id in [root_id for root_id in self._kept if root_id not in roots]:
