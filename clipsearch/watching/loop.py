@@ -178,12 +178,15 @@ class _Watcher:
             for root in roots:
                 self._kept[root.id].root = root
                 self._kept[root.id].identity = identity_of(root)
-                for part in parts[root.id]:
-                    if part.deep and self._source is not None:
-                        self._source.leave(root.id, part.folder)
+            entered: dict[int, set[bytes]] = {root.id: set() for root in roots}
+
+            def entering(root: Root, folder: bytes, is_link: bool) -> None:
+                entered.setdefault(root.id, set()).add(folder)
+                self._enter(root, folder, is_link)
+
             unlisted: dict[bytes, str] = {}
             listing_s: dict[bytes, float] = {}  # when it began, then how long it took
-            scope = Scope(parts, self._entering, self._held)
+            scope = Scope(parts, entering, self._held)
             with contextlib.closing(self._bench.run(catalog, roots, stop=self._stop, scope=scope)) as events:
                 for event in events:
                     match event:
@@ -196,6 +199,11 @@ class _Watcher:
                             if self._unlisted.get(event.path) == event.reason:
                                 continue
                     yield event
+            # Not before: a hundred thousand watches that are given back, to be taken again, flood the kernel's queue.
+            for root in roots:
+                for part in parts[root.id]:
+                    if part.deep and self._source is not None:
+                        self._source.leave(root.id, part.folder, but=entered[root.id])
         self._looked_at = _now()
         for root in roots:
             self._reckon(self._kept[root.id], parts[root.id], root.path in unlisted, listing_s.get(root.path, 0.0))
@@ -218,7 +226,7 @@ class _Watcher:
             path: why for path, why in self._unlisted.items() if path != kept.root.path and not path.startswith(inside)
         }
 
-    def _entering(self, root: Root, folder: bytes, is_link: bool) -> None:
+    def _enter(self, root: Root, folder: bytes, is_link: bool) -> None:
         kept = self._kept.get(root.id)
         if kept is None or kept.why_polled is not None or self._source is None:
             return
