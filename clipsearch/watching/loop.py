@@ -76,6 +76,9 @@ class _Kept:
     why_polled: str | None
     look_at: float  # on the monotonic clock, when it is looked at whatever the events say
     every_s: float
+    looks: Looks
+    again: tuple[Part, ...] = ()  # folders of files that may still be written, of which there are no events
+    again_at: float = float("inf")
     identity: str | None = None  # when it was last looked at
     is_new: bool = True  # it was not looked at as a whole yet
     is_offline: bool = False
@@ -102,7 +105,6 @@ class _Watcher:
         self._targets: list[bytes] = []
         self._bench = bench
         self._notes = notes
-        self._looks = Looks(pace)
         self._source = source
         self._why_not = why_not
         self._pace = pace
@@ -110,7 +112,6 @@ class _Watcher:
         self._kept: dict[int, _Kept] = {}
         self._unlisted: dict[bytes, str] = {}  # told already
         self._troubles: dict[str, float] = {}  # told, and when
-        self._again: tuple[float, Parts] = (0.0, {})
         self._check_at = self._busy_at = time.monotonic()
         self._mounts = mounted()
         self._reader: Catalog | None = None
@@ -208,12 +209,14 @@ class _Watcher:
         for root in roots:
             self._reckon(self._kept[root.id], parts[root.id], root.path in unlisted, listing_s.get(root.path, 0.0))
         self._unlisted |= unlisted
-        self._again = time.monotonic() + self._pace.again_s, merged(self._again[1], self._looks.take())
         yield from self._announced()
 
     def _reckon(self, kept: _Kept, parts: Sequence[Part], is_offline: bool, listing_s: float) -> None:
         """When the root is looked at next, after a look at these parts."""
         kept.is_offline = is_offline
+        if held := kept.looks.take():
+            kept.again = tuple({*kept.again, *held})
+            kept.again_at = min(kept.again_at, time.monotonic() + self._pace.again_s)
         if ALL not in parts:
             return
         kept.is_new = False
@@ -241,15 +244,15 @@ class _Watcher:
         kept = self._kept.get(root.id)
         if kept is None or not (kept.is_new or kept.why_polled is not None):
             return self._notes.held(root, stamp)
-        return self._notes.held(root, stamp) or self._looks.held(root, stamp, first=kept.is_new)
+        return self._notes.held(root, stamp) or kept.looks.held(stamp, first=kept.is_new)
 
     # -- what is due ------------------------------------------------------------------------------
 
     def _due_again(self, now: float) -> Parts:
-        at, parts = self._again
-        if not parts or now < at:
-            return {}
-        self._again = 0.0, {}
+        due = [kept for kept in self._kept.values() if now >= kept.again_at]
+        parts = {kept.root.id: kept.again for kept in due}
+        for kept in due:
+            kept.again, kept.again_at = (), float("inf")
         return parts
 
     def _due_roots(self, now: float) -> Parts:
@@ -328,7 +331,7 @@ class _Watcher:
         why = self._why_not
         if why is None and (kind := network_filesystem(Path(os.fsdecode(root.base)))):
             why = f"{kind} brings no events of other machines"
-        kept = _Kept(root, why, look_at=float("inf"), every_s=0.0)
+        kept = _Kept(root, why, look_at=float("inf"), every_s=0.0, looks=Looks(self._pace))
         kept.every_s = self._every_s(kept)
         self._kept[root.id] = kept
 
