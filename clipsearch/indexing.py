@@ -50,7 +50,7 @@ def indexed(
 ) -> Iterator[Event]:
     """What Library.index documents: it yields events as it works, a Summary last."""
     targets = [existing(folder) for folder in folders]
-    with Bench(paths, backend, workers) as bench, contextlib.ExitStack() as writing:
+    with contextlib.ExitStack() as writing, Bench(paths, backend, workers) as bench:
         catalog = yield from locked(writing, paths, "clipsearch index", stop, is_patient=_is_watcher)
         if catalog is None:
             yield Summary(interrupted=True)
@@ -154,8 +154,11 @@ class Bench:
         model: str | None = None,
         stop: Callable[[], bool],
         scope: Scope = EVERYTHING,
-    ) -> Iterator[Event]:
-        """Brings the roots up to date, or the parts that `scope` names; all of the library when the model is new."""
+    ) -> Generator[Event, None, None]:
+        """Brings the roots up to date, or the parts that `scope` names; all of the library when the model is new.
+
+        The caller holds the writer's lock until this has ended or is closed.
+        """
         active = catalog.active_space()
         card = find_model(model or (active.identity.model if active else DEFAULT_MODEL), self._paths.models)
         open_tower, decoder = self._opened(card)
@@ -166,29 +169,40 @@ class Bench:
         if switching:
             roots, scope = catalog.roots(), replace(scope, parts=None)
         unlisted = False
-        for event in update(catalog, space, vectors_folder(self._paths), roots, tower, decoder, stop=stop, scope=scope):
-            unlisted = unlisted or isinstance(event, Unlisted)
-            if isinstance(event, Summary):
-                # What could not be listed or read has no vectors in the new space and would leave the results.
-                if switching and not event.interrupted and not unlisted and not event.unsettled:
-                    catalog.activate(space)
-                if scope is EVERYTHING or event.indexed or event.failed:
-                    catalog.record_event(
-                        "index", {"indexed": event.indexed, "failed": event.failed, "seconds": event.seconds}
-                    )
-            yield event
-            pays = isinstance(event, Planned) and event.fresh >= _MEASURED_FROM
-            if pays and self._backend == AUTO and not known_ways(card, self._paths.cache):
-                yield Measuring(BUDGET_S)
-                self._engine(card).ways()
+        with self._journaled(decoder):
+            folder = vectors_folder(self._paths)
+            for event in update(catalog, space, folder, roots, tower, decoder, stop=stop, scope=scope):
+                unlisted = unlisted or isinstance(event, Unlisted)
+                if isinstance(event, Summary):
+                    # What could not be listed or read has no vectors in the new space and would leave the results.
+                    if switching and not event.interrupted and not unlisted and not event.unsettled:
+                        catalog.activate(space)
+                    if scope is EVERYTHING or event.indexed or event.failed:
+                        catalog.record_event(
+                            "index", {"indexed": event.indexed, "failed": event.failed, "seconds": event.seconds}
+                        )
+                yield event
+                pays = isinstance(event, Planned) and event.fresh >= _MEASURED_FROM
+                if pays and self._backend == AUTO and not known_ways(card, self._paths.cache):
+                    yield Measuring(BUDGET_S)
+                    self._engine(card).ways()
+
+    @contextlib.contextmanager
+    def _journaled(self, decoder: DecodeWorkers) -> Iterator[None]:
+        """No longer than the lock: an idle watcher that kept it open would write over the record of another's run."""
+        with Journal(self._paths.library / "in-flight") as journal, decoder.journaled(journal):
+            try:
+                yield
+            except BaseException:
+                self.clear()  # what is in flight is ended while the journal can still say that it was us
+                raise
 
     def _opened(self, card: ModelCard) -> tuple[Callable[[], ImageTower], DecodeWorkers]:
         if self._open is None or self._open[0] != card:
             self.clear()
             open_tower = cache(lambda: ImageTower(card, self._engine(card).candidate("ingest")))
-            journal = self._closing.enter_context(Journal(self._paths.library / "in-flight"))
             prepare = PendingImageTower(card, open_tower).prepare
-            decoder = self._closing.enter_context(DecodeWorkers(prepare, self._workers, journal=journal))
+            decoder = self._closing.enter_context(DecodeWorkers(prepare, self._workers))
             self._open = card, open_tower, decoder
         return self._open[1:]
 

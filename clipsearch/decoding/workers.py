@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,13 +40,11 @@ _START_LIMIT_S = 60.0  # a cold disk may take its time to load Python and Pillow
 class DecodeWorkers:
     """Satisfies types.Decoder. Use as a context manager; children start when the first file comes."""
 
-    def __init__(
-        self, prepare: Prepare, workers: int, *, time_limit_s: float = TIME_LIMIT_S, journal: Journal | None = None
-    ) -> None:
+    def __init__(self, prepare: Prepare, workers: int, *, time_limit_s: float = TIME_LIMIT_S) -> None:
         self._prepare = prepare
         self._workers = workers
         self._time_limit_s = time_limit_s
-        self._journal = journal
+        self._journal: Journal | None = None
         self._budget = Budget(total_bytes(workers))
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._local = threading.local()
@@ -67,6 +65,15 @@ class DecodeWorkers:
         self._threads.shutdown(wait=True)
         for child in self._children:
             child.close()
+
+    @contextlib.contextmanager
+    def journaled(self, journal: Journal) -> Iterator[None]:
+        """What is read meanwhile is on record in `journal`, whose suspects are ours."""
+        self._journal = journal
+        try:
+            yield
+        finally:
+            self._journal = None
 
     @property
     def identity(self) -> str:
@@ -133,7 +140,8 @@ class DecodeWorkers:
         return outcome
 
     def _answer(self, child: _Child, path: bytes, *, alone: bool = False) -> Decoded | Failure:
-        with self._journal.reading(path, alone=alone) if self._journal else contextlib.nullcontext():
+        journal = self._journal
+        with journal.reading(path, alone=alone) if journal else contextlib.nullcontext():
             answer = child.decode(path, self._time_limit_s, self._budget)
         if isinstance(answer, Failure):
             return answer

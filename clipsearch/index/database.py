@@ -31,6 +31,10 @@ class DamagedCatalog(LibraryError):
     """SQLite cannot read the file; what can be saved of it is salvage.py's."""
 
 
+class NewerCatalog(LibraryError):
+    """Only a newer program knows its tables: no use in trying again."""
+
+
 class Database:
     """One connection to catalog.db; use it as a context manager, from one thread."""
 
@@ -154,7 +158,7 @@ class Database:
         assert row is not None
         version = int(row[0])
         if version > schema.VERSION:
-            raise LibraryError(
+            raise NewerCatalog(
                 f"The library {self._path.parent} was made by a newer clipsearch "
                 f"(its version is {version}, this program knows {schema.VERSION}).",
                 "Update clipsearch, or choose another library with --library DIR.",

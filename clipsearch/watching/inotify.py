@@ -11,7 +11,8 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
@@ -58,6 +59,7 @@ class Inotify:
         self._notes = notes
         self._lock = threading.Lock()
         self._places: dict[tuple[int, bytes], _Place] = {}
+        self._used: Counter[WatchDescriptor] = Counter()  # by how many places: a folder that moves has two for a while
         self._linked: set[int] = set()  # roots in which a folder is a link
         self._descriptor = InotifyFD()
         self._descriptor.name = "clipsearch inotify"
@@ -76,38 +78,60 @@ class Inotify:
             return sum(1 for place in self._places if place[0] == root_id)
 
     def enter(self, root: Root, folder: bytes, is_link: bool) -> None:
-        """Watches a folder that is about to be listed. Raises OutOfWatches; a folder that is gone is no matter."""
+        """Watches a folder that is about to be listed. Raises OutOfWatches; a folder that is gone is no matter.
+
+        One that is watched already is watched anew, for another may have taken its place; where it is the same one
+        the kernel keeps its watch, and no event tells of it.
+        """
         if is_link:
             self._linked.add(root.id)
-        place = _Place(self, root, folder)
+        place = _Place(self, root, folder, is_link)
         with self._lock:
-            if (root.id, folder) in self._places:
-                return
-            if len(self._places) >= self._budget:
-                raise OutOfWatches(_TOO_FEW)
+            before = self._places.get((root.id, folder))
             try:
                 place.descriptor = self._descriptor.add_callback(place.path, _MASK, place, place.id)
             except OSError as error:
                 if error.errno == errno.ENOSPC:
                     raise OutOfWatches(_TOO_FEW) from error
                 return  # it vanished; its parent has told so
+            self._used[place.descriptor] += 1
+            if before is not None:
+                place.children = before.children
+                self._unuse([before])
+            if len(self._used) > self._budget:
+                self._places.pop((root.id, folder), None)
+                self._unuse([place])
+                raise OutOfWatches(_TOO_FEW)
             self._places[root.id, folder] = place
             if folder and (above := self._above(place)):
                 above.children.add(folder)
 
-    def leave(self, root_id: int, folder: bytes = b"") -> None:
-        """Watches a folder and all below it no more."""
+    def leave(self, root_id: int, folder: bytes = b"", *, but: Set[bytes] = frozenset()) -> None:
+        """Watches a folder and all below it no more, except for those of `but`."""
         with self._lock:
-            pending, left = [folder], []
+            pending, left, is_linked = [folder], [], False
             while pending:
                 place = self._places.get((root_id, pending.pop()))
-                if place is not None:
-                    pending += place.children
-                    left.append((place.descriptor, place.id))
-                    self._drop(place)
-            self._descriptor.remove_callbacks(left)
-        if not folder:
+                if place is None:
+                    continue
+                pending += place.children
+                if place.folder in but:
+                    is_linked = is_linked or place.is_link
+                else:
+                    left.append(place)
+            for place in left:
+                self._drop(place)
+            self._unuse(left)
+        if not folder and not is_linked:
             self._linked.discard(root_id)
+
+    def _unuse(self, places: Sequence[_Place]) -> None:
+        """Gives back the watches that no other place uses. For each the kernel puts an event on its short queue."""
+        for place in places:
+            self._used[place.descriptor] -= 1
+            if not self._used[place.descriptor]:
+                del self._used[place.descriptor]
+        self._descriptor.remove_callbacks([(place.descriptor, place.id) for place in places])
 
     def _above(self, place: _Place) -> _Place | None:
         return self._places.get((place.root.id, place.folder.rpartition(SEPARATOR)[0]))
@@ -134,7 +158,7 @@ class Inotify:
             pass
         elif event.mask & InotifyConstants.IN_ISDIR:
             below = folder + SEPARATOR + name if folder else name
-            self._change_folder(root, below)  # whoever looks there leaves it first, with the watches of its old place
+            self._change_folder(root, below)  # whoever looks there leaves its old place
         elif is_listed(name):
             self._hear_file(place, event)
         elif event.mask & (_APPEARS | _VANISHES):
@@ -166,6 +190,7 @@ class Inotify:
         with self._lock:
             if self._places.get((place.root.id, place.folder)) is place:
                 self._drop(place)
+                self._unuse([place])
 
     def _overflown(self, place: _Place) -> None:
         self._notes.lost(place.root.id, "more happened at once than the system keeps events of")
@@ -174,12 +199,13 @@ class Inotify:
 class _Place:
     """A watched folder; satisfies watchdog's WatchCallback."""
 
-    __slots__ = ("_source", "children", "descriptor", "folder", "root")
+    __slots__ = ("_source", "children", "descriptor", "folder", "is_link", "root")
 
-    def __init__(self, source: Inotify, root: Root, folder: bytes) -> None:
+    def __init__(self, source: Inotify, root: Root, folder: bytes, is_link: bool) -> None:
         self._source = source
         self.root = root
         self.folder = folder
+        self.is_link = is_link
         self.children: set[bytes] = set()
         self.descriptor = WatchDescriptor(-1)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from clipsearch.errors import LibraryError, SystemFault, UsageError
 from clipsearch.files import exclusive_lock, network_filesystem
 from clipsearch.index.catalog import ALL, Catalog, Part, Root
 from clipsearch.index.crawl import identity_of
+from clipsearch.index.database import NewerCatalog
 from clipsearch.index.roots import covering, exclude_in, root_for
 from clipsearch.index.update import Scope
 from clipsearch.indexing import WATCHER, Bench, create_folder, locked
@@ -75,6 +76,9 @@ class _Kept:
     why_polled: str | None
     look_at: float  # on the monotonic clock, when it is looked at whatever the events say
     every_s: float
+    looks: Looks
+    again: tuple[Part, ...] = ()  # folders of files that may still be written, of which there are no events
+    again_at: float = float("inf")
     identity: str | None = None  # when it was last looked at
     is_new: bool = True  # it was not looked at as a whole yet
     is_offline: bool = False
@@ -101,7 +105,6 @@ class _Watcher:
         self._targets: list[bytes] = []
         self._bench = bench
         self._notes = notes
-        self._looks = Looks(pace)
         self._source = source
         self._why_not = why_not
         self._pace = pace
@@ -109,7 +112,6 @@ class _Watcher:
         self._kept: dict[int, _Kept] = {}
         self._unlisted: dict[bytes, str] = {}  # told already
         self._troubles: dict[str, float] = {}  # told, and when
-        self._again: tuple[float, Parts] = (0.0, {})
         self._check_at = self._busy_at = time.monotonic()
         self._mounts = mounted()
         self._reader: Catalog | None = None
@@ -133,6 +135,30 @@ class _Watcher:
 
     def _turn(self) -> Iterator[WatchEvent]:
         now = time.monotonic()
+        try:
+            is_busy = yield from self._looked()
+        except NewerCatalog:
+            raise
+        except (LibraryError, SystemFault, OSError) as error:  # another program has the library, or the disk is full
+            message, hint = (
+                (f"{error.strerror or error}.", "Check the disk and its permissions.")
+                if isinstance(error, OSError)
+                else (error.message, error.hint)
+            )
+            yield from self._trouble(message, f"{hint} It is tried again in {_RETRY_S:.0f} s.")
+            for kept in self._kept.values():
+                kept.look_at = now + _RETRY_S
+            is_busy = True
+        if is_busy:
+            self._busy_at = time.monotonic()
+            return
+        if now - self._busy_at > self._pace.idle_s:
+            self._bench.clear()
+        self._notes.wait(_TICK_S)
+
+    def _looked(self) -> Generator[WatchEvent, None, bool]:
+        """Looks at what is due; whether anything was."""
+        now = time.monotonic()
         for root_id, why in self._notes.take_lost().items():
             if root_id in self._kept:
                 where = os.fsdecode(self._kept[root_id].root.path)
@@ -140,22 +166,8 @@ class _Watcher:
         parts = merged(self._notes.take(), self._due_again(now), self._due_roots(now), self._checks(now))
         parts = {root_id: some for root_id, some in parts.items() if root_id in self._kept}
         if parts:
-            try:
-                yield from self._look(parts)
-            except (SystemFault, OSError) as error:
-                message, hint = (
-                    (error.message, error.hint)
-                    if isinstance(error, SystemFault)
-                    else (f"{error.strerror or error}.", "Check the disk and its permissions.")
-                )
-                yield from self._trouble(message, f"{hint} It is tried again in {_RETRY_S:.0f} s.")
-                for kept in self._kept.values():
-                    kept.look_at = now + _RETRY_S
-            self._busy_at = time.monotonic()
-            return
-        if now - self._busy_at > self._pace.idle_s:
-            self._bench.clear()
-        self._notes.wait(_TICK_S)
+            yield from self._look(parts)
+        return bool(parts)
 
     def _look(self, parts: Parts) -> Iterator[WatchEvent]:
         """Reconciles these parts, and watches the folders that it enters."""
@@ -167,33 +179,44 @@ class _Watcher:
             for root in roots:
                 self._kept[root.id].root = root
                 self._kept[root.id].identity = identity_of(root)
-                for part in parts[root.id]:
-                    if part.deep and self._source is not None:
-                        self._source.leave(root.id, part.folder)
+            entered: dict[int, set[bytes]] = {root.id: set() for root in roots}
+
+            def entering(root: Root, folder: bytes, is_link: bool) -> None:
+                entered.setdefault(root.id, set()).add(folder)
+                self._enter(root, folder, is_link)
+
             unlisted: dict[bytes, str] = {}
             listing_s: dict[bytes, float] = {}  # when it began, then how long it took
-            scope = Scope(parts, self._entering, self._held)
-            for event in self._bench.run(catalog, roots, stop=self._stop, scope=scope):
-                match event:
-                    case Scanning(root=path, files=0):
-                        listing_s[path] = time.monotonic()
-                    case Planned(root=path):
-                        listing_s[path] = time.monotonic() - listing_s[path]
-                    case Unlisted():
-                        unlisted[event.path] = event.reason
-                        if self._unlisted.get(event.path) == event.reason:
-                            continue
-                yield event
+            scope = Scope(parts, entering, self._held)
+            with contextlib.closing(self._bench.run(catalog, roots, stop=self._stop, scope=scope)) as events:
+                for event in events:
+                    match event:
+                        case Scanning(root=path, files=0):
+                            listing_s[path] = time.monotonic()
+                        case Planned(root=path):
+                            listing_s[path] = time.monotonic() - listing_s[path]
+                        case Unlisted():
+                            unlisted[event.path] = event.reason
+                            if self._unlisted.get(event.path) == event.reason:
+                                continue
+                    yield event
+            # Not before: a hundred thousand watches that are given back, to be taken again, flood the kernel's queue.
+            for root in roots:
+                for part in parts[root.id]:
+                    if part.deep and self._source is not None:
+                        self._source.leave(root.id, part.folder, but=entered[root.id])
         self._looked_at = _now()
         for root in roots:
             self._reckon(self._kept[root.id], parts[root.id], root.path in unlisted, listing_s.get(root.path, 0.0))
         self._unlisted |= unlisted
-        self._again = time.monotonic() + self._pace.again_s, merged(self._again[1], self._looks.take())
         yield from self._announced()
 
     def _reckon(self, kept: _Kept, parts: Sequence[Part], is_offline: bool, listing_s: float) -> None:
         """When the root is looked at next, after a look at these parts."""
         kept.is_offline = is_offline
+        if held := kept.looks.take():
+            kept.again = tuple({*kept.again, *held})
+            kept.again_at = min(kept.again_at, time.monotonic() + self._pace.again_s)
         if ALL not in parts:
             return
         kept.is_new = False
@@ -206,7 +229,7 @@ class _Watcher:
             path: why for path, why in self._unlisted.items() if path != kept.root.path and not path.startswith(inside)
         }
 
-    def _entering(self, root: Root, folder: bytes, is_link: bool) -> None:
+    def _enter(self, root: Root, folder: bytes, is_link: bool) -> None:
         kept = self._kept.get(root.id)
         if kept is None or kept.why_polled is not None or self._source is None:
             return
@@ -221,15 +244,15 @@ class _Watcher:
         kept = self._kept.get(root.id)
         if kept is None or not (kept.is_new or kept.why_polled is not None):
             return self._notes.held(root, stamp)
-        return self._notes.held(root, stamp) or self._looks.held(root, stamp, first=kept.is_new)
+        return self._notes.held(root, stamp) or kept.looks.held(stamp, first=kept.is_new)
 
     # -- what is due ------------------------------------------------------------------------------
 
     def _due_again(self, now: float) -> Parts:
-        at, parts = self._again
-        if not parts or now < at:
-            return {}
-        self._again = 0.0, {}
+        due = [kept for kept in self._kept.values() if now >= kept.again_at]
+        parts = {kept.root.id: kept.again for kept in due}
+        for kept in due:
+            kept.again, kept.again_at = (), float("inf")
         return parts
 
     def _due_roots(self, now: float) -> Parts:
@@ -261,6 +284,7 @@ class _Watcher:
             return set()
         if self._reader is not None:
             self._reader.close()
+            self._reader = None  # if the next one cannot be opened
         self._reader = Catalog.open_reader(catalog_path(self._paths))
         roots = {root.id: root for root in self._known(self._reader)}
         for root_id in [root_id for root_id in self._kept if root_id not in roots]:
@@ -307,7 +331,7 @@ class _Watcher:
         why = self._why_not
         if why is None and (kind := network_filesystem(Path(os.fsdecode(root.base)))):
             why = f"{kind} brings no events of other machines"
-        kept = _Kept(root, why, look_at=float("inf"), every_s=0.0)
+        kept = _Kept(root, why, look_at=float("inf"), every_s=0.0, looks=Looks(self._pace))
         kept.every_s = self._every_s(kept)
         self._kept[root.id] = kept
 

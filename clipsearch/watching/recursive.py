@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Set
 
 from watchdog.events import FileClosedNoWriteEvent, FileOpenedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
@@ -14,7 +15,7 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from clipsearch.decoding.names import is_skipped
 from clipsearch.index.catalog import SEPARATOR, Root
-from clipsearch.index.crawl import IGNORE_FILE
+from clipsearch.index.crawl import IGNORE_FILE, identity_of
 from clipsearch.watching.settling import Notes
 
 
@@ -27,7 +28,7 @@ class Recursive:
         self._notes = notes
         self._observer = Observer() if observer is None else observer
         self._observer.start()
-        self._watches: dict[int, ObservedWatch] = {}
+        self._watches: dict[int, tuple[str | None, ObservedWatch]] = {}  # by root id; of the folder of this identity
 
     @property
     def is_alive(self) -> bool:
@@ -41,16 +42,21 @@ class Recursive:
         return int(root_id in self._watches)
 
     def enter(self, root: Root, folder: bytes, is_link: bool) -> None:
-        """Watches the root before its first folder is listed. Raises OSError."""
-        if root.id in self._watches:
+        """Watches the root before its first folder is listed; anew where another has its place. Raises OSError."""
+        if folder and root.id in self._watches:
             return
+        identity = identity_of(root)
+        if root.id in self._watches:
+            if self._watches[root.id][0] == identity:
+                return
+            self.leave(root.id)
         real = os.path.realpath(root.base)  # as events name it
         handler = _Handler(self._notes, root, real)
-        self._watches[root.id] = self._observer.schedule(handler, os.fsdecode(real), recursive=True)
+        self._watches[root.id] = identity, self._observer.schedule(handler, os.fsdecode(real), recursive=True)
 
-    def leave(self, root_id: int, folder: bytes = b"") -> None:
-        if not folder and (watch := self._watches.pop(root_id, None)) is not None:
-            self._observer.unschedule(watch)
+    def leave(self, root_id: int, folder: bytes = b"", *, but: Set[bytes] = frozenset()) -> None:
+        if not folder and not but and root_id in self._watches:
+            self._observer.unschedule(self._watches.pop(root_id)[1])
 
 
 class _Handler(FileSystemEventHandler):

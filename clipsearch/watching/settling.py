@@ -98,11 +98,11 @@ class Notes:
                 if key[0] != SELF_TEST
                 and (now - note.last >= self._pace.quiet_s or now - note.first >= self._pace.drip_s)
             ]
-            parts: Parts = {}
+            parts: dict[int, list[Part]] = {}
             for root_id, folder in due:
                 note = self._folders.pop((root_id, folder))
-                parts[root_id] = (*parts.get(root_id, ()), Part(folder, note.deep))
-            return parts
+                parts.setdefault(root_id, []).append(Part(folder, note.deep))
+        return {root_id: tuple(some) for root_id, some in parts.items()}
 
     def take_lost(self) -> dict[int, str]:
         """By root id, why events were lost since this was last asked."""
@@ -168,20 +168,20 @@ class _Seen:
 
 
 class Looks:
-    """The same for files without events: one is whole when it has looked the same for `again_s`."""
+    """The same for the files of a root without events: one is whole when it has looked the same for `again_s`."""
 
     def __init__(self, pace: Pace, wall_clock_ns: Callable[[], int] = time.time_ns) -> None:
         self._pace = pace
         self._clock_ns = wall_clock_ns
-        self._before: Mapping[tuple[int, bytes, bytes], _Seen] = {}
-        self._now: dict[tuple[int, bytes, bytes], _Seen] = {}
+        self._before: Mapping[tuple[bytes, bytes], _Seen] = {}
+        self._now: dict[tuple[bytes, bytes], _Seen] = {}
 
-    def held(self, root: Root, stamp: Stamp, *, first: bool) -> bool:
-        """Whether a file that is new or changed should be looked at again. `first`: in a root that may be old."""
+    def held(self, stamp: Stamp, *, first: bool) -> bool:
+        """Whether a file that is new or changed should be looked at again. `first`: the root may be old."""
         now_ns = self._clock_ns()
         if first and abs(now_ns - stamp.mtime_ns) > _YOUNG_NS:
             return False
-        key = root.id, stamp.folder, stamp.name
+        key = stamp.folder, stamp.name
         seen = self._before.get(key) or _Seen(stamp, now_ns, now_ns)
         if (seen.stamp.size, seen.stamp.mtime_ns) != (stamp.size, stamp.mtime_ns):
             seen = _Seen(stamp, seen.first_ns, now_ns)
@@ -190,13 +190,10 @@ class Looks:
         self._now[key] = seen
         return True
 
-    def take(self) -> Parts:
+    def take(self) -> tuple[Part, ...]:
         """The folders of the files that were held in this round; the next round begins."""
-        parts: dict[int, set[Part]] = {}
-        for root_id, folder, _ in self._now:
-            parts.setdefault(root_id, set()).add(Part(folder, deep=False))
         self._before, self._now = self._now, {}
-        return {root_id: tuple(folders) for root_id, folders in parts.items()}
+        return tuple(Part(folder, deep=False) for folder in dict.fromkeys(folder for folder, _ in self._before))
 
 
 def merged(*several: Mapping[int, tuple[Part, ...]]) -> Parts:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Set
 from pathlib import Path
 from typing import Protocol
 
@@ -30,10 +31,10 @@ class Source(Protocol):
         """How many folders of the root bring events."""
 
     def enter(self, root: Root, folder: bytes, is_link: bool) -> None:
-        """Called before a folder is listed: what happens from now on is told. Raises OutOfWatches."""
+        """Called before a folder is listed, each time: what happens from now on is told. Raises OutOfWatches."""
 
-    def leave(self, root_id: int, folder: bytes = b"") -> None:
-        """The folder, and all below it, is not told of any more."""
+    def leave(self, root_id: int, folder: bytes = b"", *, but: Set[bytes] = frozenset()) -> None:
+        """The folder, and all below it, is not told of any more, except for the folders of `but`."""
 
     def close(self) -> None: ...
 

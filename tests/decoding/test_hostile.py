@@ -68,7 +68,7 @@ def check_one_run(run: Run, mutations: int, monkeypatch: pytest.MonkeyPatch) -> 
         (run.photos / f"good-{name}").write_bytes(data)
     longest = clocked(monkeypatch)
     with Peak() as peak, Journal(run.library / "in-flight") as journal:
-        with DecodeWorkers(run.encoder.prepare, WORKERS, journal=journal) as decoder:
+        with DecodeWorkers(run.encoder.prepare, WORKERS) as decoder, decoder.journaled(journal):
             summary = run.again(decoder=decoder)
         assert not journal.suspects
     failures, shown = run.catalog.failures(), run.shown()

@@ -363,7 +363,8 @@ encoder = HashEncoder()
 with (
     Catalog.open_writer(library / "catalog.db") as catalog,
     Journal(library / "in-flight") as journal,
-    DecodeWorkers(KillTheRun(encoder.prepare, 40), 2, journal=journal) as decoder,
+    DecodeWorkers(KillTheRun(encoder.prepare, 40), 2) as decoder,
+    decoder.journaled(journal),
 ):
     space = catalog.space_for(encoder.space)
     for event in update(catalog, space, library / "vectors", catalog.roots(), encoder, decoder):

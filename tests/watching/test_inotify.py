@@ -23,6 +23,8 @@ from tests.watching.watched import QUICK, Watch, wait_until, watching
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify")
 
 if sys.platform == "linux":
+    from watchdog.observers.inotify_c import InotifyEvent, InotifyFD
+
     from clipsearch.watching.inotify import Inotify, free_watches
 
 
@@ -142,6 +144,46 @@ def test_events_that_the_kernel_lost_cost_a_look_at_everything(
             photo(top / "lost" / "1.jpg", 50)
         watch.agrees()
         assert [event for event in watch.events if isinstance(event, Troubled)]
+
+
+def test_a_look_at_everything_gives_no_watch_back_to_take_it_again(
+    fast: list[HashEncoder], paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each one is an event. From 16,384 folders on they overflow the queue, which asks for the next look at everything:
+    two such roots were looked at in turns without end."""
+    top = folders(tmp_path / "photos", 20)
+    ignored: list[InotifyEvent] = []
+    real = InotifyFD.handle_event
+
+    def handle(self: InotifyFD, event: InotifyEvent) -> None:
+        if event.is_ignored:
+            ignored.append(event)
+        real(self, event)
+
+    with watching(paths, top) as watch:
+        watch.until(lambda: told(watch))
+        monkeypatch.setattr(InotifyFD, "handle_event", handle)
+        for name in ("drafts", "000"):
+            before = len(watch.events)
+            (top / ".clipsearchignore").write_text(name)
+            watch.until(lambda: any(isinstance(event, Summary) for event in watch.events[before:]))  # noqa: B023
+            photo(top / "001" / f"{name}.jpg", 50)  # its event comes after those of the look
+            watch.agrees()
+            assert len(ignored) == (name == "000"), "but for the folder that is left out now"
+
+
+def test_a_folder_that_moves_needs_no_second_watch(
+    fast: list[HashEncoder], paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A year that is renamed would use up the watches, and be polled from then on."""
+    top = folders(tmp_path / "photos" / "a", 12).parent
+    monkeypatch.setattr("clipsearch.watching.inotify.free_watches", lambda: 20)
+    with watching(paths, top) as watch:
+        (top / "a").rename(top / "b")
+        watch.agrees()
+        photo(top / "b" / "007" / "2.jpg", 100)
+        watch.agrees()
+        assert told(watch) == [("inotify", None)]
 
 
 def test_a_source_that_brings_no_event_is_found_out_and_told(

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from clipsearch.index.catalog import Catalog
 from clipsearch.library import Library
 from clipsearch.opened import catalog_path
 from clipsearch.types import Summary, Unlisted, Watching
+from clipsearch.watching import loop
 from tests.index.filled import photo
 from tests.support.encoder import HashEncoder
-from tests.watching.watched import state, watching
+from tests.watching.watched import QUICK, state, watching
 
 
 def encoded(fast: list[HashEncoder]) -> int:
@@ -239,3 +241,25 @@ def test_a_share_that_is_looked_at_again_and_again_is_told_once(
         looks = len([event for event in watch.events if isinstance(event, Summary)])
         watch.until(lambda: len([event for event in list(watch.events) if isinstance(event, Summary)]) > looks + 5)
         assert len([event for event in watch.events if isinstance(event, Unlisted)]) == 1
+
+
+def test_a_root_without_events_is_looked_at_beside_a_busy_one(
+    fast: list[HashEncoder], paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new photo on a share needs two looks. Each look at another root put off the second, as long as work went on."""
+    share, busy = photo(tmp_path / "share" / "1.jpg", 1).parent, photo(tmp_path / "busy" / "2.jpg", 2).parent
+    monkeypatch.setattr(loop, "network_filesystem", lambda path: "nfs4" if path.is_relative_to(share) else None)
+    pace = replace(QUICK, again_s=0.5, poll_s=1.0)
+    with watching(paths, share, busy, pace=pace) as watch:
+        photo(share / "new.jpg", 3)
+        looks = 0
+
+        def is_there() -> bool:
+            nonlocal looks
+            now = len([event for event in list(watch.events) if isinstance(event, Summary)])
+            if now > looks:  # the busy root never rests: each look at it is followed by the next change
+                looks = now
+                os.utime(busy / "2.jpg")
+            return os.fsencode(share / "new.jpg") in state(paths)
+
+        watch.until(is_there)

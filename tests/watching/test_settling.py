@@ -95,25 +95,25 @@ def test_without_events_a_file_is_whole_when_two_looks_show_the_same() -> None:
     """On a share nobody tells when a copy is complete."""
     now_ns = 10**12
     looks = Looks(PACE, lambda: now_ns)
-    assert looks.held(ROOT, stamp(b"1.jpg", 1), first=False)
-    assert looks.take() == {1: (Part(b"a", deep=False),)}
+    assert looks.held(stamp(b"1.jpg", 1), first=False)
+    assert looks.take() == (Part(b"a", deep=False),)
     now_ns += 10**9
-    assert looks.held(ROOT, stamp(b"1.jpg", 2), first=False)
+    assert looks.held(stamp(b"1.jpg", 2), first=False)
     looks.take()
     now_ns += 10**8
-    assert looks.held(ROOT, stamp(b"1.jpg", 2), first=False), "two looks in one moment are one"
+    assert looks.held(stamp(b"1.jpg", 2), first=False), "two looks in one moment are one"
     looks.take()
     now_ns += 10**9
-    assert not looks.held(ROOT, stamp(b"1.jpg", 2), first=False)
-    assert looks.take() == {}
+    assert not looks.held(stamp(b"1.jpg", 2), first=False)
+    assert looks.take() == ()
 
 
 def test_the_first_look_at_a_root_holds_only_what_is_young() -> None:
     """A million old photos need no second look; one that is being copied right now does."""
     now_ns = 10**15
     looks = Looks(PACE, lambda: now_ns)
-    assert not looks.held(ROOT, stamp(b"old.jpg", mtime_ns=now_ns - 10**11), first=True)
-    assert looks.held(ROOT, stamp(b"young.jpg", mtime_ns=now_ns - 10**8), first=True)
+    assert not looks.held(stamp(b"old.jpg", mtime_ns=now_ns - 10**11), first=True)
+    assert looks.held(stamp(b"young.jpg", mtime_ns=now_ns - 10**8), first=True)
 
 
 def test_without_events_too_a_file_that_always_grows_is_taken_in_the_end() -> None:
@@ -123,7 +123,7 @@ def test_without_events_too_a_file_that_always_grows_is_taken_in_the_end() -> No
     held = []
     for second in range(70):
         now_ns = second * 10**9
-        held.append(looks.held(ROOT, stamp(b"1.jpg", second), first=False))
+        held.append(looks.held(stamp(b"1.jpg", second), first=False))
         looks.take()
     assert 50 < held.index(False) < 65
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,12 @@ import pytest
 
 from clipsearch import indexing
 from clipsearch.config import Paths
+from clipsearch.decoding.journal import Journal
 from clipsearch.errors import LibraryBusy, LibraryError, UsageError
-from clipsearch.files import writer_lock
+from clipsearch.files import lock_holder, writer_lock
+from clipsearch.index import database
 from clipsearch.library import Library
+from clipsearch.opened import catalog_path
 from clipsearch.types import Summary, Troubled, Waiting
 from clipsearch.watching import loop
 from clipsearch.watching.record import lock_path, read_record, record_path
@@ -144,6 +149,78 @@ def test_what_fails_is_told_once_and_tried_again(
         assert len([event for event in watch.events if isinstance(event, Troubled)]) == 1
         broken = False
         watch.agrees()
+
+
+def test_a_library_that_another_program_locks_is_tried_again(
+    fast: list[HashEncoder], paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup program that copies the library for a minute must not end the watcher for good."""
+    folder = photo(tmp_path / "photos" / "1.jpg", 1).parent
+    monkeypatch.setattr(loop, "_RETRY_S", 0.2)
+    monkeypatch.setattr(database, "_WAIT_MS", 50)
+    with watching(paths, folder) as watch, closing(sqlite3.connect(catalog_path(paths), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        photo(folder / "2.jpg", 2)
+        watch.until(lambda: any(isinstance(event, Troubled) for event in watch.events))
+        (told,) = [event for event in watch.events if isinstance(event, Troubled)]
+        assert "locked by another program" in told.message
+        other.execute("ROLLBACK")
+        watch.agrees()
+
+
+def test_a_library_that_is_away_for_a_moment_is_tried_again(
+    fast: list[HashEncoder], paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`doctor --repair` and a backup that is restored put another file in its place."""
+    folder = photo(tmp_path / "photos" / "1.jpg", 1).parent
+    monkeypatch.setattr(loop, "_RETRY_S", 0.2)
+    catalog = catalog_path(paths)
+    with watching(paths, folder) as watch:
+        watch.until(lambda: read_record(paths.library))
+        with writer_lock(paths.library / "writer.lock", "clipsearch doctor"):
+            catalog.rename(catalog.with_name("aside"))
+            watch.until(lambda: any(isinstance(event, Troubled) for event in watch.events))
+            catalog.with_name("aside").rename(catalog)
+        photo(folder / "2.jpg", 2)
+        watch.agrees()
+
+
+def test_a_library_of_a_newer_program_ends_the_watcher(fast: list[HashEncoder], paths: Paths, tmp_path: Path) -> None:
+    """The update has come and the old service still runs: its owner learns it from the end of it, not from a log."""
+    folder = photo(tmp_path / "photos" / "1.jpg", 1).parent
+    watch = Watch(paths, [folder])
+    watch.ready()
+    with closing(sqlite3.connect(catalog_path(paths), isolation_level=None)) as newer:
+        newer.execute("PRAGMA user_version = 1000")
+    wait_until(lambda: watch.error)
+    assert isinstance(watch.error, LibraryError) and "newer" in watch.error.message
+
+
+def test_the_record_of_files_being_read_is_open_only_while_the_lock_is_held(
+    fast: list[HashEncoder], paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or an idle watcher writes over the photo that ended another run for want of memory, which reads it once more."""
+    holders: list[str | None] = []
+
+    class Noted(Journal):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            holders.append(lock_holder(paths.library / "writer.lock"))
+
+        def __exit__(self, *error: object) -> None:
+            holders.append(lock_holder(paths.library / "writer.lock"))
+            super().__exit__(*error)
+
+    monkeypatch.setattr(indexing, "Journal", Noted)
+    folder = photo(tmp_path / "photos" / "1.jpg", 1).parent
+    with watching(paths, folder) as watch:
+        watch.until(lambda: read_record(paths.library))
+        assert len(holders) % 2 == 0, "a watcher that waits has none open"
+        with Library(paths) as library:
+            events = library.index([folder])
+            next(events)
+            events.close()  # type: ignore[attr-defined]  # it is a generator
+    assert all(holders)
 
 
 def test_the_model_and_the_workers_are_given_back_when_nothing_happens(

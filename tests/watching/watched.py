@@ -29,7 +29,7 @@ State = dict[bytes, tuple[bytes | None, str | None]]  # path -> (digest, why the
 
 
 class _Workers(InlineDecoder):
-    def __init__(self, prepare: Any, workers: int, journal: object) -> None:
+    def __init__(self, prepare: Any, workers: int) -> None:
         super().__init__(prepare)
 
     def __enter__(self) -> _Workers:
@@ -37,6 +37,10 @@ class _Workers(InlineDecoder):
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    @contextmanager
+    def journaled(self, journal: object) -> Iterator[None]:
+        yield
 
 
 @pytest.fixture
