@@ -17,6 +17,8 @@ from clipsearch.cli.voice import is_verbose
 from clipsearch.printable import dots
 from clipsearch.types import Answer, Hit
 
+NAME_CELLS = 24  # of a path that a row shows at least, where its terminal has them
+
 
 def shown_hits(answer: Answer, *, everything: bool) -> Sequence[Hit]:
     """The hits that a table or a pipe shows; `everything` is --all."""
@@ -116,6 +118,7 @@ def _table(hits: Sequence[Hit], *, verbose: bool) -> None:
     folder = output.common_folder([hit.path for hit in hits])
     if folder:
         click.echo(output.dim(output.shown(folder)))
+    columns = output.width()
     ranks = {hit.rank for hit in hits}
     dated = any(hit.taken_at for hit in hits)  # else the room is the names'
     folded = Counter(hit.same_as for hit in hits if not verbose and hit.same_as in ranks)
@@ -123,15 +126,27 @@ def _table(hits: Sequence[Hit], *, verbose: bool) -> None:
         if not verbose and hit.same_as in ranks:
             continue
         name = output.shown(hit.path[len(folder) :].lstrip(b"/") if folder else hit.path)
-        notes = [f"+ {len(hit.copies)} more"] if hit.copies else []
+        # What matters most comes first: where room is short, the last is left out.
+        notes = ["offline"] if hit.offline else []
+        notes += [f"+ {len(hit.copies)} more"] if hit.copies else []
         notes += [f"+ {folded[hit.rank]} of the same moment"] if folded[hit.rank] else []
-        notes += ["offline"] if hit.offline else []
-        note = "  " + " · ".join(notes) if notes else ""
-        if output.width() < 50:  # the name is worth more
-            note = ""
         worth = "" if hit.relevance is None else f"{dots(hit.relevance)}  "
         worth += f"{hit.score:.3f}  " if verbose and hit.score is not None else ""
+        head = f"{hit.rank:>3}  {worth}"
         taken = f"{(hit.taken_at or '')[:10]:<10}  " if dated else ""
-        head = f"{hit.rank:>3}  {worth}{taken}"
-        room = output.width() - len(head) - len(note)
-        click.echo(f"{head}{output.fitted(name, room)}{output.dim(note)}")
+        if len(head + taken) + NAME_CELLS > columns:
+            taken = ""
+        click.echo(_row(head + taken, name, notes, columns))
+
+
+def _row(head: str, name: str, notes: Sequence[str], columns: int) -> str:
+    """One line of at most `columns`: notes that would cut the name below NAME_CELLS are left out, from the last on."""
+    wanted = min(output.cells(name), NAME_CELLS)
+    while notes and len(head + _told(notes)) + wanted > columns:
+        notes = notes[:-1]
+    note = _told(notes)
+    return f"{head}{output.fitted(name, columns - len(head + note))}{output.dim(note)}"
+
+
+def _told(notes: Sequence[str]) -> str:
+    return "  " + " · ".join(notes) if notes else ""

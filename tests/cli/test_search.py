@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clipsearch.cli.answer import _table
 from clipsearch.config import Paths
 from clipsearch.library import Library
 from clipsearch.query import literal, parse
+from clipsearch.types import Hit
 from tests.cli.program import Program, copied
 
 HEAVY = {"tokenizers", "onnxruntime", "openvino", "PIL", "usearch"}
@@ -154,6 +156,26 @@ def test_the_table_fits_the_terminal(indexed: Program, columns: int) -> None:
     shown = indexed.on_terminal("search", "--all", "a dog", "-k", "45", columns=columns)
     rows = [line for line in shown.text.splitlines() if line[:3].strip().isdigit()]
     assert len(rows) == 45 and max(map(len, rows)) <= columns
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60, 100])
+def test_a_row_names_its_photo_however_narrow_the_terminal(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that says "+ 1 more" and not of what is of no use to anybody."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    names = ("2010/holiday-at-the-sea-0001.jpg", "2011/IMG_0002.jpg")
+    hits = [
+        Hit(rank, b"/photos/" + name.encode(), 0.2, 0.8, (b"/photos/copy.jpg",), 4, 3, date, offline=True)
+        for rank, (name, date) in enumerate(zip(names, ("2010-05-01T10:00:00", None), strict=True), 1)
+    ]
+    again = Hit(3, b"/photos/2010/x.jpg", 0.2, 0.8, (), 4, 3, None, offline=False, same_as=1)
+    _table([*hits, again], verbose=False)
+    first, second = [line for line in capsys.readouterr().out.splitlines() if line[:3].strip().isdigit()]
+    assert "-0001.jpg" in first and "2011/IMG_0002.jpg" in second
+    assert max(map(len, (first, second))) <= columns
+    assert ("offline" in first) == (columns >= 60)
+    assert ("same moment" in first) == (columns >= 100)
 
 
 def test_no_color_leaves_no_escape_sequence(indexed: Program) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.style import Style
 
+from clipsearch.tui.widgets.cell import Look, Palette, grid_cell
 from clipsearch.tui.widgets.grid import PICTURE_SIZES, View, grid
+from clipsearch.types import Hit
 
 VIEWS: tuple[View, ...] = ("grid", "list")
 
@@ -39,3 +43,16 @@ def test_pictures_are_wanted_nearest_to_the_cursor_first() -> None:
     """What one looks at comes before what one may scroll to."""
     order = list(grid("grid", 100, 79, 0).near(first_line=0, lines=18, cursor=5))
     assert order[0] == 5 and set(order[:8]) == set(range(8)) and order[8:] == list(range(8, 16))
+
+
+@pytest.mark.parametrize("size", PICTURE_SIZES)
+@pytest.mark.parametrize("relevance", [None, 0.2])
+def test_a_dated_photo_that_is_offline_is_marked(size: tuple[int, int], relevance: float | None) -> None:
+    """Without the mark one tries to open what lies on a disk in a drawer."""
+    plain = Style()
+    hit = Hit(1, b"/photos/a.jpg", 0.2, relevance, (), 400, 300, "2010-05-01T10:00:00", offline=True)
+    look = Look(is_cursor=False, is_selected=True, is_dimmed=False, behind=3)
+    lines = grid_cell(hit, look, None, size, size[0] + 2, Palette(plain, plain, plain, plain, plain))
+    texts = ["".join(segment.text for segment in line) for line in lines]
+    assert any("offline" in text and "✓" in text for text in texts)
+    assert {len(text) for text in texts} == {size[0] + 2}

@@ -63,7 +63,7 @@ def list_cell(hit: Hit, look: Look, folder: bytes, width: int, palette: Palette)
     tick = Segment("✓ " if look.is_selected else "  ", palette.accent)
     worth = Segment("" if hit.relevance is None else dots(hit.relevance) + "  ", _dots(look, palette))
     when = Segment(f"{(hit.taken_at or '')[:10]:<10}  ", palette.faint)
-    note = "".join(f"  {text}" for text in _notes(hit, look))
+    note = "".join(f"  {text}" for text in (_offline(hit), _behind(look)) if text)
     room = max(width - sum(cells(segment.text) for segment in (bar, tick, worth, when)) - cells(note), 1)
     path = fitted(shown(hit.path[len(folder) :].lstrip(b"/") if folder else hit.path), room)
     rest = Segment(note + " " * max(room - cells(path), 0), palette.faint)
@@ -82,13 +82,17 @@ def _picture_lines(
 
 
 def _worth(hit: Hit, look: Look, columns: int, palette: Palette) -> list[Segment]:
-    """Dots, year, tick and notes in `columns`; what does not fit is left out from the right."""
+    """Dots, offline, year, tick and what is behind, in `columns`; what has no room is left out.
+
+    Offline comes before the year: it tells that the photo cannot be opened, and the smallest cell has no room for both.
+    """
     segments = [Segment(dots(hit.relevance) + " ", _dots(look, palette))] if hit.relevance is not None else []
     room = columns - (DOTS + 1) * len(segments)
     for text, style in [
+        (_offline(hit), palette.faint),
         (hit.taken_at[:4] if hit.taken_at else "", palette.faint),
         ("✓" if look.is_selected else "", palette.accent),
-        *((note, palette.faint) for note in _notes(hit, look)),
+        (_behind(look), palette.faint),
     ]:
         if text and cells(text) < room:
             segments.append(Segment(text + " ", style))
@@ -96,8 +100,12 @@ def _worth(hit: Hit, look: Look, columns: int, palette: Palette) -> list[Segment
     return [*segments, Segment(" " * room, palette.text)]
 
 
-def _notes(hit: Hit, look: Look) -> list[str]:
-    return [*(["offline"] if hit.offline else []), *([f"(+{look.behind})"] if look.behind else [])]
+def _offline(hit: Hit) -> str:
+    return "offline" if hit.offline else ""
+
+
+def _behind(look: Look) -> str:
+    return f"(+{look.behind})" if look.behind else ""
 
 
 def _dots(look: Look, palette: Palette) -> Style:
