@@ -25,7 +25,18 @@ from clipsearch.index.update import Scope
 from clipsearch.indexing import WATCHER, Bench, create_folder, locked
 from clipsearch.opened import catalog_path
 from clipsearch.photos import existing
-from clipsearch.types import AnyPath, Planned, Scanning, Stamp, Troubled, Unlisted, WatcherStatus, WatchEvent, Watching
+from clipsearch.types import (
+    AnyPath,
+    Planned,
+    Scanning,
+    Stamp,
+    Summary,
+    Troubled,
+    Unlisted,
+    WatcherStatus,
+    WatchEvent,
+    Watching,
+)
 from clipsearch.watching.mounts import changed_inside, mounted
 from clipsearch.watching.record import lock_path, remove_record, write_record
 from clipsearch.watching.settling import Looks, Notes, Pace, Parts, merged
@@ -79,6 +90,8 @@ class _Kept:
     looks: Looks
     again: tuple[Part, ...] = ()  # folders of files that may still be written, of which there are no events
     again_at: float = float("inf")
+    retry_at: float = 0.0  # when files that the disk would not give are read anew; polls in between leave them
+    retry_s: float = 0.0
     identity: str | None = None  # when it was last looked at
     is_new: bool = True  # it was not looked at as a whole yet
     is_offline: bool = False
@@ -187,7 +200,9 @@ class _Watcher:
 
             unlisted: dict[bytes, str] = {}
             listing_s: dict[bytes, float] = {}  # when it began, then how long it took
-            scope = Scope(parts, entering, self._held)
+            retrying = {root.id for root in roots if self._is_retrying(self._kept[root.id], parts[root.id])}
+            failed = 0
+            scope = Scope(parts, entering, self._held, lambda root: root.id in retrying)
             with contextlib.closing(self._bench.run(catalog, roots, stop=self._stop, scope=scope)) as events:
                 for event in events:
                     match event:
@@ -195,6 +210,8 @@ class _Watcher:
                             listing_s[path] = time.monotonic()
                         case Planned(root=path):
                             listing_s[path] = time.monotonic() - listing_s[path]
+                        case Summary():
+                            failed = event.failed
                         case Unlisted():
                             unlisted[event.path] = event.reason
                             if self._unlisted.get(event.path) == event.reason:
@@ -207,7 +224,10 @@ class _Watcher:
                         self._source.leave(root.id, part.folder, but=entered[root.id])
         self._looked_at = _now()
         for root in roots:
-            self._reckon(self._kept[root.id], parts[root.id], root.path in unlisted, listing_s.get(root.path, 0.0))
+            kept = self._kept[root.id]
+            self._reckon(kept, parts[root.id], root.path in unlisted, listing_s.get(root.path, 0.0))
+            if root.id in retrying:
+                self._back_off(kept, failed, parts[root.id])
         self._unlisted |= unlisted
         yield from self._announced()
 
@@ -228,6 +248,19 @@ class _Watcher:
         self._unlisted = {
             path: why for path, why in self._unlisted.items() if path != kept.root.path and not path.startswith(inside)
         }
+
+    @staticmethod
+    def _is_retrying(kept: _Kept, parts: Sequence[Part]) -> bool:
+        return kept.why_polled is None or ALL not in parts or time.monotonic() >= kept.retry_at
+
+    def _back_off(self, kept: _Kept, failed: int, parts: Sequence[Part]) -> None:
+        """After a look that has retried: a file that nobody may read is not read at each poll for ever."""
+        now = time.monotonic()
+        if failed and now >= kept.retry_at:
+            kept.retry_s = min(2 * max(kept.retry_s, kept.every_s), self._pace.full_s)
+            kept.retry_at = now + kept.retry_s
+        elif not failed and not kept.again and ALL in parts:  # none is left, nor held back for the next look
+            kept.retry_s = 0.0
 
     def _enter(self, root: Root, folder: bytes, is_link: bool) -> None:
         kept = self._kept.get(root.id)
@@ -268,6 +301,7 @@ class _Watcher:
         for root_id, kept in self._kept.items():
             if identity_of(kept.root) != kept.identity or changed_inside(kept.root.path, before, self._mounts):
                 due.add(root_id)
+                kept.retry_at = kept.retry_s = 0.0  # another disk, another mood
         return dict.fromkeys(due, (ALL,))
 
     def _check_source(self) -> set[int]:
