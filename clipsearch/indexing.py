@@ -177,7 +177,7 @@ class Bench:
                     # What could not be listed or read has no vectors in the new space and would leave the results.
                     if switching and not event.interrupted and not unlisted and not event.unsettled:
                         catalog.activate(space)
-                    if scope is EVERYTHING or event.indexed or event.failed:
+                    if scope is EVERYTHING or event.indexed or event.moved or event.removed or event.failed:
                         catalog.record_event(
                             "index", {"indexed": event.indexed, "failed": event.failed, "seconds": event.seconds}
                         )

@@ -55,13 +55,15 @@ def plan(
     *,
     unlisted: Sequence[bytes] = (),
     decoder: str,
+    retrying: bool = True,
     held: Callable[[Stamp], bool] = lambda stamp: False,
 ) -> Changes:
     """Compares what the catalog knows with what the disk shows.
 
     `unlisted` are folders (relative) that could not be read: nothing below them is gone. A file that failed
-    is tried again only when it changed or when `decoder` is another one than that which failed. Fresh files of
-    which `held` says that they are still being written are left as they are known.
+    is tried again only when it changed or when `decoder` is another one than that which failed; where it was the
+    disk that failed, also if `retrying`. Fresh files of which `held` says that they are still being written are
+    left as they are known.
     """
     known = list(known)
     before = {(file.stamp.folder, file.stamp.name): file for file in known}
@@ -70,6 +72,9 @@ def plan(
     unchanged = 0
     for stamp in seen:
         file = before.pop((stamp.folder, stamp.name), None)
+        if not retrying and file is not None and file.failed_by == "" and _same_bytes(file.stamp, stamp):
+            unchanged += 1
+            continue
         if file is not None and _same_bytes(file.stamp, stamp):
             done = file.complete if file.photo_id is not None else file.failed_by == decoder
             if done and file.stamp.inode == stamp.inode:

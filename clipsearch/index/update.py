@@ -35,6 +35,7 @@ class Scope:
     parts: Mapping[int, Sequence[Part]] | None = None  # by root id; None for all of every root
     entering: Callable[[Root, bytes, bool], object] = lambda root, folder, is_link: None  # before a folder is listed
     held: Callable[[Root, Stamp], bool] = lambda root, stamp: False  # files that are still being written
+    retrying: Callable[[Root], bool] = lambda root: True  # whether to read anew what the disk would not give
 
 
 EVERYTHING = Scope()
@@ -79,6 +80,7 @@ def update(
             listing.stamps,
             unlisted=[one.path for one in unlisted],
             decoder=decoder.identity,
+            retrying=scope.retrying(root),
             held=partial(scope.held, root),
         )
         _carry_out(catalog, root, listing, disks, changes)

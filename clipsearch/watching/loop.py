@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +25,19 @@ from clipsearch.index.update import Scope
 from clipsearch.indexing import WATCHER, Bench, create_folder, locked
 from clipsearch.opened import catalog_path
 from clipsearch.photos import existing
-from clipsearch.types import AnyPath, Planned, Scanning, Stamp, Troubled, Unlisted, WatcherStatus, WatchEvent, Watching
+from clipsearch.types import (
+    AnyPath,
+    Planned,
+    Scanning,
+    Stamp,
+    Summary,
+    Troubled,
+    Unlisted,
+    WatcherStatus,
+    WatchEvent,
+    Watching,
+)
+from clipsearch.watching.kept import Kept
 from clipsearch.watching.mounts import changed_inside, mounted
 from clipsearch.watching.record import lock_path, remove_record, write_record
 from clipsearch.watching.settling import Looks, Notes, Pace, Parts, merged
@@ -68,23 +80,6 @@ def watched(
         yield from watcher.run(exclude)
 
 
-@dataclass(slots=True)
-class _Kept:
-    """A root that is watched."""
-
-    root: Root
-    why_polled: str | None
-    look_at: float  # on the monotonic clock, when it is looked at whatever the events say
-    every_s: float
-    looks: Looks
-    again: tuple[Part, ...] = ()  # folders of files that may still be written, of which there are no events
-    again_at: float = float("inf")
-    identity: str | None = None  # when it was last looked at
-    is_new: bool = True  # it was not looked at as a whole yet
-    is_offline: bool = False
-    told: tuple[str, str | None] | None = None  # backend and reason
-
-
 class _Watcher:
     def __init__(
         self,
@@ -109,7 +104,7 @@ class _Watcher:
         self._why_not = why_not
         self._pace = pace
         self._stop = stop
-        self._kept: dict[int, _Kept] = {}
+        self._kept: dict[int, Kept] = {}
         self._unlisted: dict[bytes, str] = {}  # told already
         self._troubles: dict[str, float] = {}  # told, and when
         self._check_at = self._busy_at = time.monotonic()
@@ -187,7 +182,9 @@ class _Watcher:
 
             unlisted: dict[bytes, str] = {}
             listing_s: dict[bytes, float] = {}  # when it began, then how long it took
-            scope = Scope(parts, entering, self._held)
+            retrying = {root.id for root in roots if self._kept[root.id].is_retrying(parts[root.id])}
+            failed = 0
+            scope = Scope(parts, entering, self._held, lambda root: root.id in retrying)
             with contextlib.closing(self._bench.run(catalog, roots, stop=self._stop, scope=scope)) as events:
                 for event in events:
                     match event:
@@ -195,6 +192,8 @@ class _Watcher:
                             listing_s[path] = time.monotonic()
                         case Planned(root=path):
                             listing_s[path] = time.monotonic() - listing_s[path]
+                        case Summary():
+                            failed = event.failed
                         case Unlisted():
                             unlisted[event.path] = event.reason
                             if self._unlisted.get(event.path) == event.reason:
@@ -207,11 +206,14 @@ class _Watcher:
                         self._source.leave(root.id, part.folder, but=entered[root.id])
         self._looked_at = _now()
         for root in roots:
-            self._reckon(self._kept[root.id], parts[root.id], root.path in unlisted, listing_s.get(root.path, 0.0))
+            kept = self._kept[root.id]
+            self._reckon(kept, parts[root.id], root.path in unlisted, listing_s.get(root.path, 0.0))
+            if root.id in retrying:
+                kept.back_off(parts[root.id], failed, self._pace.full_s)
         self._unlisted |= unlisted
         yield from self._announced()
 
-    def _reckon(self, kept: _Kept, parts: Sequence[Part], is_offline: bool, listing_s: float) -> None:
+    def _reckon(self, kept: Kept, parts: Sequence[Part], is_offline: bool, listing_s: float) -> None:
         """When the root is looked at next, after a look at these parts."""
         kept.is_offline = is_offline
         if held := kept.looks.take():
@@ -268,6 +270,7 @@ class _Watcher:
         for root_id, kept in self._kept.items():
             if identity_of(kept.root) != kept.identity or changed_inside(kept.root.path, before, self._mounts):
                 due.add(root_id)
+                kept.retry_at = kept.retry_s = 0.0  # another disk, another mood
         return dict.fromkeys(due, (ALL,))
 
     def _check_source(self) -> set[int]:
@@ -331,11 +334,11 @@ class _Watcher:
         why = self._why_not
         if why is None and (kind := network_filesystem(Path(os.fsdecode(root.base)))):
             why = f"{kind} brings no events of other machines"
-        kept = _Kept(root, why, look_at=float("inf"), every_s=0.0, looks=Looks(self._pace))
+        kept = Kept(root, why, look_at=float("inf"), every_s=0.0, looks=Looks(self._pace))
         kept.every_s = self._every_s(kept)
         self._kept[root.id] = kept
 
-    def _every_s(self, kept: _Kept) -> float:
+    def _every_s(self, kept: Kept) -> float:
         return self._pace.full_s if kept.why_polled is None and not kept.is_offline else self._pace.poll_s
 
     # -- telling ----------------------------------------------------------------------------------
@@ -353,7 +356,7 @@ class _Watcher:
                 kept.told = how
                 yield now[root_id]
 
-    def _watching(self, root_id: int, kept: _Kept) -> Watching:
+    def _watching(self, root_id: int, kept: Kept) -> Watching:
         every_s = round(kept.every_s, 1)
         if self._source is None or kept.why_polled is not None:
             return Watching(kept.root.path, "polling", 0, every_s, kept.why_polled)

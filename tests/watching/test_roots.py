@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,10 +18,10 @@ from clipsearch.config import Paths
 from clipsearch.index.catalog import Catalog
 from clipsearch.library import Library
 from clipsearch.opened import catalog_path
-from clipsearch.types import Summary, Unlisted, Watching
+from clipsearch.types import Decoded, Failure, Summary, Unlisted, Watching
 from clipsearch.watching import loop
 from tests.index.filled import photo
-from tests.support.encoder import HashEncoder
+from tests.support.encoder import HashEncoder, InlineDecoder
 from tests.watching.watched import QUICK, state, watching
 
 
@@ -263,3 +264,54 @@ def test_a_root_without_events_is_looked_at_beside_a_busy_one(
             return os.fsencode(share / "new.jpg") in state(paths)
 
         watch.until(is_there)
+
+
+def test_a_file_that_the_disk_will_not_give_is_not_read_at_every_poll(
+    fast: list[HashEncoder], paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that polls would write an entry of the library's history every half minute, and never sleep."""
+    bad = photo(tmp_path / "photos" / "bad.jpg", 1)
+    folder = photo(tmp_path / "photos" / "good.jpg", 2).parent
+    tried: list[bytes] = []
+    broken = True
+    real = InlineDecoder.submit
+
+    def submit(self: InlineDecoder, path: bytes) -> Future[Decoded | Failure]:
+        if path != os.fsencode(bad) or not broken:
+            return real(self, path)
+        tried.append(path)
+        done: Future[Decoded | Failure] = Future()
+        done.set_result(Failure("input/output error", lasting=False))
+        return done
+
+    monkeypatch.setattr(InlineDecoder, "submit", submit)
+    with watching(paths, folder, poll_s=0.1) as watch:
+
+        def looks() -> int:
+            return len([event for event in list(watch.events) if isinstance(event, Summary)])
+
+        watch.until(lambda: looks() > 15)
+        assert 2 <= len(tried) <= 6, "less and less often"
+        with Catalog.open_reader(catalog_path(paths)) as catalog:
+            assert catalog._all("SELECT count(*) FROM event")[0][0] <= len(tried) + 1
+        broken = False
+        watch.agrees()
+
+
+def test_the_library_remembers_what_a_watcher_has_moved_and_removed(
+    fast: list[HashEncoder], paths: Paths, folder: Path
+) -> None:
+    """And no look that has found nothing."""
+
+    def entries() -> int:
+        with Catalog.open_reader(catalog_path(paths)) as catalog:
+            return int(catalog._all("SELECT count(*) FROM event")[0][0])
+
+    with watching(paths, folder, poll_s=0.1) as watch:
+        assert entries() == 1
+        (folder / "0" / "0.jpg").unlink()
+        watch.agrees()
+        watch.until(lambda: entries() == 2)
+        looks = len(watch.events)
+        watch.until(lambda: len(watch.events) > looks + 9)
+        assert entries() == 2
