@@ -75,7 +75,8 @@ class MovableCatalog(Catalog):
     def look_at(self, root: Root) -> None:
         """Records whether a root can be reached now, and by which identity it is known again."""
         if os.path.exists(root.path):
-            self.mark_online(root.id, identity_of(root))
+            # A photo named by itself is known by its folder, once that was listed.
+            self.mark_online(root.id, None if root.is_file else identity_of(root))
         else:
             self.mark_offline(root.id)
 

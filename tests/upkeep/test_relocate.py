@@ -208,3 +208,17 @@ def test_names_that_are_not_utf_8_and_single_photos_move_too(tmp_path: Path) -> 
     assert relocate(kept, os.fsencode(old), os.fsencode(new)) == (2, 2, 2)
     assert set(kept.found()) == {os.fsencode(new) + b"/single.jpg", os.fsencode(new) + b"/\xfc/a.jpg"}
     assert indexed(kept) == (2, 0, 0)
+
+
+def test_a_single_photo_that_was_relocated_and_then_deleted_is_gone(tmp_path: Path) -> None:
+    """Taken for one on a disk that is away, it would stay in the results for good."""
+    kept = Kept(tmp_path)
+    single = photo(kept.base / "here" / "one.jpg", 1)
+    kept.index(single)
+    new = kept.base / "there" / "one.jpg"
+    new.parent.mkdir()
+    single.rename(new)
+    assert relocate(kept, single, new) == (1, 1, 1)
+    new.unlink()
+    done: Summary = kept.index()
+    assert (done.removed, done.offline) == (1, ())
