@@ -31,10 +31,10 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from clipsearch.decoding import heif, raw
+from clipsearch.decoding import heif, raw, reasons
 from clipsearch.decoding.appearance import main_colors, perceptual_hashes
 from clipsearch.decoding.iptc import iptc_of
-from clipsearch.decoding.kinds import HEAD, REASONS, Kind, Unreadable, kind_of, unidentified
+from clipsearch.decoding.kinds import HEAD, REASONS, Kind, Unreadable, kind_of
 from clipsearch.decoding.metadata import metadata_of
 from clipsearch.decoding.needs import pixel_bytes, scan_buffers
 from clipsearch.decoding.profiles import in_srgb, lab_in_srgb
@@ -108,7 +108,7 @@ def decode(path: bytes, prepare: Prepare, admit: Admit = lambda bytes_needed: No
     `admit` is told what the pixels will take (bytes, by the header) before they are decoded, once for a file; it
     returns when they may be, or raises Unreadable.
     """
-    return _outcome(lambda: _decoded(path, prepare, admit))
+    return _outcome(lambda: _decoded(path, prepare, admit), lambda error: reasons.failed(path, error))
 
 
 def decode_picture(picture: Image.Image | NDArray[np.uint8], prepare: Prepare) -> Decoded | Failure:
@@ -119,10 +119,11 @@ def decode_picture(picture: Image.Image | NDArray[np.uint8], prepare: Prepare) -
         _check_size(image)
         return _upright(image, image.size, prepare)
 
-    return _outcome(decoded)
+    # What is no file, a caller made: then a library's own words are about the caller's mistake.
+    return _outcome(decoded, lambda error: reasons.told(error) or str(error)[:200] or type(error).__name__)
 
 
-def _outcome(decoded: Callable[[], Decoded]) -> Decoded | Failure:
+def _outcome(decoded: Callable[[], Decoded], reason: Callable[[Exception], str]) -> Decoded | Failure:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata in good pictures
@@ -133,11 +134,11 @@ def _outcome(decoded: Callable[[], Decoded]) -> Decoded | Failure:
         return Failure("it needs more memory than one picture may take")
     except OSError as error:
         if not (error.errno and error.strerror):
-            return Failure(_sentence(error))
+            return Failure(reason(error))
         # EINVAL is an offset that the file gives and no file has; all others are the disk's.
         return Failure(error.strerror.lower(), lasting=error.errno == errno.EINVAL)
     except Exception as error:  # ValueError, TypeError, SyntaxError, struct.error: all seen (shared hostile files)
-        return Failure(_sentence(error))
+        return Failure(reason(error))
 
 
 def _decoded(path: bytes, prepare: Prepare, admit: Admit) -> Decoded:
@@ -152,7 +153,7 @@ def _decoded(path: bytes, prepare: Prepare, admit: Admit) -> Decoded:
     try:
         opened = heif.open_heif(path) if kind is Kind.HEIC else Image.open(os.fsdecode(path), formats=FORMATS)
     except UnidentifiedImageError:
-        raise Unreadable(unidentified(head)) from None
+        raise Unreadable(reasons.unidentified(path, head)) from None
     with opened as image:
         if _DNG_VERSION in getattr(image, "tag_v2", ()):  # a TIFF to Pillow, which would show its small preview
             return _decoded_raw(path, prepare, admit)
@@ -284,17 +285,3 @@ def _check_size(image: Image.Image) -> None:
             f"it has {width * height / 1e6:,.0f} megapixels ({width:,} x {height:,}); "
             f"{MAX_PIXELS / 1e6:.0f} are the limit"
         )
-
-
-# How its messages begin, and what Pillow says where it says nothing.
-_LIBHEIF = ("Invalid input", "Decoder plugin", "Unsupported feature", "not identified by this driver")
-
-
-def _sentence(error: Exception) -> str:
-    """What the decoder said; the commonest of Pillow's words in a person's own."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if "truncated" in text.lower() or "EOF" in text or "end of file" in text:
-        return f"the file is cut short ({text})"
-    if "decoder error" in text or "data stream" in text or text.startswith(_LIBHEIF):
-        return f"its picture data are broken ({text})"
-    return text[:200]

@@ -54,22 +54,6 @@ _RAW_MAGICS = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"\0MRM"
 _OTHER_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"\0\0\0\x0cjP  ")
 
 
-# What Pillow takes by its first bytes and then cannot identify.
-_ODD = (
-    (
-        b"\xff\xd8\xff",
-        "it is a JPEG that no photo viewer may know (12 bits a colour, or broken); save it as an 8-bit JPEG",
-    ),
-    (b"II*\0", "it is a TIFF of a rare kind (floating point, or broken); save it with 8 or 16 bits a colour"),
-    (b"MM\0*", "it is a TIFF of a rare kind (floating point, or broken); save it with 8 or 16 bits a colour"),
-)
-
-
-def unidentified(head: bytes) -> str:
-    """Why Pillow did not know the file."""
-    return next((reason for magic, reason in _ODD if head.startswith(magic)), "it is not a picture in a known format")
-
-
 def kind_of(name: bytes, head: bytes) -> Kind:
     """`head` is the first HEAD bytes of the file, or all there are."""
     if not head.strip(b"\0"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
 import shutil
@@ -97,6 +98,27 @@ def test_a_first_run_without_a_folder_says_how_to_go_on(empty: Paths) -> None:
         await driver.screen.bar.remember().wait()
         assert not driver.toasts, "there is nowhere to keep a question yet, and that is no mistake"
         assert not empty.library.exists()
+
+    drive(empty, scenario)
+
+
+def test_the_welcome_does_not_outlive_the_empty_library(empty: Paths, photos: Path) -> None:
+    """ "Nothing is indexed yet" over photos that another process has indexed is not true."""
+
+    def index_elsewhere() -> None:
+        with Library(empty) as library:
+            for _ in library.index([photos / "garden"], workers=1):
+                pass
+
+    async def scenario(driver: Driver) -> None:
+        await driver.until(lambda: "Nothing is indexed yet" in driver.text, "the welcome")
+        await asyncio.to_thread(index_elsewhere)
+        await driver.until(lambda: driver.results.hits, "the photos")
+        await driver.until(lambda: "Nothing is indexed yet" not in driver.text, "other words")
+        await driver.press("escape")
+        await driver.until(lambda: driver.app.screen is driver.screen, "the photos alone")
+        await driver.pilot.pause()
+        assert "No photos are indexed" not in driver.text
 
     drive(empty, scenario)
 

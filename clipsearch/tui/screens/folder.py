@@ -51,13 +51,13 @@ class FolderScreen(Dialog[Path]):
 
     def __init__(self, words: str) -> None:
         super().__init__()
-        self._words = words
+        self._words = Static(words, classes="hint", markup=False)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Index a folder"
             box.border_subtitle = "⏎ index · tab the tree below · esc later"
-            yield Static(self._words, classes="hint", markup=False)
+            yield self._words
             yield Input(compact=True)
             yield Static(id="wrong", markup=False)
             with Horizontal():
@@ -66,6 +66,10 @@ class FolderScreen(Dialog[Path]):
 
     def on_mount(self) -> None:
         self._propose()
+
+    def say(self, words: str) -> None:
+        """Says this above the line; what is typed there stays."""
+        self._words.update(words)
 
     @work
     async def _propose(self) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
@@ -98,6 +99,7 @@ class SearchScreen(Screen[None]):
         self._labels = ""  # typed last
         self._counted = ""
         self._is_indexing = False
+        self._welcome: FolderScreen | None = None  # the dialog of an empty library, while it is open
         self._refreshed_at = 0.0  # on the monotonic clock, while indexing runs
         self._revision = 0  # of the library, as last shown
 
@@ -203,9 +205,11 @@ class SearchScreen(Screen[None]):
             status = await self._desk.ask(lambda library: library.status() if library.exists() else None)
             if status is None or not (status.photos or status.roots):
                 self.title_line.show(right=Content("no photos yet"))
-                if not self._is_indexing:
-                    self.action_index(WELCOME)
+                if not self._is_indexing and self._welcome is None:
+                    self._welcome_to_empty()
                 return
+            if self._welcome is not None and status.photos:  # another process has indexed them meanwhile
+                self._welcome.say(FURTHER)
             self._show_status(status)
             self.bar.recall()
             self.search(keep_place=True)
@@ -244,13 +248,23 @@ class SearchScreen(Screen[None]):
         self.post_message(self.StopWanted())
 
     @work
-    async def action_index(self, words: str = FURTHER) -> None:
+    async def action_index(self) -> None:
         """Offers to index a folder."""
-        folder = await self.app.push_screen_wait(FolderScreen(words))
+        self._index(await self.app.push_screen_wait(FolderScreen(FURTHER)))
+
+    @work
+    async def _welcome_to_empty(self) -> None:
+        """Offers to index the first folder; says how to come back here where that is left for later."""
+        self._welcome = FolderScreen(WELCOME)
+        folder = await self.app.push_screen_wait(self._welcome)
+        self._welcome = None
+        self._index(folder)
+        if folder is None and not (self.answer and self.answer.library):
+            self.bar.say(NO_PHOTOS)
+
+    def _index(self, folder: Path | None) -> None:
         if folder is not None:
             self.want_indexing((os.fsencode(folder),))
-        elif words == WELCOME:
-            self.bar.say(NO_PHOTOS)
 
     def _show_status(self, status: Status) -> None:
         offline = sum(not root.online for root in status.roots)
