@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -101,9 +102,13 @@ class Program:
         )
 
     def on_terminal(
-        self, *arguments: str | bytes | Path, columns: int = 100, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str | bytes | Path,
+        columns: int = 100,
+        env: Mapping[str, str] | None = None,
+        until: Callable[[bytes], bool] = lambda shown: False,
     ) -> Outcome:
-        """Both streams on one pseudo-terminal; what it showed is in `stdout`."""
+        """Both streams on one pseudo-terminal; what it showed is in `stdout`. Ctrl-C comes once `until` says so."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         try:
@@ -118,6 +123,8 @@ class Program:
                 shown = bytearray()
                 while chunk := _read(ours):
                     shown += chunk
+                    if until(bytes(shown)):
+                        process.send_signal(signal.SIGINT)
                 code = process.wait(60)
         finally:
             os.close(ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import plistlib
+import re
 import shutil
 import signal
 import subprocess
@@ -204,3 +205,21 @@ def test_excludes_belong_to_the_folder_that_was_named(program: Program, photos: 
     program("index", folder / "2020", "--exclude", "*.gif")
     assert program("status", "--json").json["files"] == 2
     assert "no pattern" in said_once(program("index", folder, "--exclude", "bad\\"), 2)
+
+
+def test_a_terminal_gets_one_line_a_batch_with_the_time(program: Program, photos: Path) -> None:
+    """A line that draws itself over another one is read by nobody; nor is one that says nothing has happened."""
+    folder = program.folder / "in"
+    copied(photos, folder, "food/coffee-cup.jpg")
+
+    def second_batch(shown: bytes) -> bool:
+        if b"1 new" in shown and not (folder / "sea").exists():
+            copied(photos, folder / "sea", "animals/jellyfish.jpg")
+        return shown.count(b" new ") == 2
+
+    outcome = program.on_terminal("watch", folder, until=second_batch)
+    assert outcome.code == 130
+    lines = [line.strip() for line in outcome.text.splitlines()]
+    batches = [line for line in lines if " new " in line]
+    assert len(batches) == 2 and all(re.fullmatch(r"\d\d:\d\d:\d\d  1 new · [\d.]+ s", line) for line in batches), lines
+    assert not any("Done in" in line for line in lines)
