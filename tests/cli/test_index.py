@@ -222,7 +222,7 @@ def test_errors_lists_path_reason_and_attempts(program: Program, photos: Path) -
     assert outcome.code == 0 and outcome.stderr == ""
     (row,) = outcome.json
     assert set(row) == {"path", "reason", "attempts"}
-    assert row["path"] == str(broken) and "truncated" in row["reason"] and row["attempts"] == 1
+    assert row["path"] == str(broken) and "cut short" in row["reason"] and row["attempts"] == 1
     program("index")
     assert program("errors", "--json").json == [row]  # not tried again until something changes
     broken.touch()
@@ -233,6 +233,21 @@ def test_errors_lists_path_reason_and_attempts(program: Program, photos: Path) -
     program("index")
     assert program("errors", "--json").json == []
     assert program("errors").stderr == "Every file could be read.\n"
+
+
+def test_errors_on_a_terminal_name_the_folder_once_and_end_with_what_to_do(program: Program) -> None:
+    """Thousands of lines that all begin with the same folder leave no room for the reason, and no way on."""
+    folder = program.folder / "in" / "2024" / "holiday"
+    folder.mkdir(parents=True)
+    for name in ("one.jpg", "two.jpg"):
+        (folder / name).write_bytes(b"dear diary")
+    program("index", program.folder / "in")
+    lines = program.on_terminal("errors", env={"NO_COLOR": "1"}).text.splitlines()
+    reason = "it is not a picture in a known format"
+    last = "2 files were not read. Mend what the reason says, then: clipsearch index"
+    assert lines == [str(folder), f"one.jpg: {reason}", f"two.jpg: {reason}", last]
+    assert program("errors").paths == [f"{folder}/one.jpg: {reason}", f"{folder}/two.jpg: {reason}"]
+    assert program("errors").stderr == ""
 
 
 # -- what changed on the disk ----------------------------------------------------------------------
