@@ -49,7 +49,7 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 
 def decoded_all(folder: Path, rows: list[dict[str, str]]) -> list[Decoded | Failure]:
-    with DecodeWorkers(SHORTEST, 2, time_limit_s=10) as workers:
+    with DecodeWorkers(SHORTEST, 2, time_limit_s=5) as workers:
         return list(workers.decode_all([os.fsencode(folder / row["file"]) for row in rows]))
 
 

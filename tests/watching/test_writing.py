@@ -19,7 +19,7 @@ def failures(watch: Watch) -> int:
     return sum(event.failed for event in list(watch.events) if isinstance(event, Summary))
 
 
-@pytest.mark.parametrize("poll_s", [None, 0.1])
+@pytest.mark.parametrize("poll_s", [None, pytest.param(0.1, marks=pytest.mark.slow)])
 def test_a_photo_that_is_being_copied_is_not_read_before_it_is_whole(
     fast: list[HashEncoder], paths: Paths, tmp_path: Path, poll_s: float | None
 ) -> None:
