@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clipsearch.engine.backends import AUTO, Way, default_way
+from clipsearch.engine.backends import AUTO, TABLE, Way, default_way
 from clipsearch.engine.cards import ModelCard, Variant
 from clipsearch.errors import ModelError
 
@@ -40,7 +40,8 @@ def default_candidate(card: ModelCard, backend: str = AUTO) -> Candidate:
 
 def fits(variant: Variant, way: Way) -> bool:
     """Whether the variant's files are made for that runtime, and mean what the reference means."""
-    made_for_it = not variant.runtimes or way.runtime in variant.runtimes
+    opens = all(tower.file.endswith(TABLE[way.runtime].reads) for tower in (variant.image, variant.text))
+    made_for_it = opens and (not variant.runtimes or way.runtime in variant.runtimes)
     # What was quantised computes in its own arithmetic; another one on top would be a variant nobody measured.
     plain = way.arithmetic == "f32" or variant.drift is None
     return made_for_it and plain and (variant.drift is None or variant.drift >= LEAST_DRIFT)

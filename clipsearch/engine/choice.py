@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -161,7 +161,7 @@ def _asked(runtime: str, job: dict[str, Any], deadline: float) -> dict[str, Any]
     if left <= 0:
         return f"not measured: the {BUDGET_S:.0f} s for measuring were used up"
     entry = TABLE[runtime]
-    job = {"runtime": [runtime, entry.module, entry.package], "memory_limit": MEMORY_BYTES, **job}
+    job = {"runtime": [runtime, *astuple(entry)], "memory_limit": MEMORY_BYTES, **job}
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "clipsearch.engine.measure"],

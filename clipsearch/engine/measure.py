@@ -122,8 +122,8 @@ def _serve() -> None:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a library that prints must not garble the answer
     _limit_memory(job["memory_limit"])
-    name, module, package = job["runtime"]
-    backends.TABLE[name] = backends.Runtime(module, package)
+    name, module, package, reads = job["runtime"]
+    backends.TABLE[name] = backends.Runtime(module, package, tuple(reads))
     if "variant" not in job:
         found: dict[str, Any] = {"ways": [[way.device, way.arithmetic] for way in backends.backend_of(name).ways()]}
     else:

@@ -26,12 +26,13 @@ AUTO = "auto"
 class Runtime:
     module: str  # the backend that wraps it
     package: str  # what must be installed
+    reads: tuple[str, ...] = (".onnx",)  # suffixes of the files it opens
 
 
 # The first one installed is what `auto` takes before anything was measured: it starts fastest.
 TABLE = {
     "onnxruntime": Runtime(f"{__name__}.onnx", "onnxruntime"),
-    "openvino": Runtime(f"{__name__}.openvino", "openvino"),
+    "openvino": Runtime(f"{__name__}.openvino", "openvino", (".onnx", ".xml")),
 }
 
 
