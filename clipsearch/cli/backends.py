@@ -9,6 +9,7 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.arguments import filled
+from clipsearch.cli.columns import Columns, table_lines
 from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
@@ -25,6 +26,9 @@ Examples:
   clipsearch backends --json | jq '.[] | {runtime, images_per_s}'
 """
 _PURPOSES = {"ingest": "photos", "query": "texts"}
+_COLUMNS = Columns(
+    head=("way", "photos/s", "ms a text", "cosine", "MB", "chosen"), numbers=(1, 2, 3, 4), dropped=(4, 3, 2)
+)
 
 
 @click.command("backends", cls=Verb, epilog=EPILOG)
@@ -74,23 +78,19 @@ def _precision(way: MeasuredWay) -> str:
 
 
 def _table(ways: tuple[MeasuredWay, ...]) -> None:
-    rows = [("way", "photos/s", "ms a text", "cosine", "MB", "")] + [_row(way) for way in ways]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    for number, row in enumerate(rows):
-        line = row[0].ljust(widths[0]) + "".join(f"  {row[i].rjust(widths[i])}" for i in range(1, 5))
-        click.echo(output.dim(line) if number == 0 else f"{line}  {output.printable(row[5])}".rstrip())
+    for line in table_lines(_COLUMNS, [_row(way) for way in ways], [way.reason for way in ways]):
+        click.echo(line)
     sys.stdout.flush()
 
 
 def _row(way: MeasuredWay) -> tuple[str, ...]:
-    chosen = "chosen for " + " and ".join(_PURPOSES[one] for one in way.chosen_for) if way.chosen_for else ""
+    chosen = "for " + " and ".join(_PURPOSES[one] for one in way.chosen_for) if way.chosen_for else ""
     verdict = way.verdict if way.verdict != "good" else ""
-    words = "; ".join(part for part in (chosen, verdict, way.reason) if part)
     return (
         f"{way.runtime} {way.device} {_precision(way)}, batch {way.batch}",
         "" if way.images_per_s is None else f"{way.images_per_s:,.0f}",
         "" if way.query_ms is None else f"{way.query_ms:.1f}",
         "" if way.cosine is None else f"{way.cosine:.4f}",
         "" if way.peak_mb is None else f"{way.peak_mb:,}",
-        words,
+        ", ".join(part for part in (verdict, chosen) if part),
     )

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
@@ -22,7 +23,7 @@ from clipsearch.service.path_json import path_fields as path_fields  # JSON name
 
 __all__ = [
     "cells", "common_folder", "dim", "fitted", "is_terminal", "narrate", "on_terminal", "padded", "path_fields",
-    "printable", "shown", "tell", "width", "write_json", "write_ndjson", "write_paths",
+    "printable", "say", "shown", "tell", "width", "write_json", "write_ndjson", "write_paths",
 ]  # fmt: skip
 
 
@@ -44,6 +45,13 @@ def is_terminal() -> bool:
 def on_terminal() -> bool:
     """Whether a full screen can be drawn: keys come from a terminal, and all that is written goes there."""
     return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+def say(text: str, *, hanging: str = "    ") -> None:
+    """A paragraph; a terminal gets it in lines."""
+    if is_terminal():
+        text = textwrap.fill(text, width(), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
+    click.echo(text)
 
 
 def write_json(rows: object) -> None:

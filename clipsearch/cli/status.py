@@ -8,6 +8,7 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.following import how_watched
+from clipsearch.cli.moments import ago, lasting
 from clipsearch.cli.options import answering, library_option
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
@@ -74,43 +75,40 @@ def _watcher_fields(watcher: WatcherStatus | None) -> dict[str, object] | None:
 
 def _state(root: RootStatus) -> str:
     """How a root is kept current, and when it was last looked at."""
-    seen = f"seen {_minute(root.checked_at)} UTC"
+    seen = f"seen {ago(root.checked_at)}"
     if not root.online:
-        since = f" since {_minute(root.offline_since)} UTC" if root.offline_since else ""
-        return f"offline{since}; its photos stay searchable"
+        gone = f" {lasting(root.offline_since)}" if root.offline_since else ""
+        return f"offline{gone}; its photos stay searchable"
     return f"{how_watched(root.watched)}, {seen}" if root.watched else f"{seen}, not watched"
-
-
-def _minute(at: str) -> str:
-    return at[:16].replace("T", " ")
 
 
 def _table(status: Status) -> None:
     unread = f", {status.failed:,} not readable (clipsearch errors)" if status.failed else ""
-    click.echo(f"Library   {status.library}")
-    click.echo(f"          {status.photos:,} photos in {status.files:,} files{unread}")
+    _say("Library", status.library)
+    _say("", f"{status.photos:,} photos in {status.files:,} files{unread}")
     for title, root in zip(["Roots"] + [""] * len(status.roots), status.roots, strict=False):
-        click.echo(f"{title:<10}{output.shown(root.path)}  {root.files:,} files, {_state(root)}")
+        _say(title, f"{output.shown(root.path)}  {root.files:,} files, {_state(root)}")
     if (watcher := status.watcher) is not None:
         test = f"it polls: {output.printable(watcher.self_test)}" if watcher.self_test else "its self-test passed"
-        click.echo(f"Watcher   process {watcher.pid} since {_minute(watcher.since)} UTC · {test}")
+        _say("Watcher", f"process {watcher.pid} {lasting(watcher.since)} · {test}")
     dimensions = f" · {status.space.dim} dimensions" if status.space else ""
     variant = f" · {status.variant}" if status.variant else ""
-    click.echo(f"Model     {status.model}{dimensions}{variant}")
+    _say("Model", f"{status.model}{dimensions}{variant}")
     checkpoint = status.checkpoint
     number = (
         f"checkpoint {checkpoint.generation} ({checkpoint.rows:,} rows)" if checkpoint.generation else "no checkpoint"
     )
     tail = f" · {checkpoint.tail:,} newer" if checkpoint.tail else ""
-    click.echo(f"Index     {number}{tail} · {checkpoint.state}")
+    _say("Index", f"{number}{tail} · {checkpoint.state}")
     cache = status.text_cache
-    click.echo(
-        f"Queries   {cache.entries:,} text{'' if cache.entries == 1 else 's'} cached, "
-        f"{cache.hits:,} hits of {cache.hits + cache.misses:,} ({percent(cache.hit_rate).strip()})"
-    )
+    texts = f"{cache.entries:,} text{'' if cache.entries == 1 else 's'} cached"
+    hits = f"{cache.hits:,} hits of {cache.hits + cache.misses:,} ({percent(cache.hit_rate).strip()})"
+    _say("Queries", f"{texts}, {hits}")
     from clipsearch.engine.store import DEFAULT_MODEL  # not for --json, which a running service answers in no time
 
     if status.model == DEFAULT_MODEL:
-        click.echo(
-            "Better    clipsearch model list shows what finds more, what it costs, and the command that brings it"
-        )
+        _say("Better", "clipsearch model list shows what finds more, what it costs, and the command that brings it")
+
+
+def _say(title: str, text: str) -> None:
+    output.say(f"{title:<10}{text}", hanging=" " * 10)

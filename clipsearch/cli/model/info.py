@@ -6,7 +6,7 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.arguments import filled
-from clipsearch.cli.model.words import card_fields, entry_fields, gflop_text, percent_text, say
+from clipsearch.cli.model.words import card_fields, entry_fields, gflop_text, measured_text, percent_text
 from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import known_models
@@ -36,7 +36,7 @@ def info(context: click.Context, name: str, as_json: bool) -> int:
         rows.append(("To get it", way))
     width = max(len(title) for title, _ in rows)
     for title, text in rows:
-        say(f"{title:<{width}}  {output.printable(text)}", hanging=" " * (width + 2))
+        output.say(f"{title:<{width}}  {output.printable(text)}", hanging=" " * (width + 2))
     return Exit.DONE
 
 
@@ -82,5 +82,5 @@ def _here(card: ModelCard) -> list[tuple[str, str]]:
         ("Its licence", card.licence),
         *([("Its caution", card.caution)] if card.caution else []),
         ("Variants", variants),
-        *((name, str(value)) for name, value in card.measured.items()),
+        *((name, measured_text(value)) for name, value in card.measured.items()),
     ]

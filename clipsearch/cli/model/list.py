@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.model.words import card_fields, entry_fields, gflop_text, percent_text, say
+from clipsearch.cli.columns import Columns, table_lines
+from clipsearch.cli.model.words import card_fields, entry_fields, gflop_text, measured_text, percent_text
 from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.engine.cards import ModelCard
@@ -26,9 +27,12 @@ Examples:
   clipsearch model list --json | jq '.[] | select(.languages == "many") | .name'
 """
 
-_HEAD = ("", "model", "finds", "GFLOP", "size", "languages", "licence")
-_NUMBERS = (2, 3, 4)  # columns that are set flush right
-_DROPPED = (5, 6, 4, 3)  # columns that a narrow terminal does without, in this order
+_COLUMNS = Columns(
+    head=("", "model", "finds", "GFLOP", "size", "languages", "licence"),
+    numbers=(2, 3, 4),
+    dropped=(5, 6, 4, 3),
+    indent=2,
+)
 
 
 @click.command("list", cls=Verb, epilog=EPILOG)
@@ -50,29 +54,34 @@ def model_list(context: click.Context, as_json: bool) -> int:
     for card in cards:
         _installed(card)
     for name in begun_models(paths.models):
-        say(f"  {output.printable(name)}  fetched in part: clipsearch model pull {output.printable(name)} goes on")
+        output.say(
+            f"  {output.printable(name)}  fetched in part: clipsearch model pull {output.printable(name)} goes on"
+        )
     ready = [entry for entry in catalogue() if entry.repository]
     click.echo()
-    say("Known, the most found per cost first (● here, ! research only)", hanging="")
-    _table([_row(entry, here) for entry in ready])
+    output.say("Known, the most found per cost first (● here, ! research only)", hanging="")
+    for line in table_lines(_COLUMNS, [_row(entry, here) for entry in ready]):
+        click.echo(line)
     click.echo()
     others = len(catalogue()) - len(ready)
-    say(
+    output.say(
         f"finds: text-to-image R@1 on COCO in percent, as published. GFLOP: one photo and one text, ~ computed, – "
         f"unknown. {others} more have to be exported first; clipsearch model list --json has them too.",
         hanging="",
     )
-    say("Fetch one with clipsearch model pull NAME, then search with it: clipsearch model use NAME", hanging="")
+    output.say("Fetch one with clipsearch model pull NAME, then search with it: clipsearch model use NAME", hanging="")
     return Exit.DONE
 
 
 def _installed(card: ModelCard) -> None:
-    say(f"  {output.printable(card.name)} {card.version}  ({card.dim} dimensions, {output.printable(card.licence)})")
-    say(f"    {output.printable(card.summary)}", hanging="      ")
+    output.say(
+        f"  {output.printable(card.name)} {card.version}  ({card.dim} dimensions, {output.printable(card.licence)})"
+    )
+    output.say(f"    {output.printable(card.summary)}", hanging="      ")
     for name, value in card.measured.items():
-        say(f"    {name}: {value}", hanging="      ")
+        output.say(f"    {name}: {measured_text(value)}", hanging="      ")
     if card.caution:
-        say(f"    Caution: {output.printable(card.caution)}", hanging="      ")
+        output.say(f"    Caution: {output.printable(card.caution)}", hanging="      ")
 
 
 def _row(entry: Entry, here: set[str]) -> Sequence[str]:
@@ -81,24 +90,3 @@ def _row(entry: Entry, here: set[str]) -> Sequence[str]:
     size = output.size_text(entry.megabytes * 1e6)
     found, cost = percent_text(entry.coco), gflop_text(entry)
     return (mark, entry.name, found, cost, size, entry.family.languages, licence)
-
-
-def _table(rows: list[Sequence[str]]) -> None:
-    widths = [max(output.cells(row[column]) for row in (_HEAD, *rows)) for column in range(len(_HEAD))]
-    shown = list(range(len(_HEAD)))
-    for column in _DROPPED:
-        if output.is_terminal() and sum(widths[one] + 2 for one in shown) > output.width():
-            shown.remove(column)
-    click.echo(output.dim(_line(_HEAD, widths, shown)))
-    for row in rows:
-        click.echo(_line(row, widths, shown))
-
-
-def _line(row: Sequence[str], widths: list[int], shown: list[int]) -> str:
-    cells = [
-        " " * (widths[column] - output.cells(row[column])) + row[column]
-        if column in _NUMBERS
-        else output.padded(row[column], widths[column])
-        for column in shown
-    ]
-    return f"  {'  '.join(cells)}".rstrip()

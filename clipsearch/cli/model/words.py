@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 
 import click
 
-from clipsearch.cli import output
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.catalogue import Entry
-
-
-def say(text: str, *, hanging: str = "    ") -> None:
-    """A paragraph; a terminal gets it in lines."""
-    if output.is_terminal():
-        text = textwrap.fill(
-            text, output.width(), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
-        )
-    click.echo(text)
 
 
 def agreed(question: str) -> bool | None:
@@ -79,3 +68,8 @@ def gflop_text(entry: Entry) -> str:
 
 def percent_text(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
+
+
+def measured_text(value: float | str) -> str:
+    """A share as the table of published ones has it, in percent."""
+    return f"{value:.1%}".replace("%", " %") if isinstance(value, float) else str(value)
