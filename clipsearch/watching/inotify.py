@@ -21,7 +21,7 @@ from clipsearch.decoding.names import is_listed, is_skipped
 from clipsearch.index.catalog import SEPARATOR, Root
 from clipsearch.index.crawl import IGNORE_FILE
 from clipsearch.watching.settling import Notes
-from clipsearch.watching.sources import OutOfWatches
+from clipsearch.watching.source import OutOfWatches
 
 # It warns of lost events, which are noted here; without a handler of the program's the warning would go to stderr.
 logging.getLogger("watchdog").addHandler(logging.NullHandler())

@@ -39,9 +39,10 @@ from clipsearch.types import (
 )
 from clipsearch.watching.kept import Kept
 from clipsearch.watching.mounts import changed_inside, mounted
+from clipsearch.watching.native import begun
 from clipsearch.watching.record import lock_path, remove_record, write_record
 from clipsearch.watching.settling import Looks, Notes, Pace, Parts, merged
-from clipsearch.watching.sources import OutOfWatches, Source, begun
+from clipsearch.watching.source import OutOfWatches, Source
 
 _TICK_S = 0.3  # how soon it notices that it is to stop
 _RETRY_S = 30.0  # after the disk or the library could not be used

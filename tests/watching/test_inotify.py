@@ -13,9 +13,11 @@ from clipsearch.config import Paths
 from clipsearch.index import crawl
 from clipsearch.index.catalog import ALL, Part, Root
 from clipsearch.types import Summary, Troubled, Watching
-from clipsearch.watching import loop, sources
+from clipsearch.watching import loop
+from clipsearch.watching import native as of_this_system
 from clipsearch.watching.record import read_record
 from clipsearch.watching.settling import Notes
+from clipsearch.watching.source import Source
 from tests.index.filled import photo
 from tests.support.encoder import HashEncoder
 from tests.watching.watched import QUICK, Watch, wait_until, watching
@@ -127,15 +129,15 @@ def test_events_that_the_kernel_lost_cost_a_look_at_everything(
     """A burst longer than the kernel's queue is where other watchers lose photos for good."""
     top = folders(tmp_path / "photos", 2)
     opened: list[Inotify] = []
-    real = sources._native
+    real = of_this_system._native
 
-    def native(notes: Notes) -> sources.Source | None:
+    def native(notes: Notes) -> Source | None:
         source = real(notes)
         assert isinstance(source, Inotify)
         opened.append(source)
         return source
 
-    monkeypatch.setattr(sources, "_native", native)
+    monkeypatch.setattr(of_this_system, "_native", native)
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     with watching(paths, top) as watch:
         with opened[0]._notes._stirred:  # the thread that hears them stands still, as on a machine that swaps
@@ -192,7 +194,7 @@ def test_a_source_that_brings_no_event_is_found_out_and_told(
     """Watching that has stopped silently is found out when photos are missing."""
     top = folders(tmp_path / "photos", 2)
     monkeypatch.setattr(Inotify, "enter", lambda self, root, folder, is_link: None)
-    monkeypatch.setattr(sources, "SELF_TEST_S", 0.1)
+    monkeypatch.setattr(of_this_system, "SELF_TEST_S", 0.1)
     with watching(paths, top) as watch:
         assert told(watch)[0] == ("polling", "a test file was written and no event came")
         record = read_record(paths.library)

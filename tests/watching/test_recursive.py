@@ -9,9 +9,10 @@ import pytest
 from watchdog.observers import Observer
 
 from clipsearch.config import Paths
-from clipsearch.watching import sources
+from clipsearch.watching import native as of_this_system
 from clipsearch.watching.recursive import Recursive
 from clipsearch.watching.settling import Notes
+from clipsearch.watching.source import Source
 from tests.support.encoder import HashEncoder
 from tests.watching.test_changes import created, deleted, folder_moved, ignored, moved_out_and_in, replaced, tree
 from tests.watching.watched import watching
@@ -19,10 +20,10 @@ from tests.watching.watched import watching
 
 @pytest.fixture
 def recursive(monkeypatch: pytest.MonkeyPatch) -> None:
-    def native(notes: Notes) -> sources.Source:
+    def native(notes: Notes) -> Source:
         return Recursive(notes, Observer())
 
-    monkeypatch.setattr(sources, "_native", native)
+    monkeypatch.setattr(of_this_system, "_native", native)
 
 
 CHANGES = [created, replaced, folder_moved, deleted, moved_out_and_in, ignored]
