@@ -16,21 +16,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch import labels as zero_shot
+from clipsearch.background import background_texts
 from clipsearch.config import resolved_paths
 from clipsearch.engine.backends import AUTO, check_backend, usable_cores
+from clipsearch.engine.bank import bank_vectors
 from clipsearch.engine.candidates import Candidate, default_candidate
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.choice import Purpose, chosen, known_ways, measured_ways
 from clipsearch.engine.store import DEFAULT_MODEL, find_model
 from clipsearch.engine.textcache import CachedVectors, TextCache
 from clipsearch.errors import SystemFault, UsageError
+from clipsearch.labels.sets import check_alternatives, label_set, prompts
+from clipsearch.labels.verdicts import Verdict, alternatives, ensembled, rivals_of, verdicts
 from clipsearch.types import (
     Advanced,
     AnyPath,
     Decoded,
     Failure,
     LabelScore,
+    LabelSet,
     MeasuredWay,
     Picture,
     Prepare,
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
     from clipsearch.engine.towers import ImageTower, TextTower
 
 Vector = NDArray[np.float32]
-Labeller = Callable[[Vector], tuple[LabelScore, ...]]
+Labeller = Callable[[Vector], list[Verdict]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,31 +243,70 @@ class Engine:
         return np.asarray(np.clip(self.encode_text(texts) @ vectors.T, -1, 1), np.float32)
 
     def classify(
-        self, images: Picture | Iterable[Picture], labels: Sequence[str], *, templates: Sequence[str] = ()
+        self,
+        images: Picture | Iterable[Picture],
+        labels: Sequence[str] | LabelSet,
+        *,
+        templates: Sequence[str] = (),
     ) -> list[tuple[LabelScore, ...] | Failure]:
         """For each image its labels, most probable first, or why it cannot be read.
 
-        Each label is put into the templates ("a photo of {}." if none is given) and the vectors are averaged.
-        Raises UsageError for labels or templates that cannot work.
+        Each label is put into the templates ("a photo of {}." if none is given; a name of published ones stands for
+        them) and the vectors are averaged. Raises UsageError for labels or templates that cannot work.
         """
         label = self.labeller(labels, templates)
-        return [one if isinstance(one, Failure) else label(one) for one in self.each_image(images)]
+        return [one if isinstance(one, Failure) else label(one[None])[0].labels for one in self.each_image(images)]
 
-    def labeller(self, labels: Sequence[str], templates: Sequence[str] = ()) -> Labeller:
-        """From a unit vector of an image to its labels, with the labels' own vectors made once."""
+    def labeller(
+        self,
+        labels: Sequence[str] | LabelSet,
+        templates: Sequence[str] = (),
+        *,
+        unknown: bool = False,
+        margin: float = 0.0,
+        top: int | None = None,
+    ) -> Labeller:
+        """From unit vectors of images (n, dim) to what may be said of each; the labels' own vectors are made once.
+
+        `unknown`: an everyday text takes part, so that none may fit. `margin`, `top`: see labels.verdicts.
+        """
         from clipsearch.engine.scoring import probabilities
 
-        names = zero_shot.checked_labels(labels, exclusive=self.card.scoring.kind == "softmax")
-        sentences = zero_shot.checked_templates(templates)
-        vectors = self.encode_text([prompt for name in names for prompt in zero_shot.prompts(name, sentences)])
-        groups = vectors.reshape(len(names), len(sentences), self.dim)
-        matrix = np.stack([zero_shot.ensembled(group) for group in groups])
+        asked = labels if isinstance(labels, LabelSet) else label_set(labels, templates)
+        scoring = self.card.scoring
+        exclusive = scoring.kind == "softmax"
+        if exclusive:
+            check_alternatives(asked, unknown=unknown)
+        matrix = self.label_vectors(asked)
+        others = alternatives(self.bank(), self._meanings(asked, matrix)) if unknown else matrix[:0]
 
-        def labelled(vector: Vector) -> tuple[LabelScore, ...]:
-            cosines = np.clip(matrix @ vector, -1, 1)
-            return zero_shot.ranked(names, cosines, probabilities(cosines, self.card.scoring))
+        def labelled(vectors: Vector) -> list[Verdict]:
+            cosines = np.clip(vectors @ matrix.T, -1, 1)
+            shares = probabilities(cosines, scoring)
+            if not unknown:
+                fits = np.ones(len(vectors), np.bool_)
+            elif exclusive:
+                fits = cosines.max(axis=1) >= rivals_of(vectors, others)
+            else:
+                fits = shares.max(axis=1) >= 0.5
+            return list(verdicts(asked, cosines, shares, exclusive=exclusive, fits=fits, margin=margin, top=top))
 
         return labelled
+
+    def label_vectors(self, labels: LabelSet) -> Vector:
+        """float32 (labels, dim), unit rows: of each label's prompts the mean, made unit again."""
+        sentences = [prompts(label) for label in labels.labels]
+        vectors = self.encode_text([sentence for one in sentences for sentence in one])
+        ends = np.cumsum([len(one) for one in sentences])
+        return np.stack([ensembled(group) for group in np.split(vectors, ends[:-1])])
+
+    def _meanings(self, labels: LabelSet, matrix: Vector) -> Vector:
+        """The labels as they are asked, and their bare words: everyday texts are bare too."""
+        return np.concatenate([matrix, self.encode_text([word for label in labels.labels for word in label.words])])
+
+    def bank(self) -> Vector:
+        """Vectors of the everyday texts, float32 (texts, dim), unit rows; made once for a model and kept."""
+        return bank_vectors(self.card, background_texts(), self._cache_folder, self.freshly_encoded)
 
 
 _PATH = (str, bytes, os.PathLike)

@@ -6,6 +6,7 @@ The way of a query, top to bottom: Query -> cached text vectors -> one mixture -
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
@@ -26,7 +27,7 @@ from clipsearch.groups import duplicate_groups
 from clipsearch.index.descriptions import DescribedCatalog
 from clipsearch.keeping import Keeping
 from clipsearch.opened import Opened, catalog_path
-from clipsearch.photos import photo_vectors, photos_below
+from clipsearch.photos import Batch, photo_vectors, stored_vectors
 from clipsearch.query import Filter, Query, parse
 from clipsearch.types import (
     BURST_S,
@@ -40,6 +41,7 @@ from clipsearch.types import (
     FailedFile,
     Failure,
     Labelled,
+    LabelSet,
     PhotoDetails,
     RootStatus,
     SavedSearch,
@@ -359,11 +361,12 @@ class Library(Keeping):
         with self._opened.annotations() as annotations:
             annotations.remember(query)
 
-    def set_labels(self, labels: Iterable[tuple[AnyPath, str, float]], *, instead_of: Sequence[str] = ()) -> int:
+    def set_labels(self, labels: Iterable[tuple[AnyPath, str | None, float]], *, instead_of: Sequence[str] = ()) -> int:
         """Gives photos labels, each (path, label, probability 0..1), which `label:` finds; how many were given.
 
         A photo that the library does not know is left out; a label given again gets the new probability. They
-        replace those of `instead_of`, so that a photo has one of several labels that exclude each other.
+        replace those of `instead_of`, so that a photo has one of several labels that exclude each other; None in the
+        place of a label only takes those away.
         """
         known = [
             (found[0], label, probability)
@@ -372,26 +375,44 @@ class Library(Keeping):
         ]
         with self._opened.annotations() as annotations:
             annotations.put_labels(known, instead_of=instead_of)
-        return len(known)
+        return sum(label is not None for _, label, _ in known)
 
     def classify(
-        self, targets: Sequence[AnyPath], labels: Sequence[str], *, templates: Sequence[str] = ()
+        self,
+        targets: Sequence[AnyPath] = (),
+        labels: Sequence[str] | LabelSet = (),
+        *,
+        templates: Sequence[str] = (),
+        unknown: bool = False,
+        margin: float = 0.0,
+        top: int | None = None,
     ) -> Iterator[Labelled | FailedFile]:
         """Zero-shot labels of photos and folders, from stored vectors where they exist, in the order of paths.
 
-        The labels of a photo come the most probable first; where the model shares 100 % among them, each photo's
-        probabilities sum to 1. It works without a library too, and only as it is iterated. Each template holds {}
-        once; their vectors are averaged. Raises UsageError for labels or templates that cannot work, SystemFault
-        for a path that is not there.
+        Without a target, of all photos of the library. The labels of a photo come the most probable first, the first
+        `top` of them; where the model shares 100 % among them, each photo's probabilities sum to 1. With `unknown` an
+        everyday text takes part, so that none may be clear; so may none where the best is not by `margin` above the
+        next. It works without a library too, and only as it is iterated. Each template holds {} once, or is the name of
+        published ones; their vectors are averaged. Raises UsageError for labels or templates that cannot work,
+        SystemFault for a path that is not there.
         """
-        catalog = self._opened.catalog_if_any()
-        engine = self._opened.engine_of(catalog.active_space() if catalog else None)
-        label = engine.labeller(labels, templates)
-        for path, vector in photo_vectors(catalog, engine, photos_below(targets)):
-            if isinstance(vector, Failure):
-                yield FailedFile(path, vector.reason, 1)
+        with contextlib.ExitStack() as stack:
+            catalog = None
+            if not targets or self._opened.catalog_if_any() is not None:
+                catalog = stack.enter_context(self._opened.another_reader())
+            space = None if targets else self._opened.space()
+            engine = self._opened.engine_of(catalog.active_space() if catalog else None)
+            label = engine.labeller(labels, templates, unknown=unknown, margin=margin, top=top)
+            if catalog is not None and space is not None:
+                photos: Iterator[Batch | FailedFile] = stored_vectors(catalog, space)
             else:
-                yield Labelled(path, label(vector))
+                photos = photo_vectors(catalog, engine, targets)
+            for one in photos:
+                if isinstance(one, FailedFile):
+                    yield one
+                else:
+                    for path, verdict in zip(one.paths, label(one.vectors), strict=True):
+                        yield Labelled(path, verdict.labels, verdict.label)
 
     def recall(self, *, progress: Callable[[int, int], None] = lambda done, total: None) -> Recall:
         """Measures what share of the true 20 nearest photos a search finds: with texts, and with photos of its own.

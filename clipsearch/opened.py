@@ -13,10 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.background import background_texts
 from clipsearch.config import Paths
 from clipsearch.encoding import Engine
-from clipsearch.engine.bank import bank_vectors
 from clipsearch.engine.store import DEFAULT_MODEL, find_model
 from clipsearch.engine.textcache import CachedVectors
 from clipsearch.errors import LibraryError, ModelError, SystemFault
@@ -24,9 +22,9 @@ from clipsearch.index.annotations import Annotations
 from clipsearch.index.catalog import Catalog
 from clipsearch.index.nearest import Nearest
 from clipsearch.index.spaces import Space
-from clipsearch.photos import existing, photo_vectors
+from clipsearch.photos import photo_vectors
 from clipsearch.relevance import Background, background_of
-from clipsearch.types import AnyPath, Failure
+from clipsearch.types import AnyPath, FailedFile
 
 Vector = NDArray[np.float32]
 
@@ -64,6 +62,13 @@ class Opened:
 
     def catalog_if_any(self) -> Catalog | None:
         return self.catalog if catalog_path(self._paths).exists() else None
+
+    def another_reader(self) -> Catalog:
+        """A connection of its own, for what is read piece by piece while other questions are answered. Close it.
+
+        Raises LibraryError where there is no library.
+        """
+        return Catalog.open_reader(catalog_path(self._paths))
 
     def revision(self) -> int:
         """Grows when the catalog is found changed. Within one transaction of ours it stays as it is."""
@@ -112,9 +117,8 @@ class Opened:
         """What this library's photos score with everyday texts; kept until the library changes."""
         if self._background is None or self._background[0] != space:
             engine = self.engine_of(space)
-            bank = bank_vectors(engine.card, background_texts(), self._paths.cache, engine.freshly_encoded)
             photos = self.catalog.vector_count(space)
-            self._background = space, background_of(self.catalog.sample(space, SAMPLE), bank, photos=photos)
+            self._background = space, background_of(self.catalog.sample(space, SAMPLE), engine.bank(), photos=photos)
         return self._background[1]
 
     def text_vectors(self, space: Space, texts: Sequence[str]) -> CachedVectors:
@@ -126,11 +130,12 @@ class Opened:
         """Raises SystemFault for a photo that is not there or cannot be read."""
         if not paths:
             return
-        found = [existing(path) for path in paths]
-        for path, vector in photo_vectors(self.catalog, self.engine_of(space), found):
-            if isinstance(vector, Failure):
-                raise SystemFault(f"{os.fsdecode(path)} cannot be read: {vector.reason}.", "Name a photo.")
-            yield vector
+        if folder := next(filter(os.path.isdir, paths), None):
+            raise SystemFault(f"{os.fsdecode(folder)} is a folder.", "Name a photo.")
+        for one in photo_vectors(self.catalog, self.engine_of(space), paths):
+            if isinstance(one, FailedFile):
+                raise SystemFault(f"{os.fsdecode(one.path)} cannot be read: {one.reason}.", "Name a photo.")
+            yield from one.vectors
 
 
 def catalog_path(paths: Paths) -> Path:

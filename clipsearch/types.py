@@ -239,6 +239,29 @@ class SavedSearch:
     query: str
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a photo may be called. `clipsearch.labels.sets` reads and checks them."""
+
+    name: str
+    words: tuple[str, ...]  # what goes into the templates; none for a label that only has kinds
+    templates: tuple[str, ...]
+    threshold: float | None = None  # the least probability, 0..1
+    under: str | None = None  # the label of which it is a kind
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """Labels that share one whole: what a photo is called, one of them or none."""
+
+    labels: tuple[Label, ...]  # those that are asked
+    groups: tuple[Label, ...] = ()  # those that only have kinds
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(label.name for label in (*self.labels, *self.groups))
+
+
 class LibraryAPI(Protocol):
     """What a library answers, whether it is opened here or reached through the service."""
 
@@ -258,9 +281,12 @@ class LibraryAPI(Protocol):
     def classify(
         self,
         targets: Sequence[AnyPath],
-        labels: Sequence[str],
+        labels: Sequence[str] | LabelSet,
         *,
         templates: Sequence[str] = (),
+        unknown: bool = False,
+        margin: float = 0.0,
+        top: int | None = None,
     ) -> Iterable[Labelled | FailedFile]: ...
     def photo(self, path: AnyPath) -> PhotoDetails | None: ...
     def status(self) -> Status: ...
@@ -277,6 +303,7 @@ class LabelScore:
 class Labelled:
     path: bytes
     labels: tuple[LabelScore, ...]  # most probable first
+    label: str | None  # what it may be called: the best, a broader one, or None where none is clear
 
 
 @dataclass(frozen=True, slots=True)

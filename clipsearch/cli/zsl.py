@@ -1,14 +1,16 @@
-"""`clipsearch zsl`: which of these labels fits each photo (zero-shot labelling)."""
+"""`clipsearch zsl`: which of these labels fits each photo, or that none does (zero-shot labelling)."""
 
 from __future__ import annotations
 
+import csv
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -28,34 +30,65 @@ from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit, UsageError
 from clipsearch.printable import percent
 from clipsearch.query import Filter, Query, formatted
-from clipsearch.types import FailedFile, Labelled
+from clipsearch.types import FailedFile, Labelled, LabelSet
 
+if TYPE_CHECKING:
+    from clipsearch.library import Library
+
+UNKNOWN = "unknown"  # what stands where a label would
 EPILOG = """\b
-The labels share 100 %, so name an alternative for what fits none:
-  --labels cat,dog,"something else"
+Without a PATH all photos of the library are labelled, from their vectors. The
+labels share 100 %, so one of them is always best; --unknown lets none fit. A
+label file may be TOML, with other words, templates, thresholds and kinds:
+docs/labels.md.
 
 \b
 Examples:
-  clipsearch zsl ~/Inbox --labels receipt,screenshot,"a photo of people"
-  clipsearch zsl ~/Photos --labels receipt,screenshot,"something else" --save
+  clipsearch zsl ~/Inbox --labels receipt,screenshot,"a photo of people" --unknown
+  clipsearch zsl --set everyday --unknown --save
   clipsearch search label:receipt
-  clipsearch zsl party.jpg --labels-file labels.txt --json
+  clipsearch zsl party.jpg --labels-file labels.toml --json
   clipsearch zsl ~/Art --labels cat,dog --template "a drawing of a {}."
+  clipsearch zsl ~/Zoo --labels lion,tiger --template imagenet --csv
 """
 
 
+def _set_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    from clipsearch.labels.sets import builtin_names
+
+    return [name for name in builtin_names() if name.startswith(typed)]
+
+
 @click.command("zsl", cls=Verb, epilog=EPILOG)
-@click.argument("targets", nargs=-1, type=Named(), metavar="PATH...")
+@click.argument("targets", nargs=-1, type=Named(), metavar="[PATH]...")
 @files0_option
 @click.option("--labels", metavar="A,B,C", help="The labels, separated by commas.")
 @click.option(
     "--labels-file",
     type=Source(),
     metavar="FILE",
-    help="One label a line, but those that begin with #; - reads stdin.",
+    help="One label a line, but those that begin with #, or TOML; - reads stdin.",
 )
-@click.option("--template", "templates", multiple=True, help="A sentence with {} for the label; several are averaged.")
-@click.option("--save", is_flag=True, help="Write each photo's best label into the library; label:NAME finds it.")
+@click.option("--set", "named", metavar="NAME", shell_complete=_set_names, help="Labels that ship with clipsearch.")
+@click.option(
+    "--template",
+    "templates",
+    multiple=True,
+    help="A sentence with {} for the label, or the name of published ones; several are averaged.",
+)
+@click.option("--unknown", is_flag=True, help="Say so where none of the labels fits.")
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, 100),
+    default=0.0,
+    metavar="PERCENT",
+    help="Give no label unless the best is so far above the next.",
+)
+@click.option(
+    "--top", type=click.IntRange(1), metavar="N", help="How many labels to list.  [default: 3, all with --json]"
+)
+@click.option("--save", is_flag=True, help="Write each photo's label into the library; label:NAME finds it.")
+@click.option("--csv", "as_csv", is_flag=True, help="One row a photo: path, label, then the labels listed.")
 @json_options
 @backend_option
 @library_option
@@ -66,43 +99,42 @@ def command(
     listed: tuple[Path, ...] | None,
     labels: str | None,
     labels_file: IO[bytes] | None,
+    named: str | None,
     templates: tuple[str, ...],
+    unknown: bool,
+    margin: float,
+    top: int | None,
     save: bool,
+    as_csv: bool,
     as_json: bool,
     ndjson: bool,
     backend: str,
     library: str | None,
 ) -> int:
-    """Label photos with words of your own."""
-    names = [utf8(name, "A label") for name in _labels(labels, labels_file)]
-    templates = tuple(utf8(template, "A template") for template in templates)
+    """Label photos with words of your own, or with labels that ship with clipsearch."""
+    asked = _label_set(labels, labels_file, named, templates)
     targets += listed or ()
-    if not targets:
-        if listed is None:
-            raise UsageError("There is nothing to label.", "Name photos, or a folder of them: clipsearch zsl ~/Inbox")
+    if not targets and listed is not None:
         output.narrate("No path is listed, so nothing is labelled.")
         return Exit.NOTHING_FOUND
-    folder = _common_folder(targets)
+    if top is None and not (as_json or ndjson):
+        top = 3
+    if as_csv and (as_json or ndjson):
+        raise UsageError("--csv and --json exclude each other.", "Choose one of them.")
     found: list[Labelled] = []
     failed = 0
     with (
         answering(context, library, backend) as asked_library,
-        _saving(context, library, names, found) if save else nullcontext(),
+        _saving(context, library, asked, found) if save else nullcontext(),
     ):
-        for result in asked_library.classify(targets, names, templates=templates):
+        tell = _teller(as_csv, as_json, ndjson, targets)
+        for result in asked_library.classify(targets, asked, unknown=unknown, margin=margin / 100, top=top):
             if isinstance(result, FailedFile):
                 failed += 1
                 output.tell(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
-                continue
-            found.append(result)
-            if ndjson:
-                output.write_ndjson([_fields(result)])
-            elif not as_json and not output.is_terminal():
-                _row(result)
-            elif not as_json:
-                if len(found) == 1:
-                    click.echo(output.dim(output.shown(folder)))
-                _line(result, folder)
+            else:
+                found.append(result)
+                tell(result)
     if as_json:
         output.write_json([_fields(result) for result in found])
     if failed and not found:
@@ -111,41 +143,78 @@ def command(
     return Exit.DONE if found else Exit.NOTHING_FOUND
 
 
+def _label_set(
+    labels: str | None, labels_file: IO[bytes] | None, named: str | None, templates: tuple[str, ...]
+) -> LabelSet:
+    from clipsearch.labels.sets import builtin_set, label_set, read_label_set
+
+    templates = tuple(utf8(template, "A template") for template in templates)
+    names = [utf8(name, "A label") for name in labels.split(",")] if labels is not None else []
+    if named is not None or (labels_file is not None and labels_file.name.endswith(".toml")):
+        if names or (named is not None and labels_file is not None):
+            raise UsageError(
+                "A label set stands alone.", "Put all labels into one file; docs/labels.md has an example."
+            )
+        if named is not None:
+            return builtin_set(named, templates)
+    if labels_file is not None:
+        read = read_label_set(labels_file.read(), labels_file.name, templates)
+        return label_set([*names, *read.names], templates) if names else read
+    return label_set(names, templates)
+
+
 @contextmanager
-def _saving(context: click.Context, library: str | None, names: list[str], found: list[Labelled]) -> Iterator[None]:
-    """Writes the best label of what was found into the library at the end, and also when that comes early."""
+def _saving(context: click.Context, library: str | None, asked: LabelSet, found: list[Labelled]) -> Iterator[None]:
+    """Writes the label of what was found into the library at the end, and also when that comes early."""
     with opened(context, library) as opened_library:
         opened_library.saved_searches()  # a library that cannot be used is told before the work
         try:
             yield
         finally:
-            best = [(one.path, one.labels[0].label, one.labels[0].probability) for one in found]
-            known = opened_library.set_labels(best, instead_of=names)
-            if known:
-                example = formatted(Query(filters=(Filter("label", best[0][1]),)))
-                count = f"{known:,} photo{'' if known == 1 else 's'}"
-                output.narrate(f"Saved the best label of {count}. Find one: clipsearch search {shlex.quote(example)}")
-            if known < len(best):
-                output.tell(
-                    f"clipsearch: {len(best) - known:,} of these photos are not in the library and got no label\n"
-                    "hint: clipsearch index takes them in"
-                )
+            _save(opened_library, asked, found)
 
 
-def _labels(labels: str | None, labels_file: IO[bytes] | None) -> list[str]:
-    names = labels.split(",") if labels is not None else []
-    if labels_file is not None:
-        try:
-            lines = labels_file.read().decode("utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{labels_file.name} is not UTF-8.", "Write one label a line, in UTF-8.") from error
-        names += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    return names
+def _save(library: Library, asked: LabelSet, found: list[Labelled]) -> None:
+    known = library.set_labels(
+        [(one.path, one.label, one.labels[0].probability) for one in found], instead_of=asked.names
+    )
+    clear = [one.label for one in found if one.label is not None]
+    if known:
+        example = formatted(Query(filters=(Filter("label", clear[0]),)))
+        count = f"{known:,} photo{'' if known == 1 else 's'}"
+        output.narrate(f"Saved the label of {count}. Find one: clipsearch search {shlex.quote(example)}")
+    if known < len(clear):
+        output.tell(
+            f"clipsearch: {len(clear) - known:,} of these photos are not in the library and got no label\n"
+            "hint: clipsearch index takes them in"
+        )
+
+
+# -- what is shown --------------------------------------------------------------------------------
+
+
+def _teller(as_csv: bool, as_json: bool, ndjson: bool, targets: tuple[Path, ...]) -> Callable[[Labelled], None]:
+    """What is done with each result as it comes."""
+    if as_json:
+        return lambda result: None
+    if ndjson:
+        return lambda result: output.write_ndjson([_fields(result)])
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["path", "label", "probability", "score", "others"])
+        return partial(_csv_row, writer)
+    if output.is_terminal():
+        folder = _common_folder(targets)
+        if folder:
+            click.echo(output.dim(output.shown(folder)))
+        return partial(_line, folder)
+    return _row
 
 
 def _fields(result: Labelled) -> dict[str, Any]:
     return {
         **output.path_fields(result.path),
+        "label": result.label,
         "labels": [
             {"label": one.label, "probability": round(one.probability, 6), "score": round(one.score, 6)}
             for one in result.labels
@@ -153,30 +222,44 @@ def _fields(result: Labelled) -> dict[str, Any]:
     }
 
 
+def _csv_row(writer: Any, result: Labelled) -> None:
+    best, *others = result.labels
+    rest = "; ".join(f"{one.label} {one.probability:.4f}" for one in others)
+    path = result.path.decode("utf-8", "backslashreplace")
+    writer.writerow([path, result.label or UNKNOWN, f"{best.probability:.4f}", f"{best.score:.4f}", rest])
+
+
 def _row(result: Labelled) -> None:
     """For programs: path, label and probability of the best label, tab-separated; the path in the disk's own bytes."""
-    best = result.labels[0]
-    sys.stdout.buffer.write(result.path + f"\t{best.label}\t{best.probability:.4f}\n".encode())
+    label = result.label or UNKNOWN
+    sys.stdout.buffer.write(result.path + f"\t{label}\t{result.labels[0].probability:.4f}\n".encode())
 
 
-def _line(result: Labelled, folder: bytes) -> None:
-    """For a person: the name, the best label in its column, the next two dimmed."""
-    best, others = result.labels[0], tuple(result.labels[1:3])
+def _line(folder: bytes, result: Labelled) -> None:
+    """For a person: the name, the label in its column, and dimmed what else it could be."""
+    best, others = result.labels[0], result.labels[1:]
+    is_best = result.label == best.label
     name = output.shown(result.path[len(folder) :].lstrip(b"/"))
     cosine = f"  {best.score:.3f}" if is_verbose() else ""
     room = max(20, output.width() - 64)
-    if output.width() < 50:  # the best label is what was asked for
+    if output.width() < 50:  # the label is what was asked for
         room, others = output.width() - 28 - len(cosine), ()
-    label = output.padded(output.fitted(output.printable(best.label), 20), 20)
-    row = f"{output.padded(output.fitted(name, room), room)}  {label} {percent(best.probability)}{cosine}"
-    rest = [f"  {output.printable(one.label)} {percent(one.probability).strip()}" for one in others]
+    label = output.padded(output.fitted(output.printable(result.label or UNKNOWN), 20), 20)
+    share = percent(best.probability) if is_best else "     "
+    row = f"{output.padded(output.fitted(name, room), room)}  {label} {share}{cosine}"
+    rest = [
+        f"  {output.printable(one.label)} {percent(one.probability).strip()}"
+        for one in (others if is_best else (best, *others))
+    ]
     while rest and output.cells(row + "".join(rest)) > output.width():
         rest.pop()
     click.echo(row + output.dim("".join(rest)))
 
 
 def _common_folder(targets: tuple[Path, ...]) -> bytes:
-    """What all targets share, named once above the lines."""
+    """What all targets share, named once above the lines; nothing for a whole library."""
+    if not targets:
+        return b""
     return os.fsencode(
         os.path.commonpath([path if path.is_dir() else path.parent for path in map(Path.absolute, targets)])
     )

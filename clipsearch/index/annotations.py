@@ -38,10 +38,10 @@ class Annotations(Database):
             self._run("INSERT OR REPLACE INTO asked (query) VALUES (?)", (query,))
             self._run("DELETE FROM asked WHERE id NOT IN (SELECT id FROM asked ORDER BY id DESC LIMIT ?)", (HISTORY,))
 
-    def put_labels(self, labels: Iterable[tuple[int, str, float]], *, instead_of: Sequence[str] = ()) -> None:
+    def put_labels(self, labels: Iterable[tuple[int, str | None, float]], *, instead_of: Sequence[str] = ()) -> None:
         """(photo, label, probability); a label given again gets the new probability.
 
-        A photo that gets one loses those of `instead_of`.
+        A photo that is named loses those of `instead_of`; with None it gets none.
         """
         others = json.dumps(list(instead_of))
         with self.transaction():
@@ -50,6 +50,8 @@ class Annotations(Database):
                     "DELETE FROM label WHERE photo_id = ? AND name IN (SELECT value FROM json_each(?))",
                     (photo_id, others),
                 )
+                if name is None:
+                    continue
                 self._run(
                     """
                     INSERT INTO label (photo_id, name, score) VALUES (?, ?, ?)

@@ -176,7 +176,7 @@ class Catalog(Spaces):
         if part == ALL:
             within, bounds = "1", []
         elif part.deep:  # a range of the unique index; the byte after the separator ends it
-            within, bounds = "(folder = ? OR (folder >= ? AND folder < ?))", _bounds_of(part.folder)
+            within, bounds = _WITHIN, _bounds_of(part.folder)
         else:
             within, bounds = "folder = ?", [part.folder]
         cursor = self._run(
@@ -331,6 +331,43 @@ class Catalog(Spaces):
                 return row[0], Stamp(folder, name, *row[1:])
         return None
 
+    def files_below(self, folder: bytes) -> Iterator[tuple[bytes, int, Stamp]]:
+        """(path, photo, stamp) of the files in the folder (absolute) and below it, as they were last looked at."""
+        for root in self.roots():
+            base = _without_slash(root.base)
+            if (base + SEPARATOR).startswith(_without_slash(folder) + SEPARATOR):
+                within, bounds = "1", []
+            elif (folder + SEPARATOR).startswith(base + SEPARATOR):
+                within, bounds = _WITHIN, _bounds_of(folder[len(base) + 1 :])
+            else:
+                continue
+            cursor = self._run(
+                f"""
+                SELECT photo_id, folder, name, size, mtime_ns, inode FROM file
+                WHERE root_id = ? AND photo_id IS NOT NULL AND {within}
+                """,
+                (root.id, *bounds),
+            )
+            with storage_errors(self._path):
+                for photo_id, *stamp in cursor:
+                    place = Stamp(*stamp)
+                    path = joined(joined(base, place.folder) if place.folder else base, place.name)
+                    yield path, photo_id, place
+
+    def paths_of(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """One path of each photo that a file shows, the one indexed first."""
+        found: dict[int, bytes] = {}
+        for part in parts_of(ids):
+            rows = self._all(
+                f"""
+                SELECT photo_id, {PATH_PARTS}, min(file.id) FROM file JOIN root ON root.id = root_id
+                WHERE photo_id IN ({",".join("?" * len(part))}) GROUP BY photo_id
+                """,  # the columns beside a min() are those of its row
+                part,
+            )
+            found |= {photo_id: joined(folder, name) for photo_id, folder, name, _ in rows}
+        return found
+
     def digest_of(self, photo_id: int) -> bytes:
         row = self._one("SELECT digest FROM photo WHERE id = ?", (photo_id,))
         assert row is not None  # ids are never reused, and a photo that a file shows is not deleted
@@ -390,6 +427,7 @@ class Catalog(Spaces):
         self._run("INSERT INTO event (at, kind, details) VALUES (?, ?, ?)", (_now(), kind, json.dumps(details)))
 
 
+_WITHIN = "(folder = ? OR (folder >= ? AND folder < ?))"  # a folder and all below it, relative to its root
 _NEWEST_FIRST = "taken_at DESC NULLS LAST, coalesce(taken_ms, 0) DESC, id"
 # Of a file with its root: that can be listed, and the file lies on no disk inside it that is unplugged.
 ONLINE = f"""online AND NOT EXISTS (

@@ -5,7 +5,7 @@ Knows photos by their ids alone; what they are is catalog.py's, and a generation
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,6 +110,19 @@ class Spaces(Database):
             )
             if rows:
                 yield _chunk(rows, space.identity.dim)
+
+    def encoded(self, space: Space, ids: Iterable[int]) -> set[int]:
+        """Which of these photos have a vector."""
+        found: set[int] = set()
+        for part in parts_of(list(ids)):
+            marks = ",".join("?" * len(part))
+            found |= {
+                row[0]
+                for row in self._all(
+                    f"SELECT photo_id FROM embedding WHERE space_id = ? AND photo_id IN ({marks})", (space.id, *part)
+                )
+            }
+        return found
 
     def sample(self, space: Space, size: int) -> NDArray[np.float16]:
         """At most `size` vectors (n, dim) of photos that answer, the same until they change, over their whole age."""

@@ -16,7 +16,7 @@ from clipsearch.config import Paths
 from clipsearch.errors import ClipsearchError, SystemFault
 from clipsearch.service import wire
 from clipsearch.service.record import Record, read_record
-from clipsearch.types import Answer, AnyPath, FailedFile, Labelled, PhotoDetails, Sort, Status
+from clipsearch.types import Answer, AnyPath, FailedFile, Labelled, LabelSet, PhotoDetails, Sort, Status
 
 GREETING_S = 1.0  # a service that does not even greet within it counts as none
 ANSWER_S = 120.0  # for one step of an answer: others may be before us, each with a batch of photos to encode
@@ -85,9 +85,25 @@ class Client:
         return self.search(images=[path], k=k, under=under)
 
     def classify(
-        self, targets: Sequence[AnyPath], labels: Sequence[str], *, templates: Sequence[str] = ()
+        self,
+        targets: Sequence[AnyPath] = (),
+        labels: Sequence[str] | LabelSet = (),
+        *,
+        templates: Sequence[str] = (),
+        unknown: bool = False,
+        margin: float = 0.0,
+        top: int | None = None,
     ) -> Iterator[Labelled | FailedFile]:
-        request = wire.ClassifyRequest(tuple(map(os.fsencode, targets)), tuple(labels), tuple(templates), self._cwd)
+        request = wire.ClassifyRequest(
+            tuple(map(os.fsencode, targets)),
+            () if isinstance(labels, LabelSet) else tuple(labels),
+            tuple(templates),
+            labels if isinstance(labels, LabelSet) else None,
+            unknown,
+            margin,
+            top,
+            self._cwd,
+        )
         with self._translated(), self._response("POST", "/classify", request, ANSWER_S) as response:
             for line in response:
                 if line == wire.END:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from clipsearch.errors import ClipsearchError, LibraryError, ModelError, SystemFault, UsageError
 from clipsearch.printable import printable
 from clipsearch.service.path_json import path_fields
-from clipsearch.types import Answer, FailedFile, Labelled, LibraryAPI, PhotoDetails, Sort
+from clipsearch.types import Answer, FailedFile, Labelled, LabelSet, LibraryAPI, PhotoDetails, Sort
 
 T = TypeVar("T")
 Reader = Callable[[Any, str], Any]  # (JSON value, its name in a message) -> our value
@@ -71,13 +71,24 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class ClassifyRequest:
-    targets: tuple[bytes, ...]
-    labels: tuple[str, ...]
+    targets: tuple[bytes, ...] = ()
+    labels: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
+    label_set: LabelSet | None = None  # instead of these two
+    unknown: bool = False
+    margin: float = 0.0
+    top: int | None = None
     cwd: bytes = b"/"
 
     def asked_of(self, library: LibraryAPI) -> Iterable[Labelled | FailedFile]:
-        return library.classify(self.targets, self.labels, templates=self.templates)
+        return library.classify(
+            self.targets,
+            self.label_set or self.labels,
+            templates=self.templates,
+            unknown=self.unknown,
+            margin=self.margin,
+            top=self.top,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipsearch import labels as zero_shot
 from clipsearch.decoding.decode import decode, upright_rgb
 from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import CARD, ModelCard, read_card
 from clipsearch.engine.towers import ImageTower, TextTower
+from clipsearch.labels.verdicts import ensembled
 from clipsearch.types import Failure
 
 STARTER = Path(__file__).parents[2] / "clipsearch" / "starter"
@@ -83,9 +83,11 @@ def recall(folder: Path, image: ImageTower, text: TextTower) -> dict[str, float]
 
 def cifar(tar: Path, card: ModelCard, image: ImageTower, text: TextTower) -> dict[str, float]:
     """Zero-shot accuracy: one vector a class, the mean of its prompts' vectors; the nearest class is the answer."""
-    prompts = [prompt for name in CIFAR_CLASSES for prompt in zero_shot.prompts(name, CIFAR_TEMPLATES)]
+    prompts = [
+        prompt for name in CIFAR_CLASSES for prompt in (template.replace("{}", name) for template in CIFAR_TEMPLATES)
+    ]
     grouped = text.encode(prompts).vectors.reshape(len(CIFAR_CLASSES), len(CIFAR_TEMPLATES), card.dim)
-    classes = np.stack([zero_shot.ensembled(group) for group in grouped])
+    classes = np.stack([ensembled(group) for group in grouped])
     truth: list[int] = []
     pictures = encoded(image, cifar_pixels(tar, image, truth))
     answers = (pictures @ classes.T).argmax(axis=1)

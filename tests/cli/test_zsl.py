@@ -24,7 +24,7 @@ def test_json_names_every_label_of_every_photo(indexed: Program, photos: Path) -
         *sorted(str(path) for path in (photos / "animals").iterdir()), str(photos / "food/coffee-cup.jpg"),
     ]  # fmt: skip
     for row in rows:
-        assert set(row) == {"path", "labels"}
+        assert set(row) == {"path", "label", "labels"} and row["label"] == row["labels"][0]["label"]
         assert {one["label"] for one in row["labels"]} == set(LABELS.split(","))
         assert all(set(one) == {"label", "probability", "score"} for one in row["labels"])
         probabilities = [one["probability"] for one in row["labels"]]

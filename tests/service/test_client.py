@@ -193,7 +193,7 @@ def test_a_service_that_ends_in_between_is_one_sentence(stale: Record) -> None:
 
 def test_an_answer_in_lines_that_was_cut_off_is_an_error(stale: Record, served: Served) -> None:
     """Half of the labels would pass for all of them."""
-    line = b'{"path": "/a.jpg", "labels": []}\n'
+    line = b'{"path": "/a.jpg", "labels": [], "label": null}\n'
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def answer() -> None:

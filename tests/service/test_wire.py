@@ -122,8 +122,8 @@ def test_a_field_that_is_missing_or_unknown_is_named() -> None:
     """A misspelt field would be ignored, and the answer would be to another question."""
     with pytest.raises(Malformed, match=r"^There is no limit here; there are query, images, k, "):
         wire.loads(SearchRequest, b'{"query": "dog", "limit": 5}')
-    with pytest.raises(Malformed, match=r"^labels is missing\.$"):
-        wire.loads(ClassifyRequest, b'{"targets": []}')
+    with pytest.raises(Malformed, match=r"^path is missing\.$"):
+        wire.loads(PhotoRequest, b'{"cwd": "/"}')
 
 
 def test_a_path_is_text_with_its_bytes_beside_it_only_where_they_are_needed() -> None:

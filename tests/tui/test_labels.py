@@ -10,13 +10,14 @@ from clipsearch.types import Labelled, LabelScore
 from tests.tui.driving import Driver, drive
 
 
-def labelled(path: bytes, label: str, probability: float) -> Labelled:
-    return Labelled(path, (LabelScore(label, probability, 0.2), LabelScore("other", 1 - probability, 0.1)))
+def labelled(path: bytes, label: str, probability: float, *, fits: bool = True) -> Labelled:
+    scores = (LabelScore(label, probability, 0.2), LabelScore("other", 1 - probability, 0.1))
+    return Labelled(path, scores, label if fits else None)
 
 
 def test_every_photo_stands_in_one_column_and_unknown_is_last() -> None:
     """A photo that stands nowhere is one that is forgotten."""
-    found = [labelled(b"a", "cat", 0.6), labelled(b"b", "cat", 0.9), labelled(b"c", "dog", 0.4)]
+    found = [labelled(b"a", "cat", 0.6), labelled(b"b", "cat", 0.9), labelled(b"c", "dog", 0.4, fits=False)]
     columns = sorted_into_columns(["dog", "cat"], found, [b"a", b"b", b"c", b"unreadable"])
     assert list(columns) == ["dog", "cat", UNKNOWN]
     assert columns["cat"] == [(b"b", 0.9), (b"a", 0.6)]
@@ -47,14 +48,14 @@ def test_a_column_becomes_a_filter(indexed: Paths) -> None:
 
 
 def test_labels_that_cannot_work_are_told_in_the_panel(indexed: Paths) -> None:
-    """One label gets 100 % of every photo."""
+    """The same label twice would halve its share."""
 
     async def scenario(driver: Driver) -> None:
         await driver.ready()
         await driver.press("z")
         await driver.until(lambda: "Label the 45 photos found" in driver.text, "the panel")
-        await driver.type("cat")
+        await driver.type("cat, cat")
         await driver.press("enter")
-        await driver.until(lambda: "says nothing" in driver.text, "the refusal")
+        await driver.until(lambda: "is there twice" in driver.text, "the refusal")
 
     drive(indexed, scenario)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from clipsearch.library import Library
 
 UNKNOWN = "unknown"
-_CERTAIN = 0.5  # of the whole that the labels share; below it the others together are more likely
 
 Column = list[tuple[bytes, float]]  # (path, probability), the most certain first
 
@@ -34,13 +33,12 @@ Column = list[tuple[bytes, float]]  # (path, probability), the most certain firs
 def sorted_into_columns(labels: Sequence[str], found: Sequence[Labelled], paths: Sequence[bytes]) -> dict[str, Column]:
     """Label -> its photos, in the order of `labels`; `unknown` is last: what no label fits, or cannot be read."""
     columns: dict[str, Column] = {label: [] for label in labels}
-    best = {one.path: one.labels[0] for one in found}
+    labelled = {one.path: one for one in found}
     unknown: Column = []
     for path in paths:
-        if path in best and best[path].probability >= _CERTAIN:
-            columns[best[path].label].append((path, best[path].probability))
-        else:
-            unknown.append((path, best[path].probability if path in best else 0.0))
+        one = labelled.get(path)
+        column = columns[one.label] if one and one.label is not None else unknown
+        column.append((path, one.labels[0].probability if one else 0.0))
     for column in columns.values():
         column.sort(key=lambda one: -one[1])
     return {**columns, UNKNOWN: unknown}
@@ -85,7 +83,11 @@ class LabelsScreen(Dialog[tuple[str, str]]):
         def call(library: Library) -> list[Labelled]:
             # What is not there now cannot be looked at; it belongs to no label.
             there = [Path(os.fsdecode(path)) for path in self._paths if os.path.exists(path)]
-            return [one for one in library.classify(there, labels) if isinstance(one, Labelled)] if there else []
+            return (
+                [one for one in library.classify(there, labels, unknown=True) if isinstance(one, Labelled)]
+                if there
+                else []
+            )
 
         try:
             found = await self._desk.ask(call)
