@@ -73,7 +73,7 @@ def test_every_public_name_is_explained_and_mentioned(owner: type) -> None:
 
 
 # For the parts above the library's own; `help()` explains them.
-PLUMBING = {"text_vectors", "labeller"}
+PLUMBING = {"text_vectors", "labeller", "label_vectors", "bank"}
 
 
 def test_the_page_names_every_public_class_and_error() -> None:

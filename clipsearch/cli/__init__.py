@@ -32,6 +32,7 @@ VERBS = {
     "similar": "Find photos that look like PHOTO.",
     "duplicates": "Find photos that you have more than once, and bursts.",
     "zsl": "Label photos with words of your own.",
+    "similarity": "Show how alike words and photos are: one cosine for each pair.",
     "status": "Show what the library holds.",
     "forget": "Take a folder out of the library; nothing is deleted on the disk.",
     "serve": "Keep the library open, so that searches answer at once.",

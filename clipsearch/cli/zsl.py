@@ -111,7 +111,7 @@ def command(
     backend: str,
     library: str | None,
 ) -> int:
-    """Label photos with words of your own, or with labels that ship with clipsearch."""
+    """Label photos with words of your own."""
     asked = _label_set(labels, labels_file, named, templates)
     targets += listed or ()
     if not targets and listed is not None:

@@ -67,7 +67,7 @@ def verdicts(
     `margin`: how much the best must be above the next. `top`: how many labels a verdict lists.
     """
     asked = labels.labels
-    order = np.argsort(-probabilities, axis=1, kind="stable")  # equal ones in the order given
+    order = _best_first(probabilities, max(2, top or 0) if top else None)
     shown = order[:, :top]
     shares = np.take_along_axis(probabilities, shown, axis=1)
     scores = np.take_along_axis(cosines, shown, axis=1)
@@ -89,6 +89,15 @@ def verdicts(
         if not is_clear and fits[row]:
             said = _broader(above[places[0]], probabilities[row], exclusive)
         yield Verdict(listed, said)
+
+
+def _best_first(probabilities: NDArray[np.float64], count: int | None) -> NDArray[np.intp]:
+    """Places (photos, count or all), the best first, equal ones in the order given."""
+    if count is None or count >= probabilities.shape[1]:
+        return np.argsort(-probabilities, axis=1, kind="stable")
+    some = np.sort(np.argpartition(-probabilities, count - 1, axis=1)[:, :count], axis=1)
+    shares = np.take_along_axis(probabilities, some, axis=1)
+    return np.take_along_axis(some, np.argsort(-shares, axis=1, kind="stable"), axis=1)
 
 
 _Group = tuple[str, float | None, list[int]]  # its name, its threshold, the places of its kinds

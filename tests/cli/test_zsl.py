@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from pathlib import Path
@@ -142,3 +143,60 @@ def test_a_broken_file_is_told_and_the_others_keep_their_labels(program: Program
     assert "half-copied.jpg was left out: " in outcome.stderr and "cut short" in outcome.stderr
     alone = program("zsl", folder / "half-copied.jpg", "--labels", LABELS, "--json")
     assert "left out" in said_once(alone, 5) and alone.json == []
+
+
+def test_a_whole_library_is_labelled_without_naming_a_path(indexed: Program) -> None:
+    """Its vectors are all there; decoding everything again would take hours."""
+    rows = indexed("zsl", "--labels", LABELS, "--ndjson", "--top", "2").stdout.splitlines()
+    assert len(rows) == 45
+    assert all(len(json.loads(row)["labels"]) == 2 for row in rows)
+    empty = indexed.folder / "nothing"
+    assert indexed("zsl", "--labels", "a,b", "--library", empty).code == 3
+
+
+def test_what_fits_none_of_the_labels_is_unknown(indexed: Program, photos: Path) -> None:
+    """A photo that is sorted under a wrong label is lost; 100 % among wrong labels is no proof."""
+    asked = ("zsl", photos / "food/coffee-cup.jpg", photos / "animals/perched-osprey.jpg", "--labels", "a bird,a ship")
+    assert [row["label"] for row in indexed(*asked, "--json").json] == ["a ship", "a bird"]
+    assert [row["label"] for row in indexed(*asked, "--unknown", "--json").json] == [None, "a bird"]
+    assert b"\tunknown\t" in indexed(*asked, "--unknown").stdout.splitlines()[0]
+    saved = indexed(*asked, "--unknown", "--save")
+    assert "Saved the label of 1 photo." in saved.stderr
+    assert indexed("search", 'label:"a bird"').paths == [str(photos / "animals/perched-osprey.jpg")]
+    assert indexed("search", "label:unknown").code == 1
+
+
+def test_a_set_that_ships_and_a_file_with_kinds(indexed: Program, photos: Path, tmp_path: Path) -> None:
+    """What is no sure cat may still be a sure animal."""
+    labels = tmp_path / "labels.toml"
+    labels.write_text(
+        'labels = ["a car"]\n[label.cat]\nunder = "animal"\nthreshold = 1.0\n[label.dog]\nunder = "animal"'
+    )
+    cat = photos / "animals/cat-on-armchair.jpg"
+    (row,) = indexed("zsl", cat, "--labels-file", labels, "--json").json
+    assert (row["label"], row["labels"][0]["label"]) == ("animal", "cat")
+    (row,) = indexed("zsl", cat, "--set", "everyday", "--json").json
+    assert row["label"] == "cat"
+    assert indexed("zsl", cat, "--set", "nothing").code == 2
+    assert indexed("zsl", cat, "--set", "mnist", "--labels", "a,b").code == 2
+
+
+def test_a_table_for_a_spreadsheet(indexed: Program, photos: Path) -> None:
+    """Commas in labels and names must not move a column."""
+    outcome = indexed("zsl", photos / "animals", "--labels", LABELS, "--csv")
+    head, *rows = csv.reader(outcome.stdout.decode().splitlines())
+    assert head == ["path", "label", "probability", "score", "others"]
+    assert {len(row) for row in rows} == {5} and len(rows) == len(list((photos / "animals").iterdir()))
+    assert indexed("zsl", photos / "animals", "--labels", LABELS, "--csv", "--json").code == 2
+
+
+def test_words_and_pictures_are_compared_without_a_library(program: Program, photos: Path) -> None:
+    """clip.cpp's `main`: how alike are these two?"""
+    cat, cup = photos / "animals/cat-on-armchair.jpg", photos / "food/coffee-cup.jpg"
+    asked = ("similarity", "--text", "a cat", "--text", "a cup of coffee", "--image", cat, "--image", cup)
+    pairs = {(row["text"], Path(row["path"]).name): row["score"] for row in program(*asked, "--json").json}
+    assert pairs["a cat", cat.name] > pairs["a cup of coffee", cat.name]
+    assert pairs["a cup of coffee", cup.name] > pairs["a cat", cup.name]
+    table = program(*asked).stdout.decode()
+    assert f"{pairs['a cat', cat.name]:.4f}" in table.splitlines()[1] and cup.name in table.splitlines()[0]
+    assert program("similarity", "--text", "a cat").code == 2
