@@ -22,7 +22,7 @@ CACHE_VARIABLE = "CLIPSEARCH_CACHE"
 MODELS_VARIABLE = "CLIPSEARCH_MODELS"
 CONFIG_VARIABLE = "CLIPSEARCH_CONFIG"
 
-BACKENDS = ("auto", "onnxruntime", "openvino")
+BACKENDS = ("auto", "onnxruntime", "openvino", "pytorch")
 COLORS = ("auto", "always", "never")
 
 Value = TypeVar("Value")

@@ -73,7 +73,7 @@ class Library(Keeping):
     def open(cls, folder: str | os.PathLike[str] | None = None, *, backend: str = AUTO) -> Library:
         """The library in `folder`, or the user's own one. Nothing is created before something is indexed.
 
-        `backend` is "auto", "onnxruntime" or "openvino"; a named one never falls back.
+        `backend` is "auto", "onnxruntime", "openvino" or "pytorch"; a named one never falls back.
         """
         return cls(resolved_paths(None if folder is None else os.fspath(folder)), backend=backend)
 

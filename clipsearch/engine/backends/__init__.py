@@ -33,6 +33,7 @@ class Runtime:
 TABLE = {
     "onnxruntime": Runtime(f"{__name__}.onnx", "onnxruntime"),
     "openvino": Runtime(f"{__name__}.openvino", "openvino", (".onnx", ".xml")),
+    "pytorch": Runtime(f"{__name__}.pytorch", "torch", (".pt2",)),  # the reference; of [export]
 }
 
 
