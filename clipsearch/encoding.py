@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,7 @@ class Engine:
         self._tokenizer: TextTokenizer | None = None
         self._text_tower: TextTower | None = None
         self._image_tower: ImageTower | None = None
+        self._one_at_a_time = False  # whether that tower was opened for one picture
 
     def __enter__(self) -> Engine:
         return self
@@ -216,11 +217,8 @@ class Engine:
         if not pictures:
             return
         from clipsearch.decoding.workers import DecodeWorkers
-        from clipsearch.engine.towers import ImageTower
 
-        if self._image_tower is None:
-            self._image_tower = ImageTower(self.card, self.candidate("ingest"))
-        tower, side = self._image_tower, self.card.image.size
+        tower, side = self._tower_for(len(pictures)), self.card.image.size
         paths = [os.fsencode(picture) for picture in pictures if isinstance(picture, _PATH)]
         with DecodeWorkers(tower.prepare, max(1, min(len(paths), usable_cores()))) as workers:
             outcomes = _decoded(pictures, workers.decode_all(paths), tower.prepare)
@@ -230,6 +228,17 @@ class Engine:
                 vectors = iter(tower.encode_pixels(pixels.reshape(-1, side, side, 3)) if decoded else ())
                 for outcome in batch:
                     yield outcome if isinstance(outcome, Failure) else next(vectors)
+
+    def _tower_for(self, count: int) -> ImageTower:
+        """For one picture the tower is opened to answer soonest, on all cores; for several, to encode the most."""
+        from clipsearch.engine.towers import ImageTower
+
+        if self._image_tower is None or (count > 1 and self._one_at_a_time):
+            candidate = self.candidate("ingest")
+            self._one_at_a_time = count == 1 and candidate.batch > 1
+            candidate = replace(candidate, batch=1) if self._one_at_a_time else candidate
+            self._image_tower = ImageTower(self.card, candidate)
+        return self._image_tower
 
     # -- words and images -------------------------------------------------------------------------
 

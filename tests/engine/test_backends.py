@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -257,3 +257,66 @@ def test_the_contract_runs_over_all_backends() -> None:
     """A backend missing from this machine would make its half of this file look passed."""
     assert all(is_installed(name) for name in TABLE)
     assert usable_cores() >= 1
+
+
+# -- OpenVINO's own -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 16])
+def test_a_batch_that_is_shared_out_comes_back_in_its_order(count: int) -> None:
+    """Two requests run side by side; rows that change places are photos with each other's vectors."""
+    card = STARTER
+    pixels = np.random.default_rng(count).integers(0, 256, (count, 224, 224, 3), np.uint8)
+    tensor = ImageTower(card).prepare.tensor(pixels)
+    one, many = (
+        open_session(card.folder / "image.onnx", replace(default_way("openvino"), batch=batch)) for batch in (1, 16)
+    )
+    alone = np.concatenate([one.run({"pixel_values": row[None]}, "image_embeds") for row in tensor])
+    together = many.run({"pixel_values": tensor}, "image_embeds")
+    assert together.shape == (count, 512) and np.abs(together - alone).max() < 1e-4
+
+
+def test_a_batch_that_fails_leaves_no_request_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bad batch would end every batch after it."""
+    session = open_session(STARTER_FOLDER / "image.onnx", replace(default_way("openvino"), batch=16))
+    good = np.zeros((4, 3, 224, 224), np.float32)
+    with pytest.raises(ModelError, match="failed: "):
+        session.run({"pixel_values": good[:, :, :-1]}, "image_embeds")
+    with pytest.raises(ModelError, match="failed: "):
+        session.run({"pixel_values": good}, "text_embeds")
+    assert session.run({"pixel_values": good}, "image_embeds").shape == (4, 512)
+
+
+def test_an_npu_is_given_sizes_that_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It compiles each shape anew, for seconds, or refuses open ones. No NPU is here: the CPU stands in for it."""
+    from clipsearch.engine.backends import openvino
+
+    monkeypatch.setitem(openvino._DEVICES, "npu", "CPU")
+    way = Way("openvino", "npu", "f32", 2, tokens=64)
+    text = openvino.open_session(STARTER_FOLDER / "text.onnx", way)
+    assert {port.shape for port in text.inputs} == {(1, 64)}
+    image = openvino.open_session(STARTER_FOLDER / "image.onnx", replace(way, batch=16))
+    assert [port.shape for port in image.inputs] == [(1, 3, 224, 224)]
+    assert image.run({"pixel_values": np.zeros((1, 3, 224, 224), np.float32)}, "image_embeds").shape == (1, 512)
+
+
+def test_devices_are_told_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU left to itself computes CLIP in less than it says, and waits for other requests to make a batch of."""
+    from clipsearch.engine.backends import openvino
+
+    told: dict[str, object] = {}
+
+    def compiled(self: object, model: object, device: str, properties: dict[str, object]) -> None:
+        told.update(properties, device=device)
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr(openvino.openvino.Core, "compile_model", compiled)
+    with pytest.raises(ModelError, match="no such device"):
+        openvino.open_session(STARTER_FOLDER / "text.onnx", Way("openvino", "gpu", "f16", 2, batch=16))
+    assert told == {
+        "device": "GPU",
+        "INFERENCE_PRECISION_HINT": "f16",
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "EXECUTION_MODE_HINT": "ACCURACY",
+        "ALLOW_AUTO_BATCHING": False,
+    }

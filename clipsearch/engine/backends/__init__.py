@@ -45,6 +45,8 @@ class Way:
     device: str = "cpu"
     arithmetic: str = "f32"  # what floats are computed in: a runtime may offer less than a graph's own f32
     threads: int = 0  # 0: as many as there are usable cores
+    tokens: int = 77  # of the longest text; what is compiled before it runs must know how long one may be
+    batch: int = 1  # how many come at once; several may be run side by side
 
     @property
     def name(self) -> str:
