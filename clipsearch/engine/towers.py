@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -122,7 +122,8 @@ class TextTower:
     def __init__(self, card: ModelCard, candidate: Candidate | None = None) -> None:
         self.card = self._card = card
         candidate = candidate or default_candidate(card)
-        self._session = _verified_session(card.folder, variant_of(card, candidate.variant).text, candidate.way)
+        way = replace(candidate.way, tokens=card.text.context)
+        self._session = _verified_session(card.folder, variant_of(card, candidate.variant).text, way)
         self._ids = _only(self._session.inputs, "token ids", _is_token_ids, card)
         self._mask = next(filter(_is_mask, self._session.inputs), None)
         self._output = _embedding_output(self._session, card)

@@ -15,6 +15,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from clipsearch.engine.backends import ANOTHER, Port, Session, Way
+from clipsearch.engine.backends.bare import BareGraph, bare_graph
 from clipsearch.engine.backends.providers import RECIPES, Graph, Recipe
 from clipsearch.errors import ModelError
 from clipsearch.ways import DEVICES
@@ -52,6 +54,20 @@ def ways() -> list[Way]:
 def open_session(path: Path, way: Way) -> Session:
     recipe = RECIPES[way.device]
     _check_listed(recipe, way)
+    missed = _load_cuda() if "cuda" in (way.device, *recipe.behind) else ""
+    try:
+        bare = bare_graph(path) if recipe.bare else None
+        graph = _looked_at(path, recipe)
+        session = _opened(bare.model if bare else str(path), way, recipe, graph, path.name)
+    except ModelError:
+        raise
+    except Exception as error:  # the runtime raises its own classes straight from Exception
+        hint = "Fetch the model again." if way.device == "cpu" else ANOTHER
+        raise ModelError(f"ONNX Runtime cannot open {path} on {way.device}: {error}{missed}", hint) from error
+    return _OnnxSession(session, way, path, bare)
+
+
+def _opened(source: str | bytes, way: Way, recipe: Recipe, graph: Graph, name: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = way.threads
     options.inter_op_num_threads = 1
@@ -62,19 +78,6 @@ def open_session(path: Path, way: Way) -> Session:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     if way.device != "cpu":
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    missed = _load_cuda() if "cuda" in (way.device, *recipe.behind) else ""
-    try:
-        session = _opened(path, way, recipe, options)
-    except ModelError:
-        raise
-    except Exception as error:  # the runtime raises its own classes straight from Exception
-        hint = "Fetch the model again." if way.device == "cpu" else ANOTHER
-        raise ModelError(f"ONNX Runtime cannot open {path} on {way.device}: {error}{missed}", hint) from error
-    return _OnnxSession(session, way, path)
-
-
-def _opened(path: Path, way: Way, recipe: Recipe, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    graph = _looked_at(path, recipe)
     providers: list[tuple[str, dict[str, str]]] | None = None
     if recipe.plugin is None:
         chain = (way.device, *recipe.behind, *(["cpu"] if way.device != "cpu" else []))
@@ -82,10 +85,10 @@ def _opened(path: Path, way: Way, recipe: Recipe, options: onnxruntime.SessionOp
     else:
         options.add_provider_for_devices(_devices(recipe)[:1], recipe.options(way, graph))
     if recipe.takes_minutes and not (graph.kept and any(graph.kept.iterdir())):
-        often = "once" if graph.kept else f"each time, for {path.parent} cannot be written"
-        logger.warning("Building the %s engine of %s for this GPU: minutes, %s.", way.device, path.name, often)
-    # Without this a provider that fails is replaced by the CPU, and a line on stdout is all that tells.
-    return onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+        often = "once" if graph.kept else "each time, for the model's folder cannot be written"
+        logger.warning("Building the %s engine of %s for this GPU: minutes, %s.", way.device, name, often)
+    # Without the last word a provider that fails is replaced by the CPU, and a line on stdout is all that tells.
+    return onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
 
 
 def _load_cuda() -> str:
@@ -142,7 +145,7 @@ def _check_listed(recipe: Recipe, way: Way) -> None:
 def _devices(recipe: Recipe) -> list[Any]:
     """The plug-in's devices of the recipe's kind. Raises ModelError where the plug-in cannot be loaded."""
     assert recipe.plugin is not None
-    _register(recipe.plugin)
+    _register(recipe.plugin, recipe.provider)
     return [
         one
         for one in onnxruntime.get_ep_devices()
@@ -151,14 +154,15 @@ def _devices(recipe: Recipe) -> list[Any]:
 
 
 @cache
-def _register(plugin: str) -> None:
+def _register(plugin: str, provider: str) -> None:
     """Loads the plug-in's library into the runtime, once in a process."""
     onnxruntime.set_default_logger_severity(4)  # it warns on stderr before there is a session to ask
+    os.environ.setdefault("ORT_GGML_LOG", "off")  # that one's own lines
     try:
         module = importlib.import_module(plugin)
-        # The name of this function differs among them.
+        # The name of this function differs among them; some take the name they are registered by for their own.
         library = module.get_library_path() if hasattr(module, "get_library_path") else module.library_path()
-        onnxruntime.register_execution_provider_library(plugin, library)
+        onnxruntime.register_execution_provider_library(provider, library)
     except Exception as error:  # as the runtime raises them
         raise ModelError(f"The plug-in {plugin} cannot be loaded: {error}", ANOTHER) from error
 
@@ -167,25 +171,26 @@ def _register(plugin: str) -> None:
 
 
 class _OnnxSession:
-    def __init__(self, session: onnxruntime.InferenceSession, way: Way, path: Path) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, way: Way, path: Path, bare: BareGraph | None) -> None:
         self._session = session
-        self.inputs = tuple(_port(node) for node in session.get_inputs())
-        self.outputs = tuple(_port(node) for node in session.get_outputs())
+        self._bare = bare
+        self.inputs = tuple(map(_port, session.get_inputs()))
+        if bare is not None:
+            self.inputs = (replace(self.inputs[0], shape=bare.picture), *self.inputs[1:])
+        self.outputs = tuple(map(_port, session.get_outputs()))
         self.placed = _placed(session)  # provider -> nodes of the graph that it runs; empty on the CPU alone
         provider = RECIPES[way.device].provider
-        took = self.placed[provider] if self.placed else provider == session.get_providers()[0]
-        if not took:
-            nodes = f" none of its {self.placed.total()} nodes" if self.placed else " nothing of it"
+        if not (self.placed[provider] if self.placed else provider == session.get_providers()[0]):
+            nodes = f"none of its {self.placed.total()} nodes" if self.placed else "nothing of it"
             raise ModelError(
-                f"{way.name} was asked for, and ONNX Runtime runs {path.name} on the CPU: {provider} took{nodes}.",
+                f"{way.name} was asked for, and ONNX Runtime runs {path.name} on the CPU: {provider} took {nodes}.",
                 ANOTHER,
             )
-        logger.info("%s: %s", path.name, dict(self.placed))
         self.device = way.name
 
     def run(self, feeds: Mapping[str, NDArray[np.generic]], output: str) -> NDArray[np.float32]:
         try:
-            (result,) = self._session.run([output], dict(feeds))
+            (result,) = self._session.run([output], dict(feeds) if self._bare is None else self._bare.fed(feeds))
         except Exception as error:  # as above
             raise ModelError(f"ONNX Runtime failed: {error}", "Try another one: --backend openvino") from error
         return np.asarray(result, np.float32)

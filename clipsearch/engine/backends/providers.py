@@ -99,7 +99,7 @@ RECIPES = {
     ),
     "directml": Recipe("DmlExecutionProvider", f"{PLAIN} onnxruntime-directml, on Windows", in_order=True),
     "webgpu": Recipe(
-        "WebGpuExecutionProvider", "pip install onnxruntime-ep-webgpu", plugin="onnxruntime_ep_webgpu",
+        "WebGpuExecutionProvider", "pip install 'clipsearch[webgpu]'", plugin="onnxruntime_ep_webgpu",
     ),
     "rtx": Recipe(
         "NvTensorRTRTXExecutionProvider", "pip install onnxruntime-ep-nv-tensorrt-rtx",
@@ -116,7 +116,7 @@ RECIPES = {
         "OpenVINOExecutionProvider", "pip install onnxruntime-ep-openvino", plugin="onnxruntime_ep_openvino",
         hardware="GPU", options=_openvino,
     ),
-    "ggml": Recipe("ggml", "pip install onnxruntime-ggml onnx", plugin="onnxruntime_ggml", bare=True, options=_ggml),
+    "ggml": Recipe("ggml", "pip install 'clipsearch[ggml]'", plugin="onnxruntime_ggml", bare=True, options=_ggml),
 }  # fmt: skip
 
 
