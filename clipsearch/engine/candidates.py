@@ -25,9 +25,9 @@ class Candidate:
         return f"{self.variant}/{self.way.name}"
 
 
-def default_candidate(card: ModelCard, backend: str = AUTO) -> Candidate:
+def default_candidate(card: ModelCard, backend: str = AUTO, threads: int = 0) -> Candidate:
     """What `--backend` names, or what `auto` takes before anything was measured. Raises ModelError."""
-    way = default_way(backend)
+    way = default_way(backend, threads)
     fitting = (one for one in card.variants if fits(one, way))
     chosen = next(fitting, None)
     if chosen is None:
