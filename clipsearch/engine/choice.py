@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.engine.backends import TABLE, Way, is_installed, usable_cores
-from clipsearch.engine.candidates import Candidate, fits
+from clipsearch.engine.candidates import Candidate, fits, refusal, variant_of
 from clipsearch.engine.cards import ModelCard
 from clipsearch.files import replace_unsynced
 from clipsearch.types import MeasuredWay
@@ -87,7 +87,8 @@ def _candidates(card: ModelCard, deadline: float) -> Iterator[Candidate]:
     listed = [way for runtime in TABLE if is_installed(runtime) for way in _ways(runtime, deadline)]
     for variant in card.variants:
         for way in sorted(listed, key=lambda way: way.arithmetic != "f32"):
-            if fits(variant, way):
+            # One row says that a variant is refused, in whatever arithmetic.
+            if fits(variant, way) and (way.arithmetic == "f32" or refusal(variant) is None):
                 yield Candidate(replace(way, threads=usable_cores()), variant.name)
 
 
@@ -105,6 +106,8 @@ def _tried(
     """The verdict on one candidate, and the golden vectors: the first good one of a variant gives those that miss."""
     way = candidate.way
     row = MeasuredWay(way.runtime, way.device, way.arithmetic, candidate.variant, candidate.batch, way.threads)
+    if reason := refusal(variant_of(card, candidate.variant)):
+        return replace(row, verdict="refused", reason=reason), golden
     found = _asked(
         way.runtime,
         {
@@ -244,7 +247,7 @@ def _kept(card: ModelCard, cache: Path, ways: tuple[MeasuredWay, ...]) -> tuple[
 
 def _of(card: ModelCard) -> dict[str, Any]:
     """What the verdicts depend on."""
-    files = [[one.name, one.image.sha256, one.text.sha256, list(one.runtimes), one.drift] for one in card.variants]
+    files = [[one.name, one.image.sha256, one.text.sha256, list(one.runtimes), refusal(one)] for one in card.variants]
     return {
         "format": _FORMAT,
         "machine": [platform.system(), platform.machine(), _processor(), usable_cores()],

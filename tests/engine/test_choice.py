@@ -12,8 +12,8 @@ from clipsearch.config import Paths
 from clipsearch.encoding import Engine
 from clipsearch.engine import backends, choice
 from clipsearch.engine.backends import AUTO, Runtime, Way
-from clipsearch.engine.candidates import Candidate, default_candidate, fits
-from clipsearch.engine.cards import read_card
+from clipsearch.engine.candidates import Candidate, default_candidate, fits, refusal
+from clipsearch.engine.cards import Comparison, read_card
 from clipsearch.engine.choice import chosen, known_ways, measured_ways
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.errors import ModelError
@@ -129,13 +129,49 @@ def test_a_named_backend_is_a_demand(tmp_path: Path) -> None:
     assert named.candidate("ingest") == default_candidate(STARTER, "onnxruntime")
 
 
-def test_a_variant_is_taken_only_by_its_runtimes_and_within_its_drift() -> None:
-    int8 = replace(STARTER.reference, name="int8", runtimes=("openvino",), drift=0.99)
+def compared(**numbers: float) -> Comparison:
+    good = {"image_mean": 0.99, "image_least": 0.97, "text_mean": 0.99, "text_least": 0.97, "top10": 0.95, "labels": 0}
+    return Comparison(100, 100, **(good | numbers))
+
+
+def test_a_variant_is_taken_only_by_its_runtimes() -> None:
+    int8 = replace(STARTER.reference, name="int8", runtimes=("openvino",), compared=compared())
     assert fits(int8, Way("openvino")) and not fits(int8, Way("onnxruntime"))
-    assert not fits(int8, Way("openvino", "cpu", "bf16"))
-    assert not fits(replace(int8, drift=0.97), Way("openvino"))
     card = replace(STARTER, variants=(int8,))
     assert default_candidate(card, "openvino").variant == "int8"
-    with pytest.raises(ModelError, match="no files for onnxruntime"):
+    assert default_candidate(card, AUTO) == Candidate(Way("openvino"), "int8")
+    with pytest.raises(
+        ModelError, match="No variant of starter runs on onnxruntime: int8 .image.onnx, text.onnx"
+    ) as it:
         default_candidate(card, "onnxruntime")
+    assert it.value.hint == "--backend openvino"
     assert default_candidate(STARTER, AUTO).way == Way("onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({"image_mean": 0.9612}, "vectors of photos have a mean cosine of 0.9612, 0.98 is asked for"),
+        ({"text_mean": 0.97999}, "vectors of texts have a mean cosine of 0.9800, 0.98 is asked for"),
+        ({"top10": 0.8}, "ten photos nearest to a text it finds 0.8000, 0.9 is asked for"),
+        ({"image_mean": float("nan")}, "nan"),
+        ({"image_mean": 0.985, "least_cosine": 0.99}, "0.9850, 0.99 is asked for"),
+    ],
+)
+def test_a_variant_that_means_something_else_is_refused_with_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numbers: dict[str, float], said: str
+) -> None:
+    """It would be the fastest, and nobody would learn why it finds worse."""
+    only(monkeypatch, "onnxruntime")
+    drifted = replace(STARTER.reference, name="int8", compared=compared(**numbers))
+    monkeypatch.setattr(choice, "_asked", lambda *_: "not measured")
+    ways = measured_ways(replace(STARTER, variants=(STARTER.reference, drifted)), tmp_path)
+    (row,) = (way for way in ways if way.precision == "int8")
+    assert row.verdict == "refused" and said in row.reason and not row.fit_for
+    assert default_candidate(replace(STARTER, variants=(drifted, STARTER.reference))).variant == "fp32"
+    with pytest.raises(ModelError, match="asked for"):
+        default_candidate(replace(STARTER, variants=(drifted,)), "onnxruntime")
+
+
+def test_a_gate_can_be_wider() -> None:
+    assert refusal(replace(STARTER.reference, compared=compared(top10=0.8, least_top10=0.75))) is None
