@@ -65,9 +65,14 @@ class ImageTower:
     def batch_size(self) -> int:
         return self._input.shape[0] or self._candidate.batch
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the graph takes any number of pictures at once."""
+        return self._input.shape[0] is None
+
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (n, s, s, 3) as `prepare` makes them -> float32 (n, dim), unit rows. Raises ModelError."""
-        size, fixed = self.batch_size, self._input.shape[0] is not None
+        size, fixed = self.batch_size, not self.takes_batches
         parts = []
         for start in range(0, len(pixels), size):
             batch = pixels[start : start + size]
