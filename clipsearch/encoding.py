@@ -148,22 +148,22 @@ class Engine:
         on all cores. Raises ModelError."""
         from clipsearch.engine.towers import ImageTower
 
-        def opened(card: ModelCard, candidate: Candidate) -> ImageTower:
-            return ImageTower(card, replace(candidate, batch=1) if one_at_a_time else candidate)
+        def opened(card: ModelCard, candidate: Candidate, cache: Path) -> ImageTower:
+            return ImageTower(card, replace(candidate, batch=1) if one_at_a_time else candidate, cache)
 
         return self._opened(opened, "ingest")
 
-    def _opened(self, tower: Callable[[ModelCard, Candidate], Tower], purpose: Purpose) -> Tower:
+    def _opened(self, tower: Callable[[ModelCard, Candidate, Path], Tower], purpose: Purpose) -> Tower:
         """Only `auto` falls back, and says why: what was measured before may have lost its driver since."""
         candidate = self.candidate(purpose)
         try:
-            return tower(self.card, candidate)
+            return tower(self.card, candidate, self._cache_folder)
         except ModelError as error:
             plain = default_candidate(self.card, self._backend, self._threads)
             if self._backend != AUTO or candidate.name == plain.name:
                 raise
             logger.warning("%s is taken, for %s works no more: %s", plain.name, candidate.name, error.message)
-            return tower(self.card, plain)
+            return tower(self.card, plain, self._cache_folder)
 
     # -- words ------------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ def measured_ways(card: ModelCard, cache: Path) -> tuple[MeasuredWay, ...]:
     """The verdicts for this model on this machine, measured now where they miss. Fastest for photos first."""
     known = _known(card, cache)
     if not _is_complete(card, known):
-        _measure(card, known)
+        _measure(card, cache, known)
         _keep(card, cache, known)
     return _with_choices(known.rows)
 
@@ -79,7 +79,7 @@ def forget(card: ModelCard, cache: Path) -> None:
 # -- measuring ------------------------------------------------------------------------------------
 
 
-def _measure(card: ModelCard, known: _Known) -> None:
+def _measure(card: ModelCard, cache: Path, known: _Known) -> None:
     """Adds to what is known until all is, or the time is over."""
     deadline = time.monotonic() + BUDGET_S
     for runtime in _runtimes(card):
@@ -96,11 +96,11 @@ def _measure(card: ModelCard, known: _Known) -> None:
             continue
         began = time.monotonic()
         best = max((row.images_per_s or 0 for row in settled.values() if "ingest" in row.fit_for), default=0.0)
-        settled[key], golden = tried(card, candidate, golden, min(CANDIDATE_S, deadline - began), best)
+        settled[key], golden = tried(card, candidate, golden, min(CANDIDATE_S, deadline - began), best, cache)
         took[key] = time.monotonic() - began
     for key in _too_close(settled, took, deadline - time.monotonic()):
         candidate = next(one for one in _candidates(card, known) if _key(one) == key)
-        again, _ = tried(card, candidate, golden, min(CANDIDATE_S, deadline - time.monotonic()), 0.0)
+        again, _ = tried(card, candidate, golden, min(CANDIDATE_S, deadline - time.monotonic()), 0.0, cache)
         settled[key] = _better(settled[key], again)
     known.rows = list(settled.values())
     made = {f"{kind} {card.reference.name}" for kind in ("image", "text")} if golden_of(card) else set()

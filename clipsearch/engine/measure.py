@@ -47,7 +47,7 @@ def probe(card: ModelCard) -> tuple[NDArray[np.uint8], list[str]]:
     return coarse[:, rows][:, :, rows], list(_TEXTS)
 
 
-def measured(card: ModelCard, candidate: Candidate, best_rate: float = 0.0) -> dict[str, Any]:
+def measured(card: ModelCard, candidate: Candidate, best_rate: float, cache: Path) -> dict[str, Any]:
     """What one candidate does: vectors, whether they move with their batch mates, images/s, ms a query, memory.
 
     One that is half as fast as `best_rate` on a CPU is not tried in batches: they gain less than that there.
@@ -57,18 +57,18 @@ def measured(card: ModelCard, candidate: Candidate, best_rate: float = 0.0) -> d
 
     pixels, texts = probe(card)
     started = time.perf_counter()
-    text = TextTower(card, candidate)
+    text = TextTower(card, candidate, cache)
     text_vectors = text.encode(texts).vectors
     cold_ms = (time.perf_counter() - started) * 1000
     query_s = _fastest(lambda: text.encode(texts[:1]))
-    single = ImageTower(card, replace(candidate, batch=1))
+    single = ImageTower(card, replace(candidate, batch=1), cache)
     alone = single.encode_pixels(pixels)
     size = single.batch_size  # 1, or the only one that the graph takes
     rates = {size: size / _fastest(partial(single.encode_pixels, _filled(pixels, size)))}
     mates = {size: _least_with_mates(single, pixels, alone, size)}
     on_cpu = candidate.way.device == "cpu"
     if size == 1 and single.takes_batches and not (on_cpu and rates[1] * 2 < best_rate):
-        tower = ImageTower(card, replace(candidate, batch=(BATCHES if on_cpu else LARGE_BATCHES)[-1]))
+        tower = ImageTower(card, replace(candidate, batch=(BATCHES if on_cpu else LARGE_BATCHES)[-1]), cache)
         for batch in BATCHES[1:] if on_cpu else LARGE_BATCHES[1:]:
             if batch / max(rates.values()) > _LONGEST_RUN_S:
                 break
@@ -147,7 +147,8 @@ def _serve() -> None:
         found: dict[str, Any] = {"ways": [[way.device, way.arithmetic] for way in backends.backend_of(name).ways()]}
     else:
         way = Way(name, job["device"], job["arithmetic"], job["threads"])
-        found = measured(read_card(Path(job["card"])), Candidate(way, job["variant"]), job["best_rate"])
+        candidate = Candidate(way, job["variant"])
+        found = measured(read_card(Path(job["card"])), candidate, job["best_rate"], Path(job["cache"]))
     json.dump(found, answer)
     answer.close()
 

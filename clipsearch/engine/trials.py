@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from dataclasses import astuple, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,12 @@ def listed(runtime: str, seconds: float) -> list[Way] | None:
 
 
 def tried(
-    card: ModelCard, candidate: Candidate, golden: Golden, seconds: float, best_rate: float
+    card: ModelCard, candidate: Candidate, golden: Golden, seconds: float, best_rate: float, cache: Path
 ) -> tuple[MeasuredWay, Golden]:
     """The verdict on one candidate, and the golden vectors: the first good one of a variant gives those that miss.
 
-    A candidate that is half as fast as `best_rate`, in images/s, is not tried in batches.
+    A candidate that is half as fast as `best_rate`, in images/s, is not tried in batches. Its towers open as
+    those of a query will: with what `cache` remembers.
     """
     row = unmeasured(candidate)
     if reason := refusal(variant_of(card, candidate.variant)):
@@ -63,7 +65,7 @@ def tried(
         way.runtime,
         {
             "card": str(card.folder), "device": way.device, "arithmetic": way.arithmetic,
-            "threads": way.threads, "variant": candidate.variant, "best_rate": best_rate,
+            "threads": way.threads, "variant": candidate.variant, "best_rate": best_rate, "cache": str(cache),
         },
         seconds,
     )  # fmt: skip

@@ -189,7 +189,7 @@ def test_only_what_is_new_is_measured(tmp_path: Path, monkeypatch: pytest.Monkey
     assert is_measured(STARTER, tmp_path) and not is_measured(more, tmp_path)
     asked = []
 
-    def tried(card, candidate, golden, seconds, best):
+    def tried(card, candidate, golden, seconds, best, cache):
         asked.append((candidate.variant, best))
         return replace(trials.unmeasured(candidate), verdict="failed"), golden
 
@@ -209,7 +209,7 @@ def test_two_that_are_close_are_run_again_and_the_better_runs_count(
     rates = {"onnxruntime": [first, 12.0], "openvino": [second, 11.0]}
     order = []
 
-    def tried(card, candidate, golden, seconds, best):
+    def tried(card, candidate, golden, seconds, best, cache):
         order.append(candidate.way.runtime)
         rate = rates[candidate.way.runtime].pop(0)
         row = trials.unmeasured(candidate)
