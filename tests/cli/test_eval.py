@@ -20,7 +20,7 @@ def test_captions_find_their_photos(program: Program, photos: Path, tmp_path: Pa
     found = program("eval", "retrieval", captions, "--photos", photos, "--json").json
     assert (found["photos"], found["captions"]) == (3, 4)
     assert found["text_to_image"][0]["share"] == 0.75
-    assert found["image_to_text"][0]["share"] > 0.6
+    assert found["image_to_text"][0]["share"] >= 1 / 3
     text = program("eval", "retrieval", captions, "--photos", photos).stdout.decode()
     assert "R@1" in text and "0.750 [" in text
     missing = program("eval", "retrieval", captions)
