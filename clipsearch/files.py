@@ -188,6 +188,12 @@ def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str |
     return kind if kind in NETWORK_FILESYSTEMS else None
 
 
+def check_new(final: Path) -> None:
+    """Raises SystemFault where something has that name already."""
+    if final.exists() or final.is_symlink():
+        raise SystemFault(f"{final} is there already; nothing was written.", "Name another file, or remove that one.")
+
+
 @contextlib.contextmanager
 def new_file(final: Path, needed_bytes: int = 0) -> Iterator[Path]:
     """A temporary path beside `final`; what was written there gets its name when all went well, else it is removed.
@@ -195,8 +201,7 @@ def new_file(final: Path, needed_bytes: int = 0) -> Iterator[Path]:
     Raises SystemFault where something has that name already, where no file can be made, and where less than
     `needed_bytes` are free.
     """
-    if final.exists() or final.is_symlink():
-        raise SystemFault(f"{final} is there already; nothing was written.", "Name another file, or remove that one.")
+    check_new(final)
     temporary = final.with_name(f".{final.name}-{os.getpid()}")
     try:
         free = shutil.disk_usage(final.parent).free

@@ -48,7 +48,7 @@ def photo_vectors(catalog: Catalog | None, engine: Engine, targets: Sequence[Any
     for target in targets:
         path = existing(target)
         if os.path.isdir(path):
-            stamps = _listed(path)
+            stamps = listed(path)
             paths += stamps
             known |= _as_they_were(catalog.files_below(path), stamps) if catalog else {}
         else:
@@ -102,7 +102,8 @@ def _read(catalog: Catalog, space: Space, photos: Mapping[bytes, int], paths: It
         yield Batch(part, unit(np.stack([vectors[photo] for photo in ids])))
 
 
-def _listed(folder: bytes) -> dict[bytes, Stamp]:
+def listed(folder: bytes) -> dict[bytes, Stamp]:
+    """The photos in a folder and below it, in the order of paths. Raises SystemFault where it cannot be listed."""
     from clipsearch.index.crawl import Listing, walk
 
     listing = walk(Root(id=0, path=folder, is_file=False, exclude=(), device=None))

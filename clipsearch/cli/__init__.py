@@ -47,6 +47,8 @@ VERBS = {
     "relocate": "Tell the library that photos lie at another place now.",
     "model": "Show, fetch and change the models that turn photos and words into vectors.",
     "backends": "Show the ways to run a model here, and which are chosen.",
+    "bench": "Measure how many photos in class folders a model recognises, and how fast.",
+    "eval": "Measure what a model finds, on photos with captions.",
     "config": "Show the settings and where each comes from.",
     "completion": "Print the script that makes a shell complete clipsearch.",
 }

@@ -81,7 +81,7 @@ def measured(card: ModelCard, candidate: Candidate, best_rate: float, cache: Pat
         "mates": mates,
         "query_ms": query_s * 1000,
         "cold_ms": cold_ms,
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
     }
 
 
@@ -119,7 +119,8 @@ def _fastest(run: Callable[[], object]) -> float:
     return best
 
 
-def _peak_mb() -> float | None:
+def peak_mb() -> float | None:
+    """The most memory that this process has had, MB; None on Windows."""
     try:
         import resource
     except ImportError:  # Windows

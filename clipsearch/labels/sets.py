@@ -194,3 +194,9 @@ def _check_no_circle(under: dict[str, str | None]) -> None:
                 raise _Wrong(f"label.{name} is under itself")
             seen.add(at)
             at = under.get(at)
+
+
+def imagenet_names() -> tuple[str, ...]:
+    """ImageNet's thousand names in the order of its classes; two of them stand for two classes each."""
+    table = tomllib.loads((_BUILTIN / "imagenet.toml").read_text("utf-8"))
+    return tuple(table["labels"])

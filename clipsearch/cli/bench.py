@@ -1,0 +1,200 @@
+"""`clipsearch bench`: how many photos of known classes a model recognises, and how fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clipsearch.cli import output
+from clipsearch.cli.arguments import Named
+from clipsearch.cli.columns import Columns, table_lines
+from clipsearch.cli.meter import meter
+from clipsearch.cli.options import backend_option, chosen_paths, utf8
+from clipsearch.cli.sections import Verb
+from clipsearch.cli.suggest import model_names
+from clipsearch.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from clipsearch.evaluation.zero_shot import ZeroShotResult
+
+EPILOG = """\b
+FOLDER has one folder for each class, named as the class is called; folders with
+ImageNet's numbers get ImageNet's names. Nothing is added to the library.
+
+\b
+Examples:
+  clipsearch bench ~/data/cifar10/test --template cifar10
+  clipsearch bench ~/data/pets --per-class 50 --model vit-b-32-laion2b
+  clipsearch bench ~/data/pets --output pets.html
+"""
+_SHOWN = 12  # classes in the table of a terminal: the best and the worst half
+_CONFUSED = 5
+
+
+@click.command("bench", cls=Verb, epilog=EPILOG)
+@click.argument("folder", type=Named())
+@click.option("--per-class", type=click.IntRange(1), metavar="N", help="The first N photos of each class.")
+@click.option(
+    "--template",
+    "templates",
+    multiple=True,
+    help="A sentence with {} for the class, or the name of published ones; several are averaged.",
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    default="starter",
+    show_default=True,
+    shell_complete=model_names,
+    help="The model to ask.",
+)
+@click.option("--output", "target", type=Named(), metavar="FILE", help="Write a report: .html, or .json.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@backend_option
+@click.pass_context
+def command(
+    context: click.Context,
+    folder: Path,
+    per_class: int | None,
+    templates: tuple[str, ...],
+    model: str,
+    target: Path | None,
+    as_json: bool,
+    backend: str,
+) -> int:
+    """Measure how many photos in class folders a model recognises, and how fast."""
+    from clipsearch.encoding import Engine
+    from clipsearch.evaluation.class_folders import class_folders
+    from clipsearch.evaluation.zero_shot import zero_shot
+    from clipsearch.files import check_new
+
+    if target is not None and target.suffix not in (".html", ".json"):
+        raise UsageError(f"{target} is no report.", "Name a file that ends with .html or .json.")
+    if target is not None:
+        check_new(target)
+    folders = class_folders(folder, per_class)
+    sentences = tuple(utf8(template, "A template") for template in templates)
+    paths = chosen_paths(context, None)
+    with (
+        Engine(model, backend=backend, models_folder=paths.models, cache_folder=paths.cache) as engine,
+        meter("photos") as progress,
+    ):
+        result = zero_shot(engine, folders, sentences, progress=progress)
+    for one in result.failures[:_CONFUSED]:
+        output.tell(f"clipsearch: {output.shown(one.path)} was left out: {one.reason}")
+    if len(result.failures) > _CONFUSED:
+        output.tell(f"clipsearch: {len(result.failures) - _CONFUSED:,} more were left out; --json has them all")
+    if target is not None:
+        _write(target, folder, result)
+    if as_json:
+        output.write_json(_fields(result))
+    else:
+        _show(result)
+    return Exit.DONE
+
+
+def _write(target: Path, folder: Path, result: ZeroShotResult) -> None:
+    from clipsearch.files import new_file
+
+    text = _page(folder, result) if target.suffix == ".html" else output.json_text(_fields(result), indent=2) + "\n"
+    with new_file(target) as part:
+        part.write_text(text, "utf-8")
+    output.narrate(f"Written: {output.printable(str(target))}")
+
+
+def _facts(result: ZeroShotResult) -> list[tuple[str, str]]:
+    count = len(result.classes)
+    left_out = f", {len(result.failures):,} left out" if result.failures else ""
+    memory = "" if result.peak_mb is None else f" · {result.peak_mb:,.0f} MB at most"
+    return [
+        ("Model", f"{result.model} · {result.variant}"),
+        ("Photos", f"{result.photos:,} of {count:,} classes{left_out}"),
+        ("Templates", f"{result.templates}, averaged" if result.templates > 1 else "1"),
+        ("acc@1", f"{result.acc1:.2%}   by chance {1 / count:.2%}"),
+        ("acc@5", f"{result.acc5:.2%}" if count > 5 else "–"),
+        ("A photo", f"{1000 * result.seconds / (result.photos + len(result.failures)):.1f} ms with decoding"),
+        ("A text", f"{result.text_ms:.1f} ms{memory}"),
+    ]
+
+
+def _show(result: ZeroShotResult) -> None:
+    for title, text in _facts(result):
+        output.say(f"{title:<11}{text}", hanging=" " * 11)
+    click.echo()
+    rates = [
+        (f"{one.batch}", f"{one.images_per_s:,.1f}", f"{1000 * one.batch / one.images_per_s:,.1f}")
+        for one in result.rates
+    ]
+    for line in table_lines(Columns(("batch", "images/s", "ms a batch"), numbers=(0, 1, 2)), rates):
+        click.echo(line)
+    click.echo()
+    by_class = [one for one in sorted(_by_class(result), key=lambda one: -one[1]) if one[1] == one[1]]
+    if len(by_class) > _SHOWN:
+        output.say(f"The best and the worst of {len(by_class):,} classes; --json has all.", hanging="")
+        by_class = [*by_class[: _SHOWN // 2], *by_class[-_SHOWN // 2 :]]
+    rows = [(output.printable(name), f"{share:.1%}") for name, share in by_class]
+    for line in table_lines(Columns(("class", "recognised"), numbers=(1,)), rows):
+        click.echo(line)
+    if confused := _confused(result):
+        click.echo()
+        for name, other, count in confused:
+            output.say(f"{count:,} of {output.printable(name)} taken for {output.printable(other)}")
+
+
+def _by_class(result: ZeroShotResult) -> list[tuple[str, float]]:
+    return list(zip(result.classes, map(float, result.class_accuracies), strict=True))
+
+
+def _confused(result: ZeroShotResult) -> list[tuple[str, str, int]]:
+    """The pairs of classes that are taken for each other most."""
+    wrong = result.confusion.copy()
+    for place in range(len(wrong)):
+        wrong[place, place] = 0
+    places = wrong.ravel().argsort(kind="stable")[::-1][:_CONFUSED]
+    rows, columns = places // len(wrong), places % len(wrong)
+    names = result.classes
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return [(names[row], names[column], int(wrong[row, column])) for row, column in pairs if wrong[row, column]]
+
+
+def _fields(result: ZeroShotResult) -> dict[str, object]:
+    return {
+        "model": result.model,
+        "variant": result.variant,
+        "photos": result.photos,
+        "failures": [{**output.path_fields(one.path), "reason": one.reason} for one in result.failures],
+        "templates": result.templates,
+        "acc1": result.acc1,
+        "acc5": result.acc5,
+        "classes": [
+            {
+                "name": name,
+                "photos": int(result.confusion[place].sum()),
+                "recognised": None if share != share else share,
+            }
+            for place, (name, share) in enumerate(_by_class(result))
+        ],
+        "confusion": result.confusion.tolist(),
+        "seconds": round(result.seconds, 3),
+        "text_ms": round(result.text_ms, 3),
+        "batches": [{"batch": one.batch, "images_per_s": round(one.images_per_s, 2)} for one in result.rates],
+        "peak_mb": None if result.peak_mb is None else round(result.peak_mb),
+    }
+
+
+def _page(folder: Path, result: ZeroShotResult) -> str:
+    from clipsearch.pages.report import bars, facts, line, matrix, report
+
+    sections = [
+        ("In short", facts(_facts(result))),
+        ("Classes", bars(sorted(_by_class(result), key=lambda one: -one[1] if one[1] == one[1] else 1))),
+        (
+            "Images a second, by batch",
+            line([(one.batch, one.images_per_s) for one in result.rates], "batch"),
+        ),
+    ]
+    if len(result.classes) <= 30:
+        sections.insert(2, ("Taken for", matrix(result.classes, result.confusion.tolist())))
+    return report(f"{result.model} on {folder.name}", f"Made by: clipsearch bench {folder}", sections)

@@ -1,0 +1,99 @@
+"""`clipsearch eval retrieval`: R@1, 5 and 10 of captions and of photos."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clipsearch.cli import output
+from clipsearch.cli.arguments import Named
+from clipsearch.cli.columns import Columns, table_lines
+from clipsearch.cli.meter import meter
+from clipsearch.cli.options import backend_option, chosen_paths
+from clipsearch.cli.sections import Verb
+from clipsearch.cli.suggest import model_names
+from clipsearch.errors import Exit, SystemFault
+from clipsearch.types import Failure
+
+if TYPE_CHECKING:
+    from clipsearch.evaluation.retrieval import Recall
+
+EPILOG = """\b
+FILE is a table with the columns file and caption, COCO's captions JSON, or one
+of Flickr's token files. The photos lie beside it, in photos/ or images/ there,
+or where --photos says. In brackets: the 95 % interval, photos drawn anew.
+
+\b
+Examples:
+  clipsearch eval retrieval ~/data/captions.tsv
+  clipsearch eval retrieval ~/coco/captions_val2017.json --photos ~/coco/val2017 --model vit-b-32-laion2b
+"""
+
+
+@click.command("retrieval", cls=Verb, epilog=EPILOG)
+@click.argument("file", type=Named())
+@click.option("--photos", "folder", type=Named(), metavar="DIR", help="Where the photos lie.")
+@click.option(
+    "--model",
+    metavar="NAME",
+    default="starter",
+    show_default=True,
+    shell_complete=model_names,
+    help="The model to ask.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@backend_option
+@click.pass_context
+def retrieval(context: click.Context, file: Path, folder: Path | None, model: str, as_json: bool, backend: str) -> int:
+    """Measure how often a caption finds its photo, and a photo its captions."""
+    import numpy as np
+
+    from clipsearch.encoding import Engine
+    from clipsearch.evaluation.captions import captioned_photos
+    from clipsearch.evaluation.retrieval import to_captions, to_photos
+
+    asked = captioned_photos(file, folder)
+    paths = chosen_paths(context, None)
+    vectors = []
+    with (
+        Engine(model, backend=backend, models_folder=paths.models, cache_folder=paths.cache) as engine,
+        meter("photos") as progress,
+    ):
+        for done, (photo, outcome) in enumerate(
+            zip(asked.photos, engine.each_image(list(asked.photos)), strict=True), 1
+        ):
+            if isinstance(outcome, Failure):
+                name = output.shown(os.fsencode(photo))
+                raise SystemFault(f"{name} cannot be read: {outcome.reason}.", "Take it out of the captions.")
+            vectors.append(outcome)
+            progress(done, len(asked.photos))
+        photos, captions = np.stack(vectors), engine.encode_text(asked.captions)
+        name = engine.card.name
+    by_caption = to_photos(captions, photos, asked.photo_of)
+    by_photo = to_captions(photos, captions, asked.photo_of)
+    if as_json:
+        output.write_json(
+            {
+                "model": name,
+                "photos": len(asked.photos),
+                "captions": len(asked.captions),
+                "text_to_image": [asdict(one) for one in by_caption],
+                "image_to_text": [asdict(one) for one in by_photo],
+            }
+        )
+        return Exit.DONE
+    output.say(f"{name} · {len(asked.photos):,} photos · {len(asked.captions):,} captions")
+    rows = [("captions find their photo", by_caption), ("photos find a caption", by_photo)]
+    head = ("", *(f"R@{one.k}" for one in by_caption))
+    shown = [(what, *map(_share, recalls)) for what, recalls in rows]
+    for line in table_lines(Columns(head, numbers=range(1, len(head))), shown):
+        click.echo(line)
+    return Exit.DONE
+
+
+def _share(one: Recall) -> str:
+    return f"{one.share:.3f} [{one.low:.3f}, {one.high:.3f}]"

@@ -1,0 +1,88 @@
+"""Photos with captions, as the published collections write them: a table, COCO's JSON, Flickr's token files.
+
+Reads the file only; whether the photos can be decoded shows when they are encoded.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CaptionedPhotos:
+    photos: tuple[Path, ...]  # in the order in which they are first named
+    captions: tuple[str, ...]
+    photo_of: NDArray[np.int64]  # of each caption, from 0
+
+
+def captioned_photos(file: Path, folder: Path | None = None) -> CaptionedPhotos:
+    """What `file` says of the photos in `folder` (beside it, where none is named; also in photos/ or images/ there).
+
+    Raises UsageError for a file in none of the three forms, and for photos that are not there.
+    """
+    try:
+        text = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read ({error}).", "Name a file with captions.") from error
+    try:
+        pairs = list(_coco(json.loads(text)) if text.lstrip().startswith("{") else _lines(text.splitlines()))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unknown(file) from error
+    if not pairs:
+        raise _unknown(file)
+    places: dict[str, int] = {}
+    photo_of = np.array([places.setdefault(name, len(places)) for name, _ in pairs])
+    where = _folder_of(next(iter(places)), file.parent if folder is None else folder)
+    missing = [name for name in places if not (where / name).is_file()]
+    if missing:
+        raise UsageError(
+            f"{where} lacks {len(missing):,} of {len(places):,} photos, {missing[0]} first.",
+            "Name the folder of the photos: --photos DIR",
+        )
+    return CaptionedPhotos(tuple(where / name for name in places), tuple(caption for _, caption in pairs), photo_of)
+
+
+def _coco(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """captions_val2017.json: images with ids, annotations that name them."""
+    names = {image["id"]: image["file_name"] for image in table["images"]}
+    for annotation in table["annotations"]:
+        yield names[annotation["image_id"]], annotation["caption"].strip()
+
+
+def _lines(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """`photo.jpg#0<TAB>caption` (Flickr8k.token.txt), or a table with the columns file and caption."""
+    if lines and "caption" in lines[0].split("\t"):
+        for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+            yield row["file"], row["caption"]
+        return
+    for line in filter(str.strip, lines):
+        name, caption = line.split("\t", 1)
+        photo, mark, number = name.rpartition("#")
+        if not mark or not number.isdigit():
+            raise ValueError(line)
+        yield photo, caption.strip()
+
+
+def _folder_of(name: str, folder: Path) -> Path:
+    return next((one for one in _places(folder) if (one / name).is_file()), folder)
+
+
+def _places(folder: Path) -> Iterable[Path]:
+    return folder, folder / "photos", folder / "images", folder / "Images"
+
+
+def _unknown(file: Path) -> UsageError:
+    return UsageError(
+        f"{file} holds no captions that clipsearch can read.",
+        "Known are tables with the columns file and caption, COCO's captions JSON, and Flickr's token files.",
+    )

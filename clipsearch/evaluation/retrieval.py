@@ -1,0 +1,67 @@
+"""Captions to photos and back: the recall that models are compared by, with how sure it is.
+
+R@k of captions: the share of captions whose photo is among the k best photos. R@k of photos: the share of photos with
+one of their captions among the k best captions. Both as CLIP-benchmark has them, pure numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Places = NDArray[np.int64]
+
+_DRAWS = 1000  # of the bootstrap
+_TOGETHER = 512  # queries that are compared at once
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    k: int
+    share: float  # 0..1
+    low: float  # of the 95 % interval, over photos drawn with their captions
+    high: float
+
+
+def to_photos(captions: Vectors, photos: Vectors, photo_of: Places, ks: tuple[int, ...] = (1, 5, 10)) -> list[Recall]:
+    """R@k of captions (n, d), each about photo `photo_of[i]` of (m, d)."""
+    ranks = _ranks(captions, photos, photo_of)
+    return [_recall(ranks < k, photo_of, k) for k in ks]
+
+
+def to_captions(photos: Vectors, captions: Vectors, photo_of: Places, ks: tuple[int, ...] = (1, 5, 10)) -> list[Recall]:
+    """R@k of photos (m, d): whether one of the captions (n, d) that are about it comes among the k best."""
+    best = np.empty(len(photos), np.int64)
+    for start in range(0, len(photos), _TOGETHER):
+        scores = photos[start : start + _TOGETHER] @ captions.T
+        for row, score in enumerate(scores, start):
+            own = photo_of == row
+            best[row] = (score > score[own].max()).sum() if own.any() else len(captions)
+    numbers = np.arange(len(photos))
+    return [_recall(best < k, numbers, k) for k in ks]
+
+
+def _ranks(queries: Vectors, found: Vectors, truth: Places) -> Places:
+    """How many are above the right one, and of equal ones those that come before it."""
+    ranks = np.empty(len(queries), np.int64)
+    for start in range(0, len(queries), _TOGETHER):
+        scores = queries[start : start + _TOGETHER] @ found.T
+        right = truth[start : start + _TOGETHER, None]
+        own = np.take_along_axis(scores, right, axis=1)
+        before = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < right))
+        ranks[start : start + _TOGETHER] = before.sum(axis=1)
+    return ranks
+
+
+def _recall(hits: NDArray[np.bool_], photo_of: Places, k: int) -> Recall:
+    """Photos are drawn, not captions: five captions of one photo are hard or easy together."""
+    photos = int(photo_of.max()) + 1
+    good = np.bincount(photo_of, hits, minlength=photos)
+    all_ = np.bincount(photo_of, minlength=photos)
+    drawn = np.random.default_rng(0).integers(0, photos, (_DRAWS, photos))
+    shares = good[drawn].sum(axis=1) / np.maximum(all_[drawn].sum(axis=1), 1)
+    low, high = np.quantile(shares, [0.025, 0.975])
+    return Recall(k, float(hits.mean()), float(low), float(high))

@@ -1,0 +1,27 @@
+"""`clipsearch eval`: figures over real photos, and files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.program import Program
+
+
+def test_captions_find_their_photos(program: Program, photos: Path, tmp_path: Path) -> None:
+    """One caption of four is about another photo: three quarters are right, whatever the order of the lines."""
+    captions = tmp_path / "captions.tsv"
+    captions.write_text(
+        "file\tcaption\n"
+        "food/coffee-cup.jpg\ta cup of coffee\n"
+        "animals/jellyfish.jpg\ta jellyfish\n"
+        "animals/perched-osprey.jpg\ta jellyfish in blue water\n"
+        "food/coffee-cup.jpg\ta hot drink in a cup\n"
+    )
+    found = program("eval", "retrieval", captions, "--photos", photos, "--json").json
+    assert (found["photos"], found["captions"]) == (3, 4)
+    assert found["text_to_image"][0]["share"] == 0.75
+    assert found["image_to_text"][0]["share"] >= 1 / 3
+    text = program("eval", "retrieval", captions, "--photos", photos).stdout.decode()
+    assert "R@1" in text and "0.750 [" in text
+    missing = program("eval", "retrieval", captions)
+    assert missing.code == 2 and "--photos DIR" in missing.stderr

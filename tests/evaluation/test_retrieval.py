@@ -1,0 +1,90 @@
+"""Recall of captions and photos beside cases counted by hand, and files as the collections write them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clipsearch.errors import UsageError
+from clipsearch.evaluation.captions import captioned_photos
+from clipsearch.evaluation.retrieval import to_captions, to_photos
+
+PHOTOS = np.eye(3, dtype=np.float32)
+# Of photo 0: one that finds it, one that finds photo 1 first; of photo 1: one that finds it last.
+CAPTIONS = np.array([[1, 0.5, 0], [0.6, 0.8, 0], [0.9, 0.1, 0.4]], np.float32)
+PHOTO_OF = np.array([0, 0, 1])
+
+
+def test_captions_are_counted_each_and_photos_once() -> None:
+    """Counted over captions, a photo with one good caption of five would have a fifth."""
+    assert [one.share for one in to_photos(CAPTIONS, PHOTOS, PHOTO_OF, (1, 2, 3))] == pytest.approx([1 / 3, 2 / 3, 1])
+    # Photo 0 finds its own first; photo 1 scores .5, .8 with those of photo 0 and .1 with its own; photo 2 has none.
+    assert [one.share for one in to_captions(PHOTOS, CAPTIONS, PHOTO_OF, (1, 2, 3))] == pytest.approx(
+        [1 / 3, 1 / 3, 2 / 3]
+    )
+
+
+def test_a_model_that_says_the_same_of_all_is_not_always_right() -> None:
+    """Equal scores: the first photo wins, as in a sorted list."""
+    same = np.ones((4, 3), np.float32)
+    assert to_photos(same, same, np.arange(4), (1, 2))[0].share == 0.25
+
+
+def test_the_interval_holds_the_share_and_shrinks_with_photos() -> None:
+    """Drawn over captions it would be too narrow by the number of captions a photo has."""
+    rng = np.random.default_rng(0)
+    wide, narrow = (
+        to_photos(*(rng.standard_normal((n, 8)).astype(np.float32) for _ in range(2)), np.arange(n), (5,))[0]
+        for n in (20, 400)
+    )
+    for one in (wide, narrow):
+        assert one.low <= one.share <= one.high
+    assert wide.high - wide.low > narrow.high - narrow.low
+    five = np.repeat(np.eye(20, dtype=np.float32)[::-1], 5, axis=0)
+    (half,) = to_photos(
+        np.where(np.arange(100)[:, None] < 50, five[::-1], five), five[::5][::-1], np.repeat(np.arange(20), 5), (1,)
+    )
+    assert half.share == 0.5 and half.high - half.low > 0.3  # all captions of a photo are hits or none
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'file\tcaption\na.jpg\tone "quoted\na.jpg\ttwo\nb.jpg\tthree\n',
+        'a.jpg#0\tone "quoted\na.jpg#1\ttwo\nb.jpg#0\tthree\n',
+        json.dumps(
+            {
+                "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 9, "file_name": "b.jpg"}],
+                "annotations": [
+                    {"image_id": 7, "caption": 'one "quoted\n'},
+                    {"image_id": 7, "caption": "two"},
+                    {"image_id": 9, "caption": "three"},
+                ],
+            }
+        ),
+    ],
+    ids=["table", "Flickr", "COCO"],
+)
+def test_each_form_says_the_same(content: str, tmp_path: Path) -> None:
+    """A quotation mark that opens and never closes must not eat the captions behind it."""
+    (tmp_path / "photos").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "photos" / name).touch()
+    (tmp_path / "captions").write_text(content, "utf-8")
+    found = captioned_photos(tmp_path / "captions")
+    assert [photo.name for photo in found.photos] == ["a.jpg", "b.jpg"]
+    assert found.captions == ('one "quoted', "two", "three")
+    assert found.photo_of.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "a photo", "a.jpg\tone", "{}", '{"images": []}', "file\tcaption\ngone.jpg\tone"]
+)
+def test_what_is_no_captions_file_is_refused(content: str, tmp_path: Path) -> None:
+    """Half a file would give a figure that looks like one."""
+    (tmp_path / "captions").write_text(content)
+    with pytest.raises(UsageError):
+        captioned_photos(tmp_path / "captions")
