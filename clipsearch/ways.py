@@ -7,6 +7,7 @@ A name is what `--backend` and the settings take, and what a session reports: "o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from clipsearch.errors import ModelError
 
@@ -42,6 +43,7 @@ class Way:
     threads: int = 0  # 0: as many as there are usable cores
     tokens: int = 77  # of the longest text; what is compiled before it runs must know how long one may be
     batch: int = 1  # how many come at once; several may be run side by side
+    compiled: Path | None = None  # a folder where the runtime may keep what it compiles of this one graph
 
     @property
     def name(self) -> str:

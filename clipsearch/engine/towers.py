@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from clipsearch.engine.backends import Port, Session, Way, open_session
 from clipsearch.engine.candidates import IMAGE_BATCH, Candidate, default_candidate, variant_of
 from clipsearch.engine.cards import ModelCard, TowerFile
+from clipsearch.engine.compiled import kept
 from clipsearch.engine.digests import sha256
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.tokenize import TextTokenizer
@@ -44,7 +45,7 @@ class ImageTower:
         self._candidate = candidate or default_candidate(card)
         file = variant_of(card, self._candidate.variant).image
         way = replace(self._candidate.way, batch=self._candidate.batch)
-        self._session = _verified_session(card.folder, file, way, cache)
+        self._session = _verified_session(card.folder, file, way, cache, keep=False)
         self._input = _only(self._session.inputs, "image", _is_picture, card)
         self._output = _embedding_output(self._session, card)
         self._preprocess = Preprocess(card.image)
@@ -131,7 +132,8 @@ class TextTower:
         self.card = self._card = card
         candidate = candidate or default_candidate(card)
         way = replace(candidate.way, tokens=card.text.context)
-        self._session = _verified_session(card.folder, variant_of(card, candidate.variant).text, way, cache)
+        file = variant_of(card, candidate.variant).text
+        self._session = _verified_session(card.folder, file, way, cache, keep=True)
         self._ids = _only(self._session.inputs, "token ids", _is_token_ids, card)
         self._mask = next(filter(_is_mask, self._session.inputs), None)
         self._output = _embedding_output(self._session, card)
@@ -179,11 +181,13 @@ def unit_vectors(raw: NDArray[np.float32], card: ModelCard) -> NDArray[np.float3
     return np.asarray(raw / lengths, np.float32)
 
 
-def _verified_session(folder: Path, tower: TowerFile, way: Way, cache: Path | None) -> Session:
+def _verified_session(folder: Path, tower: TowerFile, way: Way, cache: Path | None, *, keep: bool) -> Session:
+    size = 0
     for name, expected in ((tower.file, tower.sha256), *tower.data):
         path = folder / name
         try:
             digest = sha256(path, cache)
+            size += path.stat().st_size
         except OSError as error:
             raise ModelError(f"{path} cannot be read ({error.strerror}).", "Fetch the model again.") from error
         if digest != expected:
@@ -191,7 +195,10 @@ def _verified_session(folder: Path, tower: TowerFile, way: Way, cache: Path | No
                 f"{path} does not match its card (expected {expected[:12]}…, got {digest[:12]}…); it was not used.",
                 "Fetch the model again.",
             )
-    return open_session(folder / tower.file, way)
+    if not keep:
+        return open_session(folder / tower.file, way)
+    with kept(way, tower, size, cache) as keeping:
+        return open_session(folder / tower.file, keeping)
 
 
 def _embedding_output(session: Session, card: ModelCard) -> str:

@@ -57,12 +57,15 @@ def open_session(path: Path, way: Way) -> Session:
     if way.device == "gpu":
         properties["EXECUTION_MODE_HINT"] = "ACCURACY"
         properties["ALLOW_AUTO_BATCHING"] = False  # batches come as batches; it would wait for more
+    if way.compiled is not None:
+        properties |= {"CACHE_DIR": str(way.compiled), "CACHE_MODE": "OPTIMIZE_SPEED"}
     try:
         core = openvino.Core()
-        model = core.read_model(str(path))
+        graph: str | openvino.Model = str(path)  # by its name, it is not even read where it was compiled before
         if way.device == "npu":
-            model.reshape({port.get_any_name(): _fixed(port, way) for port in model.inputs})
-        compiled = core.compile_model(model, _DEVICES[way.device], properties)
+            graph = core.read_model(graph)
+            graph.reshape({port.get_any_name(): _fixed(port, way) for port in graph.inputs})
+        compiled = core.compile_model(graph, _DEVICES[way.device], properties)
     except Exception as error:  # the runtime raises RuntimeError and others
         raise ModelError(f"OpenVINO cannot open {path}: {error}", "Fetch the model again.") from error
     return _OpenVinoSession(compiled, several=way.batch > 1)
