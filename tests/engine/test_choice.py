@@ -129,6 +129,24 @@ def test_a_named_backend_is_a_demand(tmp_path: Path) -> None:
     assert named.candidate("ingest") == default_candidate(STARTER, "onnxruntime")
 
 
+def test_threads_that_were_asked_for_win_over_those_measured(tmp_path: Path) -> None:
+    row = MeasuredWay("openvino", "cpu", "f32", "fp32", 4, 2, chosen_for=("ingest", "query"))
+    choice._kept(STARTER, tmp_path, (row,))
+    for backend in (AUTO, "onnxruntime"):
+        engine = Engine(STARTER, backend=backend, threads=7, cache_folder=tmp_path)
+        assert engine.candidate("query").way.threads == 7
+
+
+def test_auto_alone_falls_back_and_says_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A driver that was updated since the measuring must not end a search; a demand must not be softened."""
+    row = MeasuredWay("onnxruntime", "cuda", "f32", "fp32", 4, 2, chosen_for=("ingest", "query"))
+    choice._kept(STARTER, tmp_path, (row,))
+    assert Engine(STARTER, cache_folder=tmp_path).encode_text("a dog").shape == (1, 512)
+    assert "onnxruntime-cuda works no more" in caplog.text and "no CUDAExecutionProvider" in caplog.text
+    with pytest.raises(ModelError, match="no CUDAExecutionProvider"):
+        Engine(STARTER, backend="onnxruntime-cuda", cache_folder=tmp_path).encode_text("a cat")
+
+
 def test_a_variant_is_taken_only_by_its_runtimes_and_within_its_drift() -> None:
     int8 = replace(STARTER.reference, name="int8", runtimes=("openvino",), drift=0.99)
     assert fits(int8, Way("openvino")) and not fits(int8, Way("onnxruntime"))
