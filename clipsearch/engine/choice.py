@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.engine.backends import TABLE, Way, is_installed, usable_cores
+from clipsearch.engine.backends import PACKAGES, TABLE, Way, is_installed, usable_cores
 from clipsearch.engine.candidates import Candidate, fits
 from clipsearch.engine.cards import ModelCard
 from clipsearch.files import replace_unsynced
@@ -83,10 +83,11 @@ def _measured(card: ModelCard) -> tuple[MeasuredWay, ...]:
 
 
 def _candidates(card: ModelCard, deadline: float) -> Iterator[Candidate]:
-    """Every variant every way that fits it, plain ones first: they tell what the others must reproduce."""
+    """Every variant every way that fits it. Plain ones first, for they tell what the others must reproduce, and the
+    CPU's before those of devices that may hang: what works everywhere must not go unmeasured for their sake."""
     listed = [way for runtime in TABLE if is_installed(runtime) for way in _ways(runtime, deadline)]
     for variant in card.variants:
-        for way in sorted(listed, key=lambda way: way.arithmetic != "f32"):
+        for way in sorted(listed, key=lambda way: (way.arithmetic != "f32", way.device != "cpu")):
             if fits(variant, way):
                 yield Candidate(replace(way, threads=usable_cores()), variant.name)
 
@@ -248,7 +249,7 @@ def _of(card: ModelCard) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "machine": [platform.system(), platform.machine(), _processor(), usable_cores()],
-        "runtimes": {runtime: _version(entry.package) for runtime, entry in TABLE.items()},
+        "runtimes": {package: _version(package) for package in PACKAGES},
         "model": [card.image_fingerprint, card.text_fingerprint, files],
     }
 
@@ -262,7 +263,7 @@ def _processor() -> str:
 
 
 def _version(package: str) -> str | None:
-    """None where it is not installed under that name; onnxruntime-gpu brings the module of another package."""
+    """None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

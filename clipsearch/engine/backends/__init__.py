@@ -37,6 +37,11 @@ TABLE = {
     "onnxruntime": Runtime(f"{__name__}.onnx", "onnxruntime"),
     "openvino": Runtime(f"{__name__}.openvino", "openvino", (".onnx", ".xml")),
 }
+# What, installed anew or in another version, makes other ways or other speeds of the same machine.
+PACKAGES = (
+    "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-ep-webgpu", "onnxruntime-ep-mlx",
+    "onnxruntime-ep-nv-tensorrt-rtx", "onnxruntime-ep-openvino", "onnxruntime-ggml", "openvino",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
