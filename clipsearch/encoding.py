@@ -155,7 +155,7 @@ class Engine:
             return tower(self.card, candidate)
         except ModelError as error:
             plain = default_candidate(self.card, self._backend, self._threads)
-            if self._backend != AUTO or candidate.name == plain.name:
+            if candidate.name == plain.name:  # as always where a backend is named: a demand is its own plain way
                 raise
             logger.warning("%s is taken, for %s works no more: %s", plain.name, candidate.name, error.message)
             return tower(self.card, plain)

@@ -24,12 +24,18 @@ def a_tower(path: Path, *, end: str = "ReduceL2", bias: bool = True, **conv: obj
         "kernel": random.standard_normal((DIM, 3, PATCH, PATCH)).astype(np.float32),
         "bias": random.standard_normal(DIM).astype(np.float32),
         "least": np.float32(1e-12),
+        "first": np.array([0, 1]),
+        "second": np.array([1, 2]),
+        "axes": np.array([2, 3]),
     }
     told = {"strides": [PATCH, PATCH], **conv}
     nodes = [
         helper.make_node("Conv", ["pixel_values", "kernel", *(["bias"] if bias else [])], ["patches"], **told),
         helper.make_node("GlobalAveragePool", ["patches"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["embed"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Slice", ["patches", "first", "second", "axes"], ["corner"]),  # where a patch is counts too
+        helper.make_node("Flatten", ["corner"], ["there"]),
+        helper.make_node("Add", ["flat", "there"], ["embed"]),
     ]
     if end == "ReduceL2":
         nodes += [
