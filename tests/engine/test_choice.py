@@ -142,7 +142,7 @@ def test_auto_alone_falls_back_and_says_why(tmp_path: Path, caplog: pytest.LogCa
     row = MeasuredWay("onnxruntime", "cuda", "f32", "fp32", 4, 2, chosen_for=("ingest", "query"))
     choice._kept(STARTER, tmp_path, (row,))
     assert Engine(STARTER, cache_folder=tmp_path).encode_text("a dog").shape == (1, 512)
-    assert "onnxruntime-cuda works no more" in caplog.text and "no CUDAExecutionProvider" in caplog.text
+    assert "onnxruntime-cpu is taken" in caplog.text and "no CUDAExecutionProvider" in caplog.text
     with pytest.raises(ModelError, match="no CUDAExecutionProvider"):
         Engine(STARTER, backend="onnxruntime-cuda", cache_folder=tmp_path).encode_text("a cat")
 
