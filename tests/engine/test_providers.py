@@ -285,6 +285,17 @@ def test_each_way_is_taken_by_the_name_it_prints() -> None:
     assert default_way("onnxruntime-cuda", 3) == Way("onnxruntime", "cuda", threads=3)
 
 
+def test_each_way_stands_in_the_docs() -> None:
+    """A name that only an error prints is found by nobody."""
+    page = (Path(__file__).parents[2] / "docs/backends.md").read_text(encoding="utf-8")
+    for name in names():
+        _, _, device = name.partition("-")
+        assert f"`{name}`" in page or f"`-{device}`" in page, name
+    for recipe in RECIPES.values():
+        package = recipe.install.rpartition("pip install ")[2].split()[0].strip("',")
+        assert len(package) > 10 and package in page, recipe.install
+
+
 @pytest.mark.parametrize("name", ["onnxruntime-gpu", "cuda", "openvino-cpu-int8", "", "auto-cpu", "ONNXRUNTIME"])
 def test_an_unknown_way_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(ModelError, match="There is no backend") as caught:
