@@ -22,9 +22,10 @@ from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.quantize.making import Added, Doing, Precision, check_extra, quantized
 from clipsearch.engine.quantize.material import Material, Pixels
 from clipsearch.errors import UsageError
+from clipsearch.evaluation.captions import captioned_photos
 from clipsearch.index.catalog import Catalog
 from clipsearch.opened import catalog_path
-from clipsearch.photos import photos_below
+from clipsearch.photos import existing, listed
 from clipsearch.types import Decoded
 
 CALIBRATING = 300  # photos at most; twice as many move no range
@@ -81,7 +82,7 @@ def quantize(
 
 def _photos(paths: Paths, folders: Sequence[str | bytes | Path]) -> list[bytes]:
     if folders:
-        return photos_below(folders)
+        return [photo for folder in folders for photo in listed(existing(folder))]
     if not catalog_path(paths).exists():
         raise UsageError("The library has no photos to calibrate with.", "Name a folder with photos: --calibrate DIR")
     with Catalog.open_reader(catalog_path(paths)) as catalog:
@@ -92,20 +93,12 @@ def _photos(paths: Paths, folders: Sequence[str | bytes | Path]) -> list[bytes]:
 
 
 def _captions(file: Path) -> list[tuple[bytes, str]]:
-    """(photo, caption) of each line; a first line that names no photo is a heading."""
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}", "Write a photo, a tab and a caption a line.") from error
-    rows = [line.partition("\t") for line in lines if line]
-    found = [(os.fsencode(file.parent.absolute() / name), text) for name, _, text in rows if text]
-    if found and not os.path.exists(found[0][0]):
-        found = found[1:]
-    if missing := [path for path, _ in found if not os.path.exists(path)]:
-        raise UsageError(
-            f"There is no {os.fsdecode(missing[0])}.", f"{file} names it; names are relative to that file."
-        )
-    return found
+    """(photo, caption) of each caption. Raises UsageError for a file that holds none."""
+    found = captioned_photos(file)
+    return [
+        (os.fsencode(found.photos[photo].absolute()), caption)
+        for photo, caption in zip(found.photo_of, found.captions, strict=True)
+    ]
 
 
 def _decoded(card: ModelCard, photos: Sequence[bytes]) -> tuple[Pixels, list[bytes]]:

@@ -301,6 +301,24 @@ def test_a_named_backend_is_a_demand(tmp_path: Path) -> None:
     assert named.candidate("ingest") == default_candidate(STARTER, "onnxruntime")
 
 
+def test_threads_that_were_asked_for_win_over_those_measured(tmp_path: Path) -> None:
+    row = replace(GOOD_ROW, runtime="openvino")
+    keep(tmp_path, row)
+    for backend in (AUTO, "onnxruntime"):
+        engine = Engine(STARTER, backend=backend, threads=7, cache_folder=tmp_path)
+        assert engine.candidate("query").way.threads == 7
+
+
+def test_auto_alone_falls_back_and_says_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A driver that was updated since the measuring must not end a search; a demand must not be softened."""
+    row = replace(GOOD_ROW, device="cuda")
+    keep(tmp_path, row)
+    assert Engine(STARTER, cache_folder=tmp_path).encode_text("a dog").shape == (1, 512)
+    assert "onnxruntime-cpu is taken" in caplog.text and "no CUDAExecutionProvider" in caplog.text
+    with pytest.raises(ModelError, match="no CUDAExecutionProvider"):
+        Engine(STARTER, backend="onnxruntime-cuda", cache_folder=tmp_path).encode_text("a cat")
+
+
 def compared(**numbers: float) -> Comparison:
     good = {"image_mean": 0.99, "image_least": 0.97, "text_mean": 0.99, "text_least": 0.97, "top10": 0.95, "labels": 0}
     return Comparison(100, 100, **(good | numbers))

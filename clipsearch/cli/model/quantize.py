@@ -9,7 +9,7 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named, filled
-from clipsearch.cli.model.words import say
+from clipsearch.cli.columns import Columns, table_lines
 from clipsearch.cli.options import chosen_paths, library_option
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
@@ -105,19 +105,19 @@ def quantize(
     return Exit.DONE
 
 
-_HEAD = ("variant", "MB", "photos/s", "ms a text", "cosine", "least", "texts", "top 10", "R@1", "labels", "")
+_COLUMNS = Columns(
+    head=("variant", "MB", "photos/s", "ms a text", "cosine", "least", "texts", "top 10", "R@1", "labels", "chosen"),
+    numbers=range(1, 10),
+    dropped=(9, 8, 6, 5, 3),
+)
 
 
 def _table(card: ModelCard, ways: tuple[MeasuredWay, ...]) -> None:
-    rows = [_HEAD]
-    for variant in card.variants:
-        rows.append(_row(card, variant, [way for way in ways if way.precision == variant.name]))
-    widths = [max(output.cells(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
-    for number, row in enumerate(rows):
-        cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in range(1, len(widths)))]
-        line = "  ".join([*cells, row[-1]]).rstrip()
-        click.echo(output.dim(line) if number == 0 else output.printable(line))
-    say(
+    by_variant = [(one, [way for way in ways if way.precision == one.name]) for one in card.variants]
+    notes = ["; ".join(dict.fromkeys(way.reason for way in some if way.reason)) for _, some in by_variant]
+    for line in table_lines(_COLUMNS, [_row(card, one, some) for one, some in by_variant], notes):
+        click.echo(line)
+    output.say(
         "photos/s and ms a text: the fastest way here. cosine, least: of photos' vectors with the model as it is; "
         "texts: the mean of texts'. top 10: share of the ten photos nearest to a text that stay. R@1: change of the "
         "share of captions that find their photo first. labels: share of photos whose likeliest label is another.",
@@ -135,14 +135,12 @@ def _row(card: ModelCard, variant: Variant, ways: list[MeasuredWay]) -> tuple[st
         f"{found.image_mean:.4f}", f"{found.image_least:.4f}", f"{found.text_mean:.4f}", f"{found.top10:.3f}",
         f"{found.recall[0]:+.3f}" if found.recall else "–", f"{found.labels:.3f}",
     )  # fmt: skip
-    reasons = dict.fromkeys(way.reason for way in ways if way.reason)
     chosen = " and ".join({"ingest": "photos", "query": "texts"}[one] for way in ways for one in way.chosen_for)
-    words = "; ".join([*([f"chosen for {chosen}"] if chosen else []), *(f"{reason}" for reason in reasons)])
     return (
         variant.name,
         f"{size / 1e6:,.0f}",
         f"{max(rates):,.0f}" if rates else "–",
         f"{min(times):.1f}" if times else "–",
         *numbers,
-        words,
+        f"for {chosen}" if chosen else "",
     )
