@@ -13,6 +13,7 @@ from torch import nn
 class CausalText(nn.Module):
     """int64 (n, tokens) -> (n, dim); takes the parts of a tower and shares their weights."""
 
+    positions: torch.Tensor
     mask: torch.Tensor
 
     def __init__(
@@ -26,11 +27,13 @@ class CausalText(nn.Module):
     ) -> None:
         """`transformer` is called with `attn_mask`. `end_id` ends a text; None: the largest id does (OpenAI)."""
         super().__init__()
-        self.tokens, self.positions, self.transformer, self.norm = tokens, positions, transformer, norm
+        self.tokens, self.transformer, self.norm = tokens, transformer, norm
         self.projection, self.end_id = projection, end_id
-        context = len(positions)
-        # Not infinity: in a row that is masked whole, as none is here, a softmax of it is no number.
-        mask = torch.full((context, context), torch.finfo(torch.float32).min).triu_(1)
+        # One row more than any text has: a cut that may be the whole is a case of its own to torch.export.
+        rows = len(positions) + 1
+        table = torch.cat([positions.detach(), torch.zeros(1, positions.shape[1])])
+        mask = torch.full((rows, rows), torch.finfo(torch.float32).min).triu_(1)
+        self.register_buffer("positions", table, persistent=False)
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
@@ -38,7 +41,7 @@ class CausalText(nn.Module):
         states = self.tokens(ids) + self.positions[:length]
         states = self.norm(self.transformer(states, attn_mask=self.mask[:length, :length]))
         ends = ids.argmax(-1) if self.end_id is None else (ids == self.end_id).int().argmax(-1)
-        pooled = states[torch.arange(len(states)), ends]
+        pooled = states[torch.arange(ids.shape[0]), ends]
         return pooled if self.projection is None else project(pooled, self.projection)
 
 
