@@ -6,6 +6,7 @@ handed in: the activation. Models are made without memory first, so that no size
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,13 @@ import torch
 from torch import nn
 
 from clipsearch.engine.cards import ImageInput, TextInput
-from clipsearch.engine.tokenize import CLIP_BPE, CLIP_WORDS
+from clipsearch.engine.export.openclip import open_clip_package
+from clipsearch.engine.tokenize import CLIP_BPE
 from clipsearch.errors import ModelError
 
 Weights = Mapping[str, torch.Tensor]
 
+CLIP_WORDS = 49_408
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 _HEAD = 64  # channels a head in each of OpenAI's towers
@@ -146,14 +149,14 @@ def clip_model(weights: Weights, config: dict[str, Any], activation: str) -> nn.
             **({"vocab_size": words} if words else {}),
         }
     with torch.device("meta"):
-        model = CLIPModel(CLIPConfig(**{**config, **parts}))
+        model: nn.Module = CLIPModel(CLIPConfig(**{**config, **parts}))
     filled(model, weights)
-    for embeddings, count in (
-        (model.text_model.embeddings, config["text_config"]["max_position_embeddings"]),
-        (model.vision_model.embeddings, model.vision_model.embeddings.num_positions),
-    ):
-        embeddings.position_ids = torch.arange(count)[None]  # no weight, so it was left without memory
-    return model.eval()
+    for tower in ("text", "vision"):  # no weights, so they were left without memory
+        positions = weights[f"{tower}_model.embeddings.position_embedding.weight"]
+        model.get_submodule(f"{tower}_model.embeddings").register_buffer(
+            "position_ids", torch.arange(len(positions))[None], persistent=False
+        )
+    return model
 
 
 def filled(model: nn.Module, weights: Weights) -> None:
@@ -166,20 +169,32 @@ def filled(model: nn.Module, weights: Weights) -> None:
     for name, shape in wanted.items():
         if tuple(weights[name].shape) != shape:
             raise UnknownShape(f"has {name} of shape {tuple(weights[name].shape)} where {shape} goes")
+        if not torch.isfinite(weights[name]).all():
+            raise UnknownShape(f"has something in {name} that is no number")
     model.load_state_dict(dict(weights), strict=True, assign=True)
 
 
-def built_resnet(weights: Weights, shape: ClipShape, activation: str, config: dict[str, Any]) -> nn.Module:
-    """OpenCLIP's CLIP with these weights. Raises UnknownShape."""
-    import open_clip
-
+def built_resnet(weights: Weights, shape: ClipShape, config: dict[str, Any]) -> nn.Module:
+    """OpenCLIP's CLIP with these weights. Raises UnknownShape, and ModelError where OpenCLIP is not installed."""
     with torch.device("meta"):
-        model = open_clip.model.CLIP(**config)
+        model: nn.Module = open_clip_package().model.CLIP(**config)
     filled(model, weights)
     # No weight, so it was left without memory: what comes later is masked.
     mask = torch.full((shape.context, shape.context), float("-inf")).triu_(1)
     model.register_buffer("attn_mask", mask, persistent=False)
-    return model.eval()
+    return model
+
+
+def built_openclip(weights: Weights, config: dict[str, Any]) -> nn.Module:
+    """Whatever OpenCLIP makes of its own config, with these weights. Raises UnknownShape and ModelError."""
+    kinds = open_clip_package().model
+    parts = {key: value for key, value in config.items() if key != "custom_text"}
+    try:
+        model: nn.Module = (kinds.CustomTextCLIP if config.get("custom_text") else kinds.CLIP)(**parts)
+    except Exception as error:  # OpenCLIP, timm and transformers raise what they like on settings they do not know
+        raise ModelError(f"OpenCLIP cannot build this model: {error}", "Compare its open_clip_config.json.") from error
+    filled(model, weights)
+    return model
 
 
 def openclip_config(shape: ClipShape, activation: str) -> dict[str, Any]:
@@ -238,7 +253,7 @@ def _size(weights: Weights, name: str, rank: int) -> tuple[int, ...]:
 def _side(weights: Weights, name: str) -> int:
     """Of a square of positions, beside which there is one more."""
     count, _ = _size(weights, name, 2)
-    side = round((count - 1) ** 0.5)
+    side = math.isqrt(count - 1)
     if side * side + 1 != count or not side:
         raise UnknownShape(f"has {count} positions of an image, which are no square and one")
     return side
@@ -249,7 +264,3 @@ def _blocks(weights: Weights, prefix: str) -> int:
     if not count:
         raise UnknownShape(f"holds nothing below {prefix.rstrip('.')}")
     return count
-
-
-def unknown(path: object, reason: UnknownShape, hint: str) -> ModelError:
-    return ModelError(f"{path} {reason}.", hint)

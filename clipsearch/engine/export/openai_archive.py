@@ -242,7 +242,7 @@ def _storage(described: tuple[Any, ...]) -> _Storage:
 def _expect(value: Any, kind: type[T]) -> T:
     if type(value) is not kind:
         raise _Unfit(f"has a data.pkl with a {type(value).__name__.strip('_')} where a {kind.__name__.strip('_')} goes")
-    return value  # type: ignore[no-any-return]  # it is a T, as was just seen
+    return value
 
 
 # -- the tensors -----------------------------------------------------------------------------------
