@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from clipsearch.engine.cards import ImageInput, TextInput
+from clipsearch.engine.cards import ImageInput, Scoring, TextInput
 from clipsearch.engine.export.clip_weights import CLIP_WORDS, UnknownShape, clip_model
 from clipsearch.engine.export.gguf_file import GgufFile, Setting, opened_gguf
 from clipsearch.engine.export.loaded import LoadedModel
@@ -53,7 +54,7 @@ def open_clip_cpp(path: Path, name: str, licence: str) -> LoadedModel:
         raise ModelError(f"{path} {reason}.", _HINT) from None
     text = TextInput(CLIP_BPE, "clip", config["text_config"]["max_position_embeddings"], "longest", 0)
     loaded = loaded_transformers(model, image, text, name, str(path.absolute()), licence)
-    return replace(loaded, caution=_CAUTION)
+    return replace(loaded, scoring=Scoring("softmax", _SCALE), caution=_CAUTION)
 
 
 def _check_towers(settings: Mapping[str, Setting]) -> None:
@@ -147,6 +148,5 @@ def _triple(settings: Mapping[str, Setting], name: str) -> tuple[float, float, f
     value = settings.get(name)
     if not isinstance(value, list) or len(value) != 3 or not all(math.isfinite(one) for one in value):
         raise UnknownShape(f"has no three numbers as {name}")
-    # Kept in 32 bits; eight digits say all of them.
-    red, green, blue = (round(float(one), 8) for one in value)
+    red, green, blue = (float(str(np.float32(one))) for one in value)  # kept in 32 bits, and written as they are
     return red, green, blue
