@@ -107,7 +107,7 @@ def _from_folder(folder: Path) -> LoadedModel:
     return loaded_openclip(
         model,
         model_cfg,
-        _open_clip().get_model_preprocess_cfg(model),  # the folder's, and OpenCLIP's own where it says nothing
+        open_clip_package().get_model_preprocess_cfg(model),  # the folder's, and OpenCLIP's own where it says nothing
         entry.name if entry else canonical(folder.name),
         str(folder.absolute()),
         entry.licence_text if entry else "not stated",
@@ -116,7 +116,7 @@ def _from_folder(folder: Path) -> LoadedModel:
 
 
 def _from_tag(architecture: str, tag: str) -> LoadedModel:
-    open_clip = _open_clip()
+    open_clip = open_clip_package()
     config = open_clip.get_model_config(architecture)
     if config is None:
         near = nearest(architecture, open_clip.list_models())
@@ -150,7 +150,7 @@ def _from_tag(architecture: str, tag: str) -> LoadedModel:
 
 
 def _created(name: str, origin: str, **settings: Any) -> Any:
-    open_clip = _open_clip()
+    open_clip = open_clip_package()
     try:
         with _quietly():
             return open_clip.create_model(name, **settings)
@@ -173,7 +173,7 @@ def _fetched_tokenizer(repository: str | None, origin: str) -> Path | None:
     return Path(str(found))
 
 
-def _open_clip() -> Any:
+def open_clip_package() -> Any:
     try:
         import open_clip
     except ImportError as error:
