@@ -21,6 +21,7 @@ def card_text(card: ModelCard) -> str:
         caution=card.caution,
         origin=card.origin,
         dim=card.dim,
+        activation=card.activation,
     )
     image, text, scoring = card.image, card.text, card.scoring
     lines += _table(

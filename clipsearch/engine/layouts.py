@@ -63,6 +63,12 @@ def layout_of(names: Collection[str], origin: str, graphs: str | None = None) ->
     )
 
 
+def checkpoint_layout(names: Collection[str]) -> Layout:
+    """Where the settings of a PyTorch checkpoint are: what OpenCLIP and transformers put beside the weights."""
+    tokenizer, settings = _if_there(names, "tokenizer.json"), _if_there(names, "tokenizer_config.json")
+    return Layout("transformers.js", "", "", (), (), tokenizer, settings, ())
+
+
 def _immich(names: Collection[str], origin: str) -> Layout:
     needed = ("visual/model.onnx", "textual/model.onnx", IMMICH_CONFIG, IMMICH_IMAGE)
     _all_there(names, needed, origin)

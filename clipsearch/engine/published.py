@@ -57,11 +57,32 @@ def described(layout: Layout, folder: Path, origin: str, entry: Entry | None) ->
     return found
 
 
+def openclip_described(
+    config: dict[str, Any], preprocess: dict[str, Any], layout: Layout, folder: Path, origin: str, entry: Entry | None
+) -> Described:
+    """What a model is whose OpenCLIP settings are at hand; its tokenizer, if it has one, is the layout's in `folder`.
+
+    Raises ModelError.
+    """
+    try:
+        found = _openclip(config, preprocess, layout, folder, entry)
+        if entry:
+            _agree(found, entry)
+    except _Unfit as unfit:
+        raise ModelError(f"{origin} {unfit}.", "Export another model, or mend its settings.") from None
+    return found
+
+
 # -- immich: the OpenCLIP config, and how the image is prepared ------------------------------------
 
 
 def _immich(layout: Layout, folder: Path, entry: Entry | None) -> Described:
-    config, preprocess = _json(folder / IMMICH_CONFIG), _json(folder / IMMICH_IMAGE)
+    return _openclip(_json(folder / IMMICH_CONFIG), _json(folder / IMMICH_IMAGE), layout, folder, entry)
+
+
+def _openclip(
+    config: dict[str, Any], preprocess: dict[str, Any], layout: Layout, folder: Path, entry: Entry | None
+) -> Described:
     text = _at(config, dict, IMMICH_CONFIG, "text_cfg")
     size = preprocess.get("size")
     if isinstance(size, list):

@@ -106,6 +106,13 @@ def _small_shape(port: Port) -> tuple[int, ...]:
     return tuple(size or free[axis] for axis, size in enumerate(port.shape))
 
 
+def unoptimised_session(path: Path) -> Session:
+    """The graph on ONNX Runtime's CPU, run node by node as it stands: what others are compared with."""
+    from clipsearch.engine.backends import onnx
+
+    return onnx.open_unoptimised(path, usable_cores())
+
+
 def backend_of(runtime: str) -> Backend:
     """The module that wraps it, imported. Raises ModelError for an unknown one and one that is not installed."""
     if runtime not in TABLE:

@@ -170,6 +170,18 @@ def _register(plugin: str, provider: str) -> None:
 # -- an open graph --------------------------------------------------------------------------------
 
 
+def open_unoptimised(path: Path, threads: int) -> Session:
+    """On the CPU, each node as the graph has it."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    try:
+        return _OnnxSession(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+    except Exception as error:  # as above
+        raise ModelError(f"ONNX Runtime cannot open {path}: {error}", "Fetch the model again.") from error
+
+
 class _OnnxSession:
     def __init__(self, session: onnxruntime.InferenceSession, way: Way, path: Path, bare: BareGraph | None) -> None:
         self._session = session

@@ -26,3 +26,4 @@ class LoadedModel:
     activation: str  # "gelu", "quickgelu", …: a part of the model's identity that no weight tells
     is_causal: bool  # padding behind the end of a text changes nothing: the text tower takes any length up to `context`
     tokenizer: Path | None = None  # tokenizer.json to copy beside the card; None where CLIP's own vocabulary is used
+    caution: str | None = None  # for the card: what the checkpoint does not say, and was assumed
