@@ -204,7 +204,7 @@ def test_damaged_archives_are_errors_in_a_gigabyte(mixed: tuple[Mixed, Path], tm
     """A download that broke off, a disk that rots: never a traceback, a hang or all the memory."""
     limit = 1 << 30
     subprocess.run(
-        [sys.executable, "-c", _FUZZ, str(mixed[1]), str(tmp_path / "broken.pt"), "600"],
+        [sys.executable, "-c", _FUZZ, str(mixed[1]), str(tmp_path / "broken.pt"), "300"],
         check=True,
         timeout=60,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),

@@ -48,7 +48,7 @@ def openclip_model(*, layers: int | list[int] = 2, patch: int | None = 8, quick_
     model = open_clip.model.CLIP(
         embed_dim=DIM,
         quick_gelu=quick_gelu,
-        vision_cfg={"image_size": SIZE, "layers": layers, "width": 64, "patch_size": patch},
+        vision_cfg={"image_size": SIZE, "layers": layers, "width": 64 if patch else 2, "patch_size": patch},
         text_cfg={"context_length": CONTEXT, "vocab_size": WORDS, "width": 64, "heads": 1, "layers": 2},
     ).eval()
     if patch is None:
