@@ -168,8 +168,8 @@ HOSTILE = {
 def test_a_hostile_file_is_one_error(tmp_path: Path, what: str) -> None:
     """Every count in a file is a wish to have memory."""
     (tmp_path / "model.gguf").write_bytes(HOSTILE[what])
-    with pytest.raises(ModelError) as raised:
-        open_clip_cpp(tmp_path / "model.gguf", "tiny", "MIT")
+    with pytest.raises(ModelError) as raised, opened_gguf(tmp_path / "model.gguf"):
+        pass
     assert str(tmp_path) in raised.value.message and raised.value.hint
 
 

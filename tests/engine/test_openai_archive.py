@@ -105,6 +105,13 @@ def pickle_of(attributes: dict[str, bytes]) -> bytes:
     return b"\x80\x02" + module(attributes) + b"."
 
 
+def test_parts_of_one_storage_are_cut_where_they_lie(tmp_path: Path) -> None:
+    """Weights that were made as one, as those of an attention are, share a storage."""
+    parts = {"x": tensor((2,), (1,)), "y": tensor((1, 2), (2, 1), offset=2)}
+    found = read_archive(archive(tmp_path / "model.pt", {"data.pkl": pickle_of(parts), **DATA, **CODE})).tensors
+    assert found["x"].tolist() == [0, 1] and found["y"].tolist() == [[2, 3]]
+
+
 def nested(depth: int, leaf: bytes) -> bytes:
     return leaf if depth == 0 else module({"m": nested(depth - 1, leaf)})
 

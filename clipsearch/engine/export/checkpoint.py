@@ -86,7 +86,7 @@ def _from_file(path: Path, activation: str | None) -> LoadedModel:
         return open_clip_cpp(path, _name(path), _licence(path))
     if is_torchscript(path):
         archive = read_archive(path)
-        weights = weights_only({name: torch.tensor(array) for name, array in archive.tensors.items()})
+        weights = weights_only({name: torch.from_numpy(array) for name, array in archive.tensors.items()})
         return _openai(path, weights, archive.activation)
     is_safe = is_safetensors(path, head)
     if not is_safe and not head.startswith((b"PK\x03\x04", b"\x80")):  # a zip, a pickle
@@ -132,7 +132,7 @@ def _built(path: Path, weights: Weights, shape: ClipShape, activation: str) -> L
             model = built_vit(weights, shape, activation)
             return loaded_transformers(model, shape.image_input, shape.text_input, *described)
         config = openclip_config(shape, activation)
-        model = built_resnet(weights, shape, config)
+        model = built_resnet(weights, config)
     except UnknownShape as reason:
         raise _unknown(path, reason) from None
     image = shape.image_input

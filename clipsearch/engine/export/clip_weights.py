@@ -75,12 +75,8 @@ class UnknownShape(Exception):
 
 
 def weights_only(tensors: Weights) -> dict[str, torch.Tensor]:
-    """Without what is no weight, in float32 where it is a float."""
-    return {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in tensors.items()
-        if name.rpartition(".")[2] not in _NO_WEIGHTS
-    }
+    """Without what is no weight."""
+    return {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[2] not in _NO_WEIGHTS}
 
 
 def inferred_shape(weights: Weights, *, heads_are_openai: bool) -> ClipShape:
@@ -174,14 +170,13 @@ def filled(model: nn.Module, weights: Weights) -> None:
     model.load_state_dict(dict(weights), strict=True, assign=True)
 
 
-def built_resnet(weights: Weights, shape: ClipShape, config: dict[str, Any]) -> nn.Module:
-    """OpenCLIP's CLIP with these weights. Raises UnknownShape, and ModelError where OpenCLIP is not installed."""
+def built_resnet(weights: Weights, config: dict[str, Any]) -> nn.Module:
+    """OpenCLIP's CLIP with these weights; the mask of its texts, which is no weight, is left without memory.
+
+    Raises UnknownShape, and ModelError where OpenCLIP is not installed."""
     with torch.device("meta"):
         model: nn.Module = open_clip_package().model.CLIP(**config)
     filled(model, weights)
-    # No weight, so it was left without memory: what comes later is masked.
-    mask = torch.full((shape.context, shape.context), float("-inf")).triu_(1)
-    model.register_buffer("attn_mask", mask, persistent=False)
     return model
 
 

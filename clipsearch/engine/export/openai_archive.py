@@ -93,10 +93,7 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     if info.file_size > most:
         raise _Unfit(f"says that {name} is {info.file_size:,} bytes, which is more than there can be")
     with archive.open(info) as member:
-        content = member.read(most + 1)  # what is said of its size need not be true
-    if len(content) != info.file_size:
-        raise _Unfit(f"has another size of {name} than it says")
-    return content
+        return member.read(info.file_size)  # no more than that: its packed size may be a lie as well
 
 
 def _activation(archive: zipfile.ZipFile, root: str) -> str:
@@ -298,14 +295,15 @@ def _array(archive: zipfile.ZipFile, name: str, storage: _Storage) -> NDArray[np
     content = _member(archive, name, size)
     if len(content) != size:
         raise _Unfit(f"holds {len(content):,} bytes of {name} where {size:,} go")
-    return np.frombuffer(content, _DTYPES[storage.dtype])
+    # Of bytes that may be written to: torch takes these arrays as they are, and wants to be able to.
+    return np.frombuffer(bytearray(content), _DTYPES[storage.dtype])
 
 
 def _viewed(array: NDArray[np.generic], tensor: _Tensor) -> NDArray[np.generic]:
     steps = [step * array.itemsize for step in tensor.stride]
     if prod(tensor.shape) == 0:
         return np.empty(tensor.shape, array.dtype)
-    view = np.lib.stride_tricks.as_strided(array[tensor.offset :], tensor.shape, steps, writeable=False)
+    view = np.lib.stride_tricks.as_strided(array[tensor.offset :], tensor.shape, steps)
     if tensor.storage.dtype == "BFloat16Storage":  # the upper half of a float32
         return (view.astype("<u4") << 16).view("<f4")
     return view
