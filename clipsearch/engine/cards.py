@@ -97,6 +97,7 @@ class ModelCard:
     folder: Path
     origin: str | None = None  # where it was pulled from: repository and commit, or a folder
     files: dict[str, str] = field(default_factory=dict)  # sha256 of each further file: tokenizer, licence, settings
+    activation: str | None = None  # of the towers' MLPs: no weight tells it, and vectors of another one differ
 
     @property
     def reference(self) -> Variant:
@@ -105,14 +106,18 @@ class ModelCard:
     @property
     def image_fingerprint(self) -> str:
         """Changes when a photo's vector could: weights of the reference variant, preprocessing, dimension."""
-        return _fingerprint(self.reference.image.identity, asdict(self.image), self.dim)
+        return _fingerprint(self.reference.image.identity, asdict(self.image), self.dim, *self._said_activation)
 
     @property
     def text_fingerprint(self) -> str:
         """Changes when a text's vector could."""
         vocabulary = self.files.get(self.text.tokenizer)
-        parts = (self.reference.text.identity, asdict(self.text), self.dim)
+        parts = (self.reference.text.identity, asdict(self.text), self.dim, *self._said_activation)
         return _fingerprint(*parts, vocabulary) if vocabulary else _fingerprint(*parts)
+
+    @property
+    def _said_activation(self) -> tuple[str, ...]:
+        return () if self.activation is None else (self.activation,)
 
     @property
     def digests(self) -> dict[str, str]:
@@ -185,6 +190,7 @@ def _card(table: dict[str, Any], folder: Path) -> ModelCard:
         folder=folder,
         origin=_at(table, _text, "origin") if "origin" in table else None,
         files=_at(table, _digests, "files") if "files" in table else {},
+        activation=_at(table, _text, "activation") if "activation" in table else None,
     )
 
 

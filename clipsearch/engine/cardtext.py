@@ -20,6 +20,7 @@ def card_text(card: ModelCard) -> str:
         caution=card.caution,
         origin=card.origin,
         dim=card.dim,
+        activation=card.activation,
     )
     image, text, scoring = card.image, card.text, card.scoring
     lines += _table(
@@ -44,7 +45,8 @@ def card_text(card: ModelCard) -> str:
         towers: dict[str, TowerFile] = {"image": variant.image, "text": variant.text}
         key = f"variants.{variant.name if _BARE.fullmatch(variant.name) else _string(variant.name)}"
         digests = {f"{role}_sha256": tower.sha256 for role, tower in towers.items()}
-        lines += _table(key, **{role: tower.file for role, tower in towers.items()}, **digests)
+        files = {role: tower.file for role, tower in towers.items()}
+        lines += _table(key, **files, **digests, runtimes=variant.runtimes or None)
         for role, tower in towers.items():
             lines += _named(f"{key}.{role}_data", dict(tower.data))
     lines += _named("measured", card.measured)

@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,19 +17,18 @@ from pathlib import Path
 
 from clipsearch.engine.activation import activation_of
 from clipsearch.engine.backends import default_way, open_session
-from clipsearch.engine.cards import CARD, ModelCard, Scoring, TowerFile, Variant, read_card
-from clipsearch.engine.cardtext import card_text
+from clipsearch.engine.cards import ModelCard, Scoring, TowerFile, Variant, read_card
 from clipsearch.engine.catalogue import Entry, canonical, entry_for, nearest
 from clipsearch.engine.layouts import Layout, layout_of
+from clipsearch.engine.publication import publish_model, room_in
 from clipsearch.engine.published import described
 from clipsearch.engine.sources import LocalFolder, Source, SourceFile, Waiting, file_digest, safe_path
 from clipsearch.engine.store import DEFAULT_MODEL, PULLING, is_installed, known_names
 from clipsearch.engine.verify import checked_files, checked_towers
 from clipsearch.errors import LibraryError, ModelError, SystemFault, UsageError
-from clipsearch.files import exclusive_lock, sync_file, sync_folder
+from clipsearch.files import exclusive_lock, sync_file
 
 _SPARE = 64 << 20  # bytes that are left free on the disk
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +148,7 @@ def pulled(plan: Plan, models: Path) -> Iterator[Step]:
     """Does it. Raises ModelError for files that are damaged or a model that does not work, SystemFault for the disk
     and the network; what has come so far stays for the next time (P3)."""
     staging = models / PULLING / plan.name
-    with _no_room(models, plan):
+    with room_in(models, f"what has come of {plan.name} is kept"):
         staging.mkdir(parents=True, exist_ok=True)
         with exclusive_lock(staging.parent / f"{plan.name}.lock", "clipsearch model pull", _taken(plan.name)):
             _drop_strangers(staging, plan)
@@ -169,7 +166,7 @@ def pulled(plan: Plan, models: Path) -> Iterator[Step]:
                 raise ModelError(
                     f"{error.message} Nothing was installed.", "Take another source of the model."
                 ) from error
-            _publish(card, staging, models / plan.name)
+            publish_model(card, staging, models / plan.name)
 
 
 # -- gathering -------------------------------------------------------------------------------------
@@ -238,28 +235,11 @@ def _check_room(staging: Path, plan: Plan) -> None:
         )
 
 
-@contextlib.contextmanager
-def _no_room(models: Path, plan: Plan) -> Iterator[None]:
-    """A disk that is full or may not be written, in our words."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise SystemFault(
-                f"There is no room left in {models} ({error.strerror}); what has come of {plan.name} is kept.",
-                "Free some space and run the same command again.",
-            ) from error
-        raise SystemFault(
-            f"{error.filename or models} cannot be written ({error.strerror}).",
-            "Change its permissions, or put the models folder elsewhere with CLIPSEARCH_MODELS.",
-        ) from error
-
-
 def _taken(name: str) -> Callable[[str], LibraryError]:
     return lambda holder: LibraryError(f"{name} is being pulled by {holder}.", "Wait for it to finish.")
 
 
-# -- description and publication -------------------------------------------------------------------
+# -- description -----------------------------------------------------------------------------------
 
 
 def _card(plan: Plan, staging: Path) -> ModelCard:
@@ -314,20 +294,3 @@ def _check_mask(plan: Plan, card: ModelCard) -> None:
     session = open_session(card.folder / card.reference.text.file, default_way())
     if masks := [port.name for port in session.inputs if "mask" in port.name]:
         raise ModelError(f"{plan.source.origin} has a text tower with the input {masks[0]}, which SigLIP has not.", "")
-
-
-def _publish(card: ModelCard, staging: Path, final: Path) -> None:
-    if not (staging / CARD).exists():
-        (staging / CARD).write_text(card_text(card), "utf-8")
-        sync_file(staging / CARD)
-    for parent, _, _ in os.walk(staging):
-        sync_folder(Path(parent))
-    try:
-        staging.rename(final)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise
-        raise ModelError(
-            f"{final} is there already and is no model that was pulled.", "Move it away and run the same command again."
-        ) from error
-    sync_folder(final.parent)

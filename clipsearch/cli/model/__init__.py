@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from clipsearch.cli.model.export import export
 from clipsearch.cli.model.info import info
 from clipsearch.cli.model.list import model_list
 from clipsearch.cli.model.pull import pull
@@ -24,5 +25,5 @@ def command() -> None:
     """Show, fetch and change the models that turn photos and words into vectors."""
 
 
-for verb in (model_list, info, pull, use, verify, remove):
+for verb in (model_list, info, pull, export, use, verify, remove):
     command.add_command(verb)

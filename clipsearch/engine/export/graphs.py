@@ -37,7 +37,8 @@ COMBINED = ("logits_per_image", "logits_per_text", TEXT_VECTORS, IMAGE_VECTORS)
 DEFAULT_OPSET = 18
 OPSETS = (18, 23)  # the first with everything the exporter speaks, and the last that it was tried with
 _ATTENTION = 23  # the first opset with an operator for it
-_SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
+PROGRAM = ".pt2"
+_SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "torch": PROGRAM}
 # A protocol buffer ends at 2 GiB; what is not weights takes less than a thirtieth of this.
 ONE_FILE = 2**31 - 2**26  # bytes of weights
 _EXAMPLES = 2  # a batch of 1 would be taken for a constant
@@ -115,9 +116,11 @@ def written(model: LoadedModel, role: Role, folder: Path, format_: Format, opset
     with exporting():
         try:
             program = _program(model, role)
-            if format_ == "torch":
-                return _saved_program(program, role, folder)
-            graph = _saved_onnx(program, role, folder, opset, is_causal=model.is_causal)
+            graph = (
+                _saved_program(program, role, folder)
+                if format_ == "torch"
+                else _saved_onnx(program, role, folder, opset, is_causal=model.is_causal)
+            )
         except Exception as error:  # the exporter raises whatever the model's own code leads it to
             if isinstance(error, (ModelError, OSError)):
                 raise
@@ -125,6 +128,12 @@ def written(model: LoadedModel, role: Role, folder: Path, format_: Format, opset
                 f"PyTorch cannot make a graph of {model.name}'s {role} tower: {_first_line(error)}",
                 "Try another --opset; if that does not help, report the model.",
             ) from error
+    if graph.layer_norms != (count := layer_norms(module_of(model, role))):
+        raise ModelError(
+            f"The {role} graph of {model.name} holds {graph.layer_norms} LayerNormalization nodes for its {count} "
+            "layer norms; TensorRT would need a plug-in for the others.",
+            "Try another --opset, and report the model.",
+        )
     return _converted(graph) if format_ == "openvino" else graph
 
 
@@ -171,7 +180,7 @@ def _program(model: LoadedModel, role: Role) -> torch.export.ExportedProgram:
 
 
 def _saved_program(program: torch.export.ExportedProgram, role: Role, folder: Path) -> Graph:
-    path = folder / f"{role}{_SUFFIXES['torch']}"
+    path = folder / f"{role}{PROGRAM}"
     torch.export.save(program, path)
     norms = sum(node.target is torch.ops.aten.layer_norm.default for node in program.graph.nodes)
     return Graph(role, path, (), len(program.graph.nodes), norms)
@@ -238,7 +247,7 @@ def _plain_attention() -> dict[Callable[..., Any], Callable[..., Any]]:
             raise NotImplementedError("attention that makes its own mask, or shares its keys")
         factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
         axes = [*range(len(query.shape) - 2), len(query.shape) - 1, len(query.shape) - 2]
-        scores = op.MatMul(op.Mul(query, op.CastLike(factor, query)), op.Transpose(key, perm=axes))
+        scores = op.MatMul(op.Mul(query, op.Constant(value_float=factor)), op.Transpose(key, perm=axes))
         if attn_mask is not None:
             scores = op.Add(scores, attn_mask)
         return op.MatMul(op.Softmax(scores, axis=-1), value)
