@@ -90,7 +90,8 @@ class _Shown:
 def compared_layers(card: ModelCard, tower: Tower, candidate: Candidate) -> LayerReport:
     """The candidate's tower beside the reference's. Raises ModelError."""
     variant = variant_of(card, candidate.variant)
-    reference, other = (_Graph(card.folder, _file(one, tower)) for one in (card.reference, variant))
+    reference = _Graph(card.folder, _file(card.reference, tower))
+    other = reference if variant == card.reference else _Graph(card.folder, _file(variant, tower))
     is_exact = candidate.way.arithmetic == "f32" and not reference.is_quantised and not other.is_quantised
     tolerance = EXACT if is_exact else COARSE
     shown = [one for one in reference.shown if one.tensor in other.tensors]

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from clipsearch.engine.export.checkpoint import loaded_source
 from clipsearch.engine.export.loaded import LoadedModel
 from clipsearch.errors import ModelError, UsageError
-from tests.support.checkpoints import (
+from tests.support.weights import (
     SIZE,
     Touch,
     archive,

@@ -18,7 +18,7 @@ from transformers import CLIPModel
 from clipsearch.engine.export.clip_cpp import open_clip_cpp
 from clipsearch.engine.export.gguf_file import READ, opened_gguf
 from clipsearch.errors import ModelError
-from tests.support.checkpoints import CONTEXT, SIZE, cpp_name, ids, pixels, save_gguf, transformers_model
+from tests.support.weights import CONTEXT, SIZE, cpp_name, ids, pixels, save_gguf, transformers_model
 from tests.support.models import CLIP_MEAN
 
 

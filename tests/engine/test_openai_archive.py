@@ -16,7 +16,7 @@ from torch import nn
 
 from clipsearch.engine.export.openai_archive import is_torchscript, read_archive
 from clipsearch.errors import ModelError
-from tests.support.checkpoints import Touch, archive, save_torchscript
+from tests.support.weights import Touch, archive, save_torchscript
 
 CODE = {"code/__torch__.py": b"def forward(self): return torch.sigmoid(self.x)"}
 
