@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from clipsearch.engine.export.checkpoint import loaded_source
 from clipsearch.engine.export.loaded import LoadedModel
 from clipsearch.errors import ModelError, UsageError
+from tests.support.models import CLIP_MEAN
 from tests.support.weights import (
     SIZE,
     Touch,
@@ -26,7 +27,6 @@ from tests.support.weights import (
     save_torchscript,
     transformers_model,
 )
-from tests.support.models import CLIP_MEAN
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from transformers import CLIPModel
 from clipsearch.engine.export.clip_cpp import open_clip_cpp
 from clipsearch.engine.export.gguf_file import READ, opened_gguf
 from clipsearch.errors import ModelError
-from tests.support.weights import CONTEXT, SIZE, cpp_name, ids, pixels, save_gguf, transformers_model
 from tests.support.models import CLIP_MEAN
+from tests.support.weights import CONTEXT, SIZE, cpp_name, ids, pixels, save_gguf, transformers_model
 
 
 @pytest.fixture(scope="module", params=["gelu", "quick_gelu"])
