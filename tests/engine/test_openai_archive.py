@@ -140,7 +140,7 @@ HOSTILE = {
     "a tensor that runs backwards": module({"x": tensor((2,), (-1,), offset=3)}),
     "a tensor of negative size": module({"x": tensor((-2,), (1,))}),
     "a shape without strides": module({"x": tensor((2, 2), (1,))}),
-    "tensors that overlap": module({"x": tensor((4,), (1,)), "y": tensor((4,), (1,))}),
+    "tensors that overlap": module({name: tensor((4,), (1,)) for name in "xyz"}),
     "two opinions on one storage": module({"x": tensor((2,), (1,)), "y": tensor((1,), (1,), kind="FloatStorage")}),
     "numbers of an unknown kind": module({"x": tensor((4,), (1,), kind="ComplexFloatStorage")}),
     "another call to make a tensor": module({"x": tensor((4,), (1,), call=b"ctorch._utils\n_rebuild_sparse_tensor\n")}),
