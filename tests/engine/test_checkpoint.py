@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from clipsearch.engine.export.checkpoint import loaded_source
 from clipsearch.engine.export.loaded import LoadedModel
-from clipsearch.errors import ModelError, UsageError
+from clipsearch.errors import ModelError, SystemFault, UsageError
 from tests.support.models import CLIP_MEAN
 from tests.support.weights import (
     SIZE,
@@ -219,3 +219,15 @@ def test_transformers_weights_need_their_folder(tmp_path: Path) -> None:
     torch.save(transformers_model().state_dict(), tmp_path / "pytorch_model.bin")
     error = refused(tmp_path / "pytorch_model.bin")
     assert "config.json" in error.hint
+
+
+def test_a_file_that_may_not_be_read_is_a_fault_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To fetch it again would not help, and the administrator may run the tests."""
+    (tmp_path / "model.pt").write_bytes(b"x")
+
+    def refuse(*arguments: object, **settings: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SystemFault, match="Permission denied"):
+        loaded_source(str(tmp_path / "model.pt"))
