@@ -28,7 +28,6 @@ from clipsearch.engine.candidates import Candidate, variant_of
 from clipsearch.engine.cards import ModelCard, TowerFile, Variant
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.tokenize import TextTokenizer
-from clipsearch.engine.towers import ImageTower, TextTower, unit_vectors
 from clipsearch.errors import ModelError, SystemFault
 
 Tower = Literal["image", "text"]
@@ -91,7 +90,8 @@ class _Shown:
 def compared_layers(card: ModelCard, tower: Tower, candidate: Candidate) -> LayerReport:
     """The candidate's tower beside the reference's. Raises ModelError."""
     variant = variant_of(card, candidate.variant)
-    reference, other = (_Graph(card.folder, _file(one, tower)) for one in (card.reference, variant))
+    reference = _Graph(card.folder, _file(card.reference, tower))
+    other = reference if variant == card.reference else _Graph(card.folder, _file(variant, tower))
     is_exact = candidate.way.arithmetic == "f32" and not reference.is_quantised and not other.is_quantised
     tolerance = EXACT if is_exact else COARSE
     shown = [one for one in reference.shown if one.tensor in other.tensors]
@@ -274,15 +274,18 @@ def _compared(
 
 
 def _whole(card: ModelCard, tower: Tower, candidate: Candidate) -> float:
-    """Cosine of the reference's vector with the one that the candidate gives as it is used."""
-    session = unoptimised_session(card.folder / _file(card.reference, tower).file)
+    """Cosine of the reference's vector with the candidate's, each graph as it stands; 0 for what is no vector."""
+    reference = unoptimised_session(card.folder / _file(card.reference, tower).file)
+    other = open_session(card.folder / _file(variant_of(card, candidate.variant), tower).file, candidate.way)
+    expected, found = (_vector(card, session) for session in (reference, other))
+    lengths = float(np.linalg.norm(expected) * np.linalg.norm(found))
+    return min(1.0, float(expected @ found) / lengths) if 0 < lengths < math.inf else 0.0
+
+
+def _vector(card: ModelCard, session: Session) -> NDArray[np.float64]:
     output = next(port for port in session.outputs if len(port.shape) == 2 and port.shape[1] in (None, card.dim))
-    expected = unit_vectors(session.run(_feeds(card, session), output.name), card)[0]
-    if tower == "image":
-        found = ImageTower(card, candidate).encode_pixels(_picture(card.image.size))[0]
-    else:
-        found = TextTower(card, candidate).encode([_TEXT]).vectors[0]
-    return float(expected @ found)
+    vector: NDArray[np.float64] = session.run(_feeds(card, session), output.name)[0].astype(np.float64)
+    return vector
 
 
 def _file(variant: Variant, tower: Tower) -> TowerFile:

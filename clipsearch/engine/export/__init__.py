@@ -11,7 +11,7 @@ import importlib.util
 
 from clipsearch.errors import ModelError
 
-_NEEDED = ("torch", "transformers", "onnx", "onnxscript", "safetensors")
+_NEEDED = ("torch", "transformers", "onnx", "onnxscript", "safetensors", "gguf")
 
 
 def check_installed() -> None:

@@ -36,9 +36,7 @@ from clipsearch.engine.export.openclip import OPENCLIP_CONFIG, loaded_openclip, 
 from clipsearch.engine.export.state_dict import is_safetensors, read_state_dict
 from clipsearch.engine.export.transformers_clip import loaded_transformers, open_transformers
 from clipsearch.engine.layouts import HF_CONFIG
-from clipsearch.errors import ModelError, UsageError
-
-ACTIVATIONS = ("quickgelu", "gelu")
+from clipsearch.errors import ModelError, SystemFault, UsageError
 
 _KINDS = "OpenCLIP's NAME/WEIGHTS, a folder of OpenCLIP or transformers, a .pt, .bin, .safetensors or .gguf file"
 _SUFFIXES = (".pt", ".pth", ".bin", ".safetensors", ".gguf", ".ckpt")
@@ -47,12 +45,16 @@ _ASSUMED = "the checkpoint does not say how pictures are prepared; OpenAI's way 
 
 
 def loaded_source(source: str, activation: str | None = None) -> LoadedModel:
-    """The model that SOURCE is; `activation` says what a state dict alone does not. Raises ModelError, UsageError."""
+    """The model that SOURCE is; `activation` says what a state dict alone does not.
+
+    Raises ModelError, UsageError, SystemFault.
+    """
     path = Path(source)
-    if path.is_dir():
-        loaded = _from_folder(path)
-    elif path.is_file():
-        loaded = _from_file(path, activation)
+    if path.is_dir() or path.is_file():
+        try:
+            loaded = _from_folder(path) if path.is_dir() else _from_file(path, activation)
+        except OSError as error:
+            raise SystemFault(f"{source} cannot be read ({error.strerror}).", "Change its permissions.") from error
     elif source.startswith(("/", "./", "../", "~")) or source.lower().endswith(_SUFFIXES):
         raise ModelError(f"There is no {source}.", f"Name what is to be exported: {_KINDS}.")
     else:
@@ -86,8 +88,8 @@ def _from_file(path: Path, activation: str | None) -> LoadedModel:
         return open_clip_cpp(path, _name(path), _licence(path))
     if is_torchscript(path):
         archive = read_archive(path)
-        weights = weights_only({name: torch.tensor(array) for name, array in archive.tensors.items()})
-        return _openai(path, weights, archive.activation)
+        weights = weights_only({name: torch.from_numpy(array) for name, array in archive.tensors.items()})
+        return _built(path, weights, _shape(path, weights), archive.activation)
     is_safe = is_safetensors(path, head)
     if not is_safe and not head.startswith((b"PK\x03\x04", b"\x80")):  # a zip, a pickle
         kind = "a file of the time before GGUF" if head.startswith(_OLD_GGML) else "no checkpoint that clipsearch knows"
@@ -104,7 +106,7 @@ def _from_weights(path: Path, weights: Weights, activation: str | None) -> Loade
             f"{path} holds weights in transformers' form, which say nothing of how they are used.",
             f"Name their folder, with its {HF_CONFIG} in it: clipsearch model export {path.parent}",
         )
-    shape = _shape(path, weights, is_openai=False)  # what it is not, is said before what it does not say
+    shape = _shape(path, weights)  # what it is not, is said before what it does not say
     if activation is None:
         raise ModelError(
             f"{path} does not say which activation its towers were trained with, and with a wrong one they find worse.",
@@ -114,13 +116,9 @@ def _from_weights(path: Path, weights: Weights, activation: str | None) -> Loade
     return replace(_built(path, weights, shape, activation), caution=_ASSUMED)
 
 
-def _openai(path: Path, weights: Weights, activation: str) -> LoadedModel:
-    return _built(path, weights, _shape(path, weights, is_openai=True), activation)
-
-
-def _shape(path: Path, weights: Weights, *, is_openai: bool) -> ClipShape:
+def _shape(path: Path, weights: Weights) -> ClipShape:
     try:
-        return inferred_shape(weights, heads_are_openai=is_openai)
+        return inferred_shape(weights)
     except UnknownShape as reason:
         raise _unknown(path, reason) from None
 
@@ -132,7 +130,7 @@ def _built(path: Path, weights: Weights, shape: ClipShape, activation: str) -> L
             model = built_vit(weights, shape, activation)
             return loaded_transformers(model, shape.image_input, shape.text_input, *described)
         config = openclip_config(shape, activation)
-        model = built_resnet(weights, shape, config)
+        model = built_resnet(weights, config)
     except UnknownShape as reason:
         raise _unknown(path, reason) from None
     image = shape.image_input

@@ -25,7 +25,7 @@ CLIP_WORDS = 49_408
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 _HEAD = 64  # channels a head in each of OpenAI's towers
-_WIDEST = 1024  # vision width up to which that holds for others' too; H/14 has 80 in 1280, g/14 88 in 1408
+_WIDEST = 1024  # channels up to which that holds; H/14 has 80 a head in 1280, g/14 88 in 1408
 _ACTIVATIONS = {"quickgelu": "quick_gelu", "gelu": "gelu"}  # ours -> transformers'
 # Of an archive: what is no weight.
 _NO_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
@@ -75,15 +75,11 @@ class UnknownShape(Exception):
 
 
 def weights_only(tensors: Weights) -> dict[str, torch.Tensor]:
-    """Without what is no weight, in float32 where it is a float."""
-    return {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in tensors.items()
-        if name.rpartition(".")[2] not in _NO_WEIGHTS
-    }
+    """Without what is no weight."""
+    return {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[2] not in _NO_WEIGHTS}
 
 
-def inferred_shape(weights: Weights, *, heads_are_openai: bool) -> ClipShape:
+def inferred_shape(weights: Weights) -> ClipShape:
     """What the tensors say (open_clip model.py, build_model_from_openai_state_dict). Raises UnknownShape."""
     dim = _size(weights, "text_projection", 2)[1]
     context, text_width = _size(weights, "positional_embedding", 2)
@@ -103,7 +99,7 @@ def inferred_shape(weights: Weights, *, heads_are_openai: bool) -> ClipShape:
         raise UnknownShape("holds neither a ViT nor a ResNet as OpenAI made them")
     if text_width % _HEAD or (patch and width % _HEAD):
         raise UnknownShape(f"has towers of {text_width} and {width} channels, which are no whole number of heads")
-    if patch and not heads_are_openai and width > _WIDEST:
+    if patch and width > _WIDEST:
         raise UnknownShape(f"is {width} channels wide, from which nobody can tell its heads")
     return ClipShape(dim, context, text_width, text_layers, width, layers, patch, side)
 
@@ -174,14 +170,13 @@ def filled(model: nn.Module, weights: Weights) -> None:
     model.load_state_dict(dict(weights), strict=True, assign=True)
 
 
-def built_resnet(weights: Weights, shape: ClipShape, config: dict[str, Any]) -> nn.Module:
-    """OpenCLIP's CLIP with these weights. Raises UnknownShape, and ModelError where OpenCLIP is not installed."""
+def built_resnet(weights: Weights, config: dict[str, Any]) -> nn.Module:
+    """OpenCLIP's CLIP with these weights; the mask of its texts, which is no weight, is left without memory.
+
+    Raises UnknownShape, and ModelError where OpenCLIP is not installed."""
     with torch.device("meta"):
         model: nn.Module = open_clip_package().model.CLIP(**config)
     filled(model, weights)
-    # No weight, so it was left without memory: what comes later is masked.
-    mask = torch.full((shape.context, shape.context), float("-inf")).triu_(1)
-    model.register_buffer("attn_mask", mask, persistent=False)
     return model
 
 

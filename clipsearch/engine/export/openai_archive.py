@@ -93,10 +93,7 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     if info.file_size > most:
         raise _Unfit(f"says that {name} is {info.file_size:,} bytes, which is more than there can be")
     with archive.open(info) as member:
-        content = member.read(most + 1)  # what is said of its size need not be true
-    if len(content) != info.file_size:
-        raise _Unfit(f"has another size of {name} than it says")
-    return content
+        return member.read(info.file_size)  # no more than that: its packed size may be a lie as well
 
 
 def _activation(archive: zipfile.ZipFile, root: str) -> str:
@@ -143,72 +140,78 @@ class _Module:
 
 def _pickled(stream: bytes) -> _Module:
     """What the pickle describes, made of the classes above and plain data only."""
-    stack: list[Any] = []
-    marks: list[int] = []
-    memo: dict[int, Any] = {}
-
-    def since_mark() -> tuple[Any, ...]:
-        items = tuple(stack[marks.pop() :])
-        del stack[len(stack) - len(items) :]
-        return items
-
-    def last(count: int) -> tuple[Any, ...]:
-        if len(stack) < count:
-            raise _Unfit("has a damaged data.pkl")
-        items = tuple(stack[len(stack) - count :])
-        del stack[len(stack) - count :]
-        return items
-
+    machine = _Machine()
     try:
         for opcode, argument, _ in pickletools.genops(stream):
-            match opcode.name:
-                case "PROTO":
-                    pass
-                case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE":
-                    stack.append(argument)
-                case "NONE" | "NEWTRUE" | "NEWFALSE":
-                    stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[opcode.name])
-                case "MARK":
-                    marks.append(len(stack))
-                case "TUPLE":
-                    stack.append(since_mark())
-                case "EMPTY_TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
-                    stack.append(last({"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}[opcode.name]))
-                case "EMPTY_LIST":
-                    stack.append([])
-                case "EMPTY_DICT":
-                    stack.append({})
-                case "APPEND" | "APPENDS":
-                    items = last(1) if opcode.name == "APPEND" else since_mark()
-                    _expect(stack[-1], list).extend(items)
-                case "SETITEM" | "SETITEMS":
-                    items = last(2) if opcode.name == "SETITEM" else since_mark()
-                    for key, value in zip(items[::2], items[1::2], strict=True):
-                        _expect(stack[-1], dict)[_expect(key, str)] = value
-                case "BINPUT" | "LONG_BINPUT":
-                    memo[_expect(argument, int)] = stack[-1]
-                case "BINGET" | "LONG_BINGET":
-                    stack.append(memo[_expect(argument, int)])
-                case "GLOBAL":
-                    stack.append(_Name(str(argument).replace(" ", ".")))
-                case "NEWOBJ":
-                    kind, _arguments = last(2)
-                    stack.append(_new(_expect(kind, _Name)))
-                case "BUILD":
-                    (state,) = last(1)
-                    _expect(stack[-1], _Module).attributes.update(state if isinstance(state, dict) else {})
-                case "REDUCE":
-                    name, arguments = last(2)
-                    stack.append(_reduced(_expect(name, _Name), _expect(arguments, tuple)))
-                case "BINPERSID":
-                    stack.append(_storage(_expect(last(1)[0], tuple)))
-                case "STOP":
-                    break
-                case other:
-                    raise _Unfit(f"has a data.pkl with the opcode {other}, which PyTorch does not write")
+            machine.step(opcode.name, argument)
     except (ValueError, IndexError, KeyError) as error:  # of pickletools, the stack, the memo
         raise _Unfit(f"has a damaged data.pkl ({error})") from error
-    return _expect(stack[-1] if stack else None, _Module)
+    return _expect(machine.stack[-1] if machine.stack else None, _Module)
+
+
+class _Machine:
+    """The opcodes that PyTorch's writer uses (torch/csrc/jit/serialization/pickler.cpp)."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+
+    def step(self, name: str, argument: Any) -> None:
+        stack = self.stack
+        match name:
+            case "PROTO" | "STOP":
+                pass
+            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE":
+                stack.append(argument)
+            case "NONE" | "NEWTRUE" | "NEWFALSE":
+                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[name])
+            case "MARK":
+                self._marks.append(len(stack))
+            case "TUPLE":
+                stack.append(self._since_mark())
+            case "EMPTY_TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(self._last({"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}[name]))
+            case "EMPTY_LIST":
+                stack.append([])
+            case "EMPTY_DICT":
+                stack.append({})
+            case "APPEND" | "APPENDS":
+                items = self._last(1) if name == "APPEND" else self._since_mark()
+                _expect(stack[-1], list).extend(items)
+            case "SETITEM" | "SETITEMS":
+                items = self._last(2) if name == "SETITEM" else self._since_mark()
+                for key, value in zip(items[::2], items[1::2], strict=True):
+                    _expect(stack[-1], dict)[_expect(key, str)] = value
+            case "BINPUT" | "LONG_BINPUT":
+                self._memo[argument] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(self._memo[argument])
+            case "GLOBAL":
+                stack.append(_Name(str(argument).replace(" ", ".")))
+            case "NEWOBJ":
+                kind, _ = self._last(2)
+                stack.append(_new(_expect(kind, _Name)))
+            case "BUILD":
+                (state,) = self._last(1)
+                _expect(stack[-1], _Module).attributes.update(state if isinstance(state, dict) else {})
+            case "REDUCE":
+                called, arguments = self._last(2)
+                stack.append(_reduced(_expect(called, _Name), _expect(arguments, tuple)))
+            case "BINPERSID":
+                stack.append(_storage(_expect(self._last(1)[0], tuple)))
+            case _:
+                raise _Unfit(f"has a data.pkl with the opcode {name}, which PyTorch does not write")
+
+    def _since_mark(self) -> tuple[Any, ...]:
+        return self._last(len(self.stack) - self._marks.pop())
+
+    def _last(self, count: int) -> tuple[Any, ...]:
+        if not 0 <= count <= len(self.stack):
+            raise _Unfit("has a damaged data.pkl")
+        items = tuple(self.stack[len(self.stack) - count :])
+        del self.stack[len(self.stack) - count :]
+        return items
 
 
 def _new(kind: _Name) -> _Module:
@@ -259,7 +262,8 @@ def _tensors(archive: zipfile.ZipFile, root: str, module: _Module, most: int) ->
     held = sum(_bytes(storage.count, storage) for storage in storages.values())
     if held > most:
         raise _Unfit(f"promises {held:,} bytes of weights in a file of {most:,}")
-    if sum(_bytes(prod(tensor.shape), tensor.storage) for tensor in named.values()) > held:
+    # A mask that every block holds is one storage; more than that is no model but a wish for memory.
+    if sum(_bytes(prod(tensor.shape), tensor.storage) for tensor in named.values()) > 2 * held:
         raise _Unfit("has tensors that overlap")
     arrays = {key: _array(archive, f"{root}/data/{key}", storage) for key, storage in storages.items()}
     return {name: _viewed(arrays[tensor.storage.key], tensor) for name, tensor in named.items()}
@@ -298,14 +302,15 @@ def _array(archive: zipfile.ZipFile, name: str, storage: _Storage) -> NDArray[np
     content = _member(archive, name, size)
     if len(content) != size:
         raise _Unfit(f"holds {len(content):,} bytes of {name} where {size:,} go")
-    return np.frombuffer(content, _DTYPES[storage.dtype])
+    # Of bytes that may be written to: torch takes these arrays as they are, and wants to be able to.
+    return np.frombuffer(bytearray(content), _DTYPES[storage.dtype])
 
 
 def _viewed(array: NDArray[np.generic], tensor: _Tensor) -> NDArray[np.generic]:
     steps = [step * array.itemsize for step in tensor.stride]
     if prod(tensor.shape) == 0:
         return np.empty(tensor.shape, array.dtype)
-    view = np.lib.stride_tricks.as_strided(array[tensor.offset :], tensor.shape, steps, writeable=False)
+    view = np.lib.stride_tricks.as_strided(array[tensor.offset :], tensor.shape, steps)
     if tensor.storage.dtype == "BFloat16Storage":  # the upper half of a float32
         return (view.astype("<u4") << 16).view("<f4")
     return view
