@@ -16,13 +16,14 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from clipsearch.errors import SystemFault, UsageError
+from clipsearch.ways import AUTO, names
 
 LIBRARY_VARIABLE = "CLIPSEARCH_LIBRARY"
 CACHE_VARIABLE = "CLIPSEARCH_CACHE"
 MODELS_VARIABLE = "CLIPSEARCH_MODELS"
 CONFIG_VARIABLE = "CLIPSEARCH_CONFIG"
 
-BACKENDS = ("auto", "onnxruntime", "openvino")
+BACKENDS = names()
 COLORS = ("auto", "always", "never")
 
 Value = TypeVar("Value")
@@ -71,6 +72,7 @@ class Settings:
     cache: Path
     models: Path
     backend: str
+    threads: int
     count: int
     color: str
     keys: Mapping[str, str]  # action of the terminal interface -> key
@@ -145,6 +147,7 @@ def resolved(found: Mapping[str, Given]) -> Settings:
         cache=value(CACHE),
         models=value(MODELS),
         backend=value(BACKEND),
+        threads=value(THREADS),
         count=value(COUNT),
         color=value(COLOR),
         keys=MappingProxyType(keys),
@@ -259,12 +262,23 @@ MODELS = Setting(
 )
 BACKEND = Setting(
     "backend",
-    f"The runtime for the model: {', '.join(BACKENDS)}. A named one is a demand: it never falls back.",
-    "auto",
-    lambda: "auto",
+    "How to run the model: auto, a runtime (onnxruntime, openvino, pytorch), or one of its devices: "
+    "docs/backends.md lists them. A named one is a demand: it never falls back.",
+    AUTO,
+    lambda: AUTO,
     _one_of(*BACKENDS),
     "CLIPSEARCH_BACKEND",
     "--backend",
+)
+THREADS = Setting(
+    "threads",
+    "How many threads run the model; 0 for as many as there are usable cores.",
+    "0",
+    lambda: 0,
+    _whole_number,
+    "CLIPSEARCH_THREADS",
+    "--threads",
+    _number_from,
 )
 COUNT = Setting(
     "count",
@@ -294,4 +308,4 @@ KEYS: Setting[dict[str, str]] = Setting(
 )
 
 # The order is that of `config show` and docs.
-SETTINGS: tuple[Setting[Any], ...] = (LIBRARY, CACHE, MODELS, BACKEND, COUNT, COLOR, KEYS)
+SETTINGS: tuple[Setting[Any], ...] = (LIBRARY, CACHE, MODELS, BACKEND, THREADS, COUNT, COLOR, KEYS)

@@ -7,11 +7,12 @@ Knows nothing of libraries; photos.py adds the vectors that one has stored.
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.choice import Purpose, chosen, known_ways, measured_ways
 from clipsearch.engine.store import DEFAULT_MODEL, find_model
 from clipsearch.engine.textcache import CachedVectors, TextCache
-from clipsearch.errors import SystemFault, UsageError
+from clipsearch.errors import ModelError, SystemFault, UsageError
 from clipsearch.types import (
     Advanced,
     AnyPath,
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
     from clipsearch.engine.tokenize import TextTokenizer, Tokens
     from clipsearch.engine.towers import ImageTower, TextTower
 
+logger = logging.getLogger(__name__)
+
 Vector = NDArray[np.float32]
+Tower = TypeVar("Tower")
 Labeller = Callable[[Vector], tuple[LabelScore, ...]]
 
 
@@ -90,6 +94,7 @@ class Engine:
         model: str | ModelCard = DEFAULT_MODEL,
         *,
         backend: str = AUTO,
+        threads: int = 0,
         models_folder: AnyPath | None = None,
         cache_folder: AnyPath | None = None,
     ) -> None:
@@ -99,10 +104,12 @@ class Engine:
             model = find_model(model, models)
         self.card = model
         self._backend = backend
+        self._threads = threads
         self._cache_folder = resolved_paths(None).cache if cache_folder is None else Path(os.fsdecode(cache_folder))
         self._tokenizer: TextTokenizer | None = None
         self._text_tower: TextTower | None = None
         self._image_tower: ImageTower | None = None
+        self._one_at_a_time = False  # whether that tower was opened for one picture
 
     def __enter__(self) -> Engine:
         return self
@@ -133,7 +140,30 @@ class Engine:
     def candidate(self, purpose: Purpose) -> Candidate:
         """The backend that was named; else what measured best, or what needs no measuring where nothing was."""
         measured = chosen(known_ways(self.card, self._cache_folder), purpose) if self._backend == AUTO else None
-        return measured or default_candidate(self.card, self._backend)
+        found = measured or default_candidate(self.card, self._backend)
+        return replace(found, way=replace(found.way, threads=self._threads)) if self._threads else found
+
+    def image_tower(self, *, one_at_a_time: bool = False) -> ImageTower:
+        """A tower of the caller's own, the way that `candidate` names: for batches, or to answer one picture soonest,
+        on all cores. Raises ModelError."""
+        from clipsearch.engine.towers import ImageTower
+
+        def opened(card: ModelCard, candidate: Candidate) -> ImageTower:
+            return ImageTower(card, replace(candidate, batch=1) if one_at_a_time else candidate)
+
+        return self._opened(opened, "ingest")
+
+    def _opened(self, tower: Callable[[ModelCard, Candidate], Tower], purpose: Purpose) -> Tower:
+        """Only `auto` falls back, and says why: what was measured before may have lost its driver since."""
+        candidate = self.candidate(purpose)
+        try:
+            return tower(self.card, candidate)
+        except ModelError as error:
+            plain = default_candidate(self.card, self._backend, self._threads)
+            if self._backend != AUTO or candidate.name == plain.name:
+                raise
+            logger.warning("%s is taken, for %s works no more: %s", plain.name, candidate.name, error.message)
+            return tower(self.card, plain)
 
     # -- words ------------------------------------------------------------------------------------
 
@@ -176,7 +206,7 @@ class Engine:
         from clipsearch.engine.towers import TextTower
 
         if self._text_tower is None:
-            self._text_tower = TextTower(self.card, self.candidate("query"))
+            self._text_tower = self._opened(TextTower, "query")
         encoded = self._text_tower.encode(texts)
         return CachedVectors(encoded.vectors, tuple(encoded.truncated.tolist()))
 
@@ -216,11 +246,8 @@ class Engine:
         if not pictures:
             return
         from clipsearch.decoding.workers import DecodeWorkers
-        from clipsearch.engine.towers import ImageTower
 
-        if self._image_tower is None:
-            self._image_tower = ImageTower(self.card, self.candidate("ingest"))
-        tower, side = self._image_tower, self.card.image.size
+        tower, side = self._tower_for(len(pictures)), self.card.image.size
         paths = [os.fsencode(picture) for picture in pictures if isinstance(picture, _PATH)]
         with DecodeWorkers(tower.prepare, max(1, min(len(paths), usable_cores()))) as workers:
             outcomes = _decoded(pictures, workers.decode_all(paths), tower.prepare)
@@ -230,6 +257,12 @@ class Engine:
                 vectors = iter(tower.encode_pixels(pixels.reshape(-1, side, side, 3)) if decoded else ())
                 for outcome in batch:
                     yield outcome if isinstance(outcome, Failure) else next(vectors)
+
+    def _tower_for(self, count: int) -> ImageTower:
+        if self._image_tower is None or (count > 1 and self._one_at_a_time):
+            self._one_at_a_time = count == 1
+            self._image_tower = self.image_tower(one_at_a_time=self._one_at_a_time)
+        return self._image_tower
 
     # -- words and images -------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.encoding import Engine
 from clipsearch.engine.backends import AUTO, usable_cores
 from clipsearch.engine.cards import ModelCard
-from clipsearch.engine.choice import BUDGET_S, known_ways
+from clipsearch.engine.choice import BUDGET_S, is_measured
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.towers import ImageTower, PendingImageTower
 from clipsearch.errors import LibraryBusy, LibraryError, SystemFault, UsageError
@@ -46,11 +46,12 @@ def indexed(
     model: str | None,
     exclude: Sequence[str],
     workers: int | None,
+    threads: int = 0,
     stop: Callable[[], bool],
 ) -> Iterator[Event]:
     """What Library.index documents: it yields events as it works, a Summary last."""
     targets = [existing(folder) for folder in folders]
-    with contextlib.ExitStack() as writing, Bench(paths, backend, workers) as bench:
+    with contextlib.ExitStack() as writing, Bench(paths, backend, workers, threads) as bench:
         catalog = yield from locked(writing, paths, "clipsearch index", stop, is_patient=_is_watcher)
         if catalog is None:
             yield Summary(interrupted=True)
@@ -128,9 +129,10 @@ def forgotten(paths: Paths, folder: AnyPath) -> RootStatus:
 class Bench:
     """A model and decode workers for index runs; they stay open from one to the next. A context manager."""
 
-    def __init__(self, paths: Paths, backend: str, workers: int | None) -> None:
+    def __init__(self, paths: Paths, backend: str, workers: int | None, threads: int) -> None:
         self._paths = paths
         self._backend = backend
+        self._threads = threads
         self._workers = workers or usable_cores()
         self._open: tuple[ModelCard, Callable[[], ImageTower], DecodeWorkers] | None = None
         self._closing = contextlib.ExitStack()
@@ -183,7 +185,7 @@ class Bench:
                         )
                 yield event
                 pays = isinstance(event, Planned) and event.fresh >= _MEASURED_FROM
-                if pays and self._backend == AUTO and not known_ways(card, self._paths.cache):
+                if pays and self._backend == AUTO and not is_measured(card, self._paths.cache):
                     yield Measuring(BUDGET_S)
                     self._engine(card).ways()
 
@@ -200,14 +202,14 @@ class Bench:
     def _opened(self, card: ModelCard) -> tuple[Callable[[], ImageTower], DecodeWorkers]:
         if self._open is None or self._open[0] != card:
             self.clear()
-            open_tower = cache(lambda: ImageTower(card, self._engine(card).candidate("ingest")))
+            open_tower = cache(self._engine(card).image_tower)
             prepare = PendingImageTower(card, open_tower).prepare
             decoder = self._closing.enter_context(DecodeWorkers(prepare, self._workers))
             self._open = card, open_tower, decoder
         return self._open[1:]
 
     def _engine(self, card: ModelCard) -> Engine:
-        return Engine(card, backend=self._backend, cache_folder=self._paths.cache)
+        return Engine(card, backend=self._backend, threads=self._threads, cache_folder=self._paths.cache)
 
 
 def create_folder(folder: Path) -> None:

@@ -63,19 +63,21 @@ class Library(Keeping):
     str, bytes or path objects, and come back as absolute bytes, for a name need not be UTF-8.
     """
 
-    def __init__(self, paths: Paths, *, backend: str = AUTO) -> None:
+    def __init__(self, paths: Paths, *, backend: str = AUTO, threads: int = 0) -> None:
         self._paths = paths
         self._backend = backend
-        self._opened = Opened(paths, backend)
+        self._threads = threads
+        self._opened = Opened(paths, backend, threads)
         self._thumbnails: Thumbnails | None = None
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str] | None = None, *, backend: str = AUTO) -> Library:
+    def open(cls, folder: str | os.PathLike[str] | None = None, *, backend: str = AUTO, threads: int = 0) -> Library:
         """The library in `folder`, or the user's own one. Nothing is created before something is indexed.
 
-        `backend` is "auto", "onnxruntime" or "openvino"; a named one never falls back.
+        `backend` is "auto" or what docs/backends.md lists, as "openvino" or "onnxruntime-webgpu"; a named one never
+        falls back. `threads` run the model; 0 for one for each core.
         """
-        return cls(resolved_paths(None if folder is None else os.fspath(folder)), backend=backend)
+        return cls(resolved_paths(None if folder is None else os.fspath(folder)), backend=backend, threads=threads)
 
     def __enter__(self) -> Library:
         return self
@@ -133,8 +135,9 @@ class Library(Keeping):
         from clipsearch.indexing import indexed
 
         yield from indexed(
-            self._paths, self._backend, folders, model=model, exclude=exclude, workers=workers, stop=stop
-        )
+            self._paths, self._backend, folders,
+            model=model, exclude=exclude, workers=workers, threads=self._threads, stop=stop,
+        )  # fmt: skip
 
     def watch(
         self,
@@ -157,8 +160,9 @@ class Library(Keeping):
         from clipsearch.watching.loop import watched
 
         yield from watched(
-            self._paths, self._backend, folders, exclude=exclude, workers=workers, poll_s=poll_s, stop=stop
-        )
+            self._paths, self._backend, folders,
+            exclude=exclude, workers=workers, threads=self._threads, poll_s=poll_s, stop=stop,
+        )  # fmt: skip
 
     def forget(self, folder: AnyPath) -> RootStatus:
         """Takes a root, and the photos that no other root shows, out of the results; says what it was.

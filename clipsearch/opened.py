@@ -36,9 +36,10 @@ SAMPLE = 500  # photos that stand for the whole library when relevance is calibr
 class Opened:
     """The open parts of one library folder, for one thread."""
 
-    def __init__(self, paths: Paths, backend: str) -> None:
+    def __init__(self, paths: Paths, backend: str, threads: int) -> None:
         self._paths = paths
         self._backend = backend
+        self._threads = threads
         self._reader: Catalog | None = None
         self._openings = 0
         self._engine: Engine | None = None
@@ -105,7 +106,7 @@ class Opened:
                 "Encode the photos with it: clipsearch index",
             )
         if self._engine is None or self._engine.card != card:
-            self._engine = Engine(card, backend=self._backend, cache_folder=self._paths.cache)
+            self._engine = Engine(card, backend=self._backend, threads=self._threads, cache_folder=self._paths.cache)
         return self._engine
 
     def background(self, space: Space) -> Background:

@@ -50,6 +50,7 @@ library = "/photos/library"
 cache = "~/cache"
 models = "../models"
 backend = "onnxruntime"
+threads = 3
 count = 0
 color = "never"
 [keys]
@@ -61,7 +62,7 @@ color = "never"
     assert settings.library == Path("/photos/library")
     assert settings.cache == Path(os.path.expanduser("~/cache"))
     assert settings.models == file.parent / "../models"  # relative to the file, wherever one stands
-    assert (settings.backend, settings.count, settings.color) == ("onnxruntime", 0, "never")
+    assert (settings.backend, settings.threads, settings.count, settings.color) == ("onnxruntime", 3, 0, "never")
     assert settings.keys == {"grid.open": "ctrl+o"}
     assert set(settings.origins) == {one.name for one in SETTINGS}
     assert set(settings.origins.values()) == {str(file)}

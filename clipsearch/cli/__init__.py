@@ -131,7 +131,9 @@ def cli(ctx: click.Context, library: str | None) -> int | None:
     ctx.obj = settings = resolved_settings({"library": library, "color": color_flag(ctx)})
     choose_color(ctx, settings.color)
     # Where a verb's option was not given, the settings decide; `config show` says which.
-    ctx.default_map = {verb: {"backend": settings.backend, "count": settings.count} for verb in VERBS}
+    ctx.default_map = {
+        verb: {"backend": settings.backend, "threads": settings.threads, "count": settings.count} for verb in VERBS
+    }
     if ctx.invoked_subcommand is None:
         from clipsearch.cli.output import on_terminal
 

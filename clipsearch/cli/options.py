@@ -11,15 +11,17 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import click
 
 from clipsearch.cli.arguments import Named, Source, filled
-from clipsearch.config import BACKENDS, Paths, Settings, resolved_paths
-from clipsearch.errors import ModelError, UsageError
+from clipsearch.config import Paths, Settings, resolved_paths
+from clipsearch.errors import UsageError
 from clipsearch.service.record import read_record
 from clipsearch.types import LibraryAPI
+from clipsearch.ways import AUTO, names, way_named
 
 if TYPE_CHECKING:  # numpy and SQLite come with it, and a command that the service answers needs neither
     from clipsearch.library import Library
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+_THREADS = f"{__name__}.threads"  # in click's own notes of a call: every verb would only hand it on
 
 
 def library_option(function: Function) -> Function:
@@ -37,9 +39,13 @@ def under_option(function: Function) -> Function:
 
 def _known_backend(context: click.Context, parameter: click.Parameter, value: str) -> str:
     # Not click.Choice: an unknown backend ends with the exit code of models, not of usage.
-    if value not in BACKENDS:
-        raise ModelError(f'There is no backend "{value}".', f"Choose one of: {', '.join(BACKENDS)}")
+    if value != AUTO:
+        way_named(value)
     return value
+
+
+def _remembered_threads(context: click.Context, parameter: click.Parameter, value: int) -> None:
+    context.meta[_THREADS] = value
 
 
 def utf8(text: str, what: str) -> str:
@@ -52,15 +58,32 @@ def utf8(text: str, what: str) -> str:
 
 
 def backend_option(function: Function) -> Function:
+    """How the model is run: `--backend`, and `--threads`, which `threads_of` hands out."""
+    function = click.option(
+        "--threads",
+        type=click.IntRange(0),
+        metavar="N",
+        default=0,
+        callback=_remembered_threads,
+        expose_value=False,
+        help="Threads for the model; by default one for each core.",
+    )(function)
     return click.option(
         "--backend",
-        shell_complete=lambda context, parameter, typed: [one for one in BACKENDS if one.startswith(typed)],
-        metavar=f"[{'|'.join(BACKENDS)}]",
+        shell_complete=lambda context, parameter, typed: [one for one in names() if one.startswith(typed)],
+        metavar="NAME",
         callback=_known_backend,
-        default="auto",
+        default=AUTO,
         show_default=True,
-        help="The runtime for the model. A named one is a demand: it never falls back.",
+        help="How to run the model: onnxruntime, openvino, or a device, as openvino-gpu. A named one is a demand: it "
+        "never falls back.",
     )(function)
+
+
+def threads_of(context: click.Context) -> int:
+    """What `--threads` says; 0 for one for each core."""
+    threads: int = context.meta.get(_THREADS, 0)
+    return threads
 
 
 def files0_option(function: Function) -> Function:
@@ -111,7 +134,7 @@ def opened(context: click.Context, library: str | None, backend: str = "auto") -
     """The library, opened by this process."""
     from clipsearch.library import Library
 
-    return Library(chosen_paths(context, library), backend=backend)
+    return Library(chosen_paths(context, library), backend=backend, threads=threads_of(context))
 
 
 def answering(context: click.Context, library: str | None, backend: str = "auto") -> AbstractContextManager[LibraryAPI]:

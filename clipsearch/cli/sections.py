@@ -14,7 +14,7 @@ _SECTIONS = {
     "The answer": ("--show", "--pictures", "--html", "--json", "--ndjson", "--null", "--explain"),
     "With the photos that fit": ("--open", "--exec", "--copy-to", "--link-to"),
 }
-_GENERAL = ("--backend", "--library", "--quiet", "--verbose", "--color", "--version", "--help")
+_GENERAL = ("--backend", "--threads", "--library", "--quiet", "--verbose", "--color", "--version", "--help")
 
 
 class Verb(click.Command):

@@ -7,7 +7,7 @@ import os
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.options import backend_option, chosen_paths, library_option
+from clipsearch.cli.options import backend_option, chosen_paths, library_option, threads_of
 from clipsearch.cli.output import on_terminal
 from clipsearch.errors import Exit, UsageError
 from clipsearch.pictures.protocol import WANTED, Wanted, chosen
@@ -37,7 +37,8 @@ def command(context: click.Context, pictures: Wanted, backend: str, library: str
     from clipsearch.tui.app import ClipsearchApp
 
     keys = context.obj.keys
-    app = ClipsearchApp(chosen_paths(context, library), backend=backend, pictures=protocol, keys=keys)
+    paths, threads = chosen_paths(context, library), threads_of(context)
+    app = ClipsearchApp(paths, backend=backend, threads=threads, pictures=protocol, keys=keys)
     app.run()
     if app.indexing is not None and app.indexing.is_running:
         output.narrate("Indexing stops after the photos in hand; all of them are kept.")

@@ -9,7 +9,7 @@ import click
 
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.following import following
-from clipsearch.cli.options import backend_option, chosen_paths, library_option, opened
+from clipsearch.cli.options import backend_option, chosen_paths, library_option, opened, threads_of
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.signals import interruptible
 from clipsearch.errors import Exit
@@ -67,6 +67,7 @@ def command(
         from clipsearch.watching.units import service_text
 
         options = ["--backend", backend] if backend != "auto" else []
+        options += ["--threads", str(threads)] if (threads := threads_of(context)) else []
         options += ["--poll", f"{poll:g}"] if poll is not None else []
         options += ["--workers", str(workers)] if workers is not None else []
         options += [word for pattern in exclude for word in ("--exclude", pattern)]

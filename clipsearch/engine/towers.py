@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -48,7 +48,8 @@ class ImageTower:
         self._card = card
         self._candidate = candidate or default_candidate(card)
         file = variant_of(card, self._candidate.variant).image
-        self._session = _verified_session(card.folder, file, self._candidate.way)
+        way = replace(self._candidate.way, batch=self._candidate.batch)
+        self._session = _verified_session(card.folder, file, way)
         self._input = _only(self._session.inputs, "image", _is_picture, card)
         self._output = _embedding_output(self._session, card)
         self._preprocess = Preprocess(card.image)
@@ -69,9 +70,14 @@ class ImageTower:
     def batch_size(self) -> int:
         return self._input.shape[0] or self._candidate.batch
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the graph takes any number of pictures at once."""
+        return self._input.shape[0] is None
+
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (n, s, s, 3) as `prepare` makes them -> float32 (n, dim), unit rows. Raises ModelError."""
-        size, fixed = self.batch_size, self._input.shape[0] is not None
+        size, fixed = self.batch_size, not self.takes_batches
         parts = []
         for start in range(0, len(pixels), size):
             batch = pixels[start : start + size]
@@ -127,7 +133,8 @@ class TextTower:
     def __init__(self, card: ModelCard, candidate: Candidate | None = None) -> None:
         self.card = self._card = card
         candidate = candidate or default_candidate(card)
-        self._session = _verified_session(card.folder, variant_of(card, candidate.variant).text, candidate.way)
+        way = replace(candidate.way, tokens=card.text.context)
+        self._session = _verified_session(card.folder, variant_of(card, candidate.variant).text, way)
         self._ids = _only(self._session.inputs, "token ids", _is_token_ids, card)
         self._mask = next(filter(_is_mask, self._session.inputs), None)
         self._output = _embedding_output(self._session, card)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from clipsearch.engine.backends import AUTO
-from clipsearch.engine.candidates import default_candidate
+from clipsearch.engine.candidates import Candidate, default_candidate
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.sources import file_digest
 from clipsearch.engine.towers import ImageTower, TextTower
@@ -38,24 +38,24 @@ def checked_files(card: ModelCard) -> Iterator[str]:
             )
 
 
-def checked_towers(card: ModelCard, backend: str = AUTO) -> Iterator[str]:
+def checked_towers(card: ModelCard, backend: str = AUTO, threads: int = 0) -> Iterator[str]:
     """Each tower before it is loaded and run; one at a time is in memory. Raises ModelError."""
-    golden = _golden(card)
+    golden, how = _golden(card), default_candidate(card, backend, threads)
     yield "text tower"
-    _run_text(card, backend, golden)
+    _run_text(card, how, golden)
     yield "image tower"
-    _run_image(card, backend, golden)
+    _run_image(card, how, golden)
 
 
-def _run_text(card: ModelCard, backend: str, golden: dict[str, np.ndarray]) -> None:
-    tower = TextTower(card, default_candidate(card, backend))
+def _run_text(card: ModelCard, how: Candidate, golden: dict[str, np.ndarray]) -> None:
+    tower = TextTower(card, how)
     _differ(card, "text", tower.encode(_TEXTS).vectors)
     if "texts" in golden:
         _agree(card, "text", tower.encode([str(text) for text in golden["texts"]]).vectors, golden["text_vectors"])
 
 
-def _run_image(card: ModelCard, backend: str, golden: dict[str, np.ndarray]) -> None:
-    tower = ImageTower(card, default_candidate(card, backend))
+def _run_image(card: ModelCard, how: Candidate, golden: dict[str, np.ndarray]) -> None:
+    tower = ImageTower(card, how)
     side = card.image.size
     ramp = np.linspace(0, 255, side, dtype=np.uint8)
     pictures = np.zeros((3, side, side, 3), np.uint8)

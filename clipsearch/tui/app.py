@@ -65,6 +65,7 @@ class ClipsearchApp(App[None]):
         paths: Paths,
         *,
         backend: str = "auto",
+        threads: int = 0,
         pictures: Protocol = "blocks",
         keys: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
@@ -73,8 +74,9 @@ class ClipsearchApp(App[None]):
         self.indexing: Indexing | None = None
         self._paths = paths
         self._backend = backend
+        self._threads = threads
         colors = depth(os.environ | ({"NO_COLOR": "1"} if self.no_color else {}))
-        self.desk = Desk(paths, backend, Medium(pictures, colors, cell_size(_SCREEN)))
+        self.desk = Desk(paths, backend, threads, Medium(pictures, colors, cell_size(_SCREEN)))
         self.search_screen = SearchScreen(self.desk, shows_pictures=pictures != "none", keys=keys)
 
     def on_mount(self) -> None:
@@ -117,7 +119,7 @@ class ClipsearchApp(App[None]):
             tell(self, "Indexing runs already.", "Wait for it, or stop it: Ctrl+P, stop indexing.")
             return
         self.indexing = Indexing(
-            self._paths, self._backend, event.folders, lambda told: self.post_message(self.Told(told))
+            self._paths, self._backend, self._threads, event.folders, lambda told: self.post_message(self.Told(told))
         )
 
     @on(SearchScreen.StopWanted)

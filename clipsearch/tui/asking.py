@@ -23,9 +23,10 @@ Answered = TypeVar("Answered")
 class Asker:
     """Runs calls one after the other on its own thread, where its Library is opened by the first of them."""
 
-    def __init__(self, paths: Paths, backend: str, purpose: str) -> None:
+    def __init__(self, paths: Paths, backend: str, threads: int, purpose: str) -> None:
         self._paths = paths
         self._backend = backend
+        self._threads = threads
         self._library: Library | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"clipsearch {purpose}")
 
@@ -47,5 +48,5 @@ class Asker:
         if self._library is None:
             from clipsearch.library import Library
 
-            self._library = Library(self._paths, backend=self._backend)
+            self._library = Library(self._paths, backend=self._backend, threads=self._threads)
         return call(self._library)

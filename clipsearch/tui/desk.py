@@ -19,10 +19,10 @@ Answered = TypeVar("Answered")
 class Desk:
     """Two threads with a library each: one for questions, one for thumbnails, so that neither waits for the other."""
 
-    def __init__(self, paths: Paths, backend: str, medium: Medium) -> None:
+    def __init__(self, paths: Paths, backend: str, threads: int, medium: Medium) -> None:
         self._medium = medium
-        self._questions = Asker(paths, backend, "questions")
-        self._thumbnails = Asker(paths, backend, "thumbnails")
+        self._questions = Asker(paths, backend, threads, "questions")
+        self._thumbnails = Asker(paths, backend, threads, "thumbnails")
 
     async def ask(self, call: Callable[[Library], Answered]) -> Answered:
         """What `call` returns. Raises what it raises."""

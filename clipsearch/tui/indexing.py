@@ -37,10 +37,18 @@ class Stopped:
 class Indexing:
     """One run of the indexer. `tell` is called on a thread, with each event and with Stopped if it fails."""
 
-    def __init__(self, paths: Paths, backend: str, folders: Sequence[bytes], tell: Callable[[Event | Stopped], object]):
+    def __init__(
+        self,
+        paths: Paths,
+        backend: str,
+        threads: int,
+        folders: Sequence[bytes],
+        tell: Callable[[Event | Stopped], object],
+    ):
         self._tell = tell
+        how = ["--backend", backend, "--threads", str(threads)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "clipsearch", "index", "--progress", "json", "--backend", backend, "--", *folders],
+            [sys.executable, "-m", "clipsearch", "index", "--progress", "json", *how, "--", *folders],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,  # what is no JSON is narration

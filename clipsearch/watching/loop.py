@@ -54,6 +54,7 @@ def watched(
     *,
     exclude: Sequence[str] = (),
     workers: int | None = None,
+    threads: int = 0,
     poll_s: float | None = None,
     stop: Callable[[], bool] = lambda: False,
     pace: Pace | None = None,
@@ -63,7 +64,7 @@ def watched(
     create_folder(paths.library)
     with (
         exclusive_lock(lock_path(paths.library), WATCHER, _watched_already(paths)),
-        Bench(paths, backend, workers) as bench,
+        Bench(paths, backend, workers, threads) as bench,
         contextlib.ExitStack() as closing,
     ):
         closing.callback(remove_record, paths.library)

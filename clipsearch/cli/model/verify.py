@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.options import backend_option, chosen_paths
+from clipsearch.cli.options import backend_option, chosen_paths, threads_of
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
 from clipsearch.engine.store import find_model
@@ -22,7 +22,7 @@ def verify(context: click.Context, name: str, backend: str) -> int:
 
     card = find_model(name, chosen_paths(context, None).models)
     files = list(checked_files(card))
-    for what in checked_towers(card, backend):
+    for what in checked_towers(card, backend, threads_of(context)):
         output.narrate(f"checking: {what}")
     output.narrate(f"{output.printable(card.name)} is whole and works: {len(files)} files, both towers.")
     return Exit.DONE

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.errors import ModelError
-
-AUTO = "auto"
+from clipsearch.ways import AUTO as AUTO
+from clipsearch.ways import Way as Way
+from clipsearch.ways import unknown, way_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +30,14 @@ class Runtime:
     reads: tuple[str, ...] = (".onnx",)  # suffixes of the files it opens
 
 
+ANOTHER = "Name another one with --backend, or leave the choice to: --backend auto"  # the way out of most troubles
+
 # The first one installed is what `auto` takes before anything was measured: it starts fastest.
 TABLE = {
     "onnxruntime": Runtime(f"{__name__}.onnx", "onnxruntime"),
     "openvino": Runtime(f"{__name__}.openvino", "openvino", (".onnx", ".xml")),
+    "pytorch": Runtime(f"{__name__}.pytorch", "torch", (".pt2",)),  # the reference; of [export]
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to run a graph."""
-
-    runtime: str  # of TABLE
-    device: str = "cpu"
-    arithmetic: str = "f32"  # what floats are computed in: a runtime may offer less than a graph's own f32
-    threads: int = 0  # 0: as many as there are usable cores
-
-    @property
-    def name(self) -> str:
-        """As `--backend` takes it, and more: "openvino", "openvino-gpu", "openvino-cpu-bf16"."""
-        return "-".join([self.runtime, self.device, *([] if self.arithmetic == "f32" else [self.arithmetic])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,44 +75,65 @@ class Backend(Protocol):
 
 
 def open_session(path: Path, way: Way) -> Session:
-    """The graph, opened the way asked for and no other.
+    """The graph, opened the way asked for and no other; a device beside the CPU has run one batch.
 
-    Raises ModelError for an unknown runtime, for one that is not installed, and for a broken graph.
+    Raises ModelError for an unknown runtime, for one that is not installed, for a broken graph, and for a device
+    that is listed and does not work, with the runtime's own words.
     """
     backend = backend_of(way.runtime)
     session = backend.open_session(path, replace(way, threads=way.threads or usable_cores()))
     if session.device != way.name:
-        raise ModelError(
-            f"{way.runtime} was asked to run on {way.name}, and says it runs on {session.device}.",
-            "Name another one with --backend, or leave the choice to: --backend auto",
-        )
+        raise ModelError(f"{way.name} was asked for, and {way.runtime} says it runs on {session.device}.", ANOTHER)
+    if way.device != "cpu":  # the CPU runs what it has opened, and each query would pay for the trial
+        _try(session, way)
     return session
+
+
+def _try(session: Session, way: Way) -> None:
+    """Runs one batch: drivers fail at the first kernel, and some answer with nothing that is a number."""
+    feeds = {port.name: np.ones(_small_shape(port), port.dtype) for port in session.inputs}
+    try:
+        answer = session.run(feeds, session.outputs[0].name)
+    except ModelError as error:
+        raise ModelError(f"{way.name} is there and does not work. {error.message}", ANOTHER) from error
+    if not np.isfinite(answer).all():
+        raise ModelError(f"{way.name} is there and does not work: it answers with what is no number.", ANOTHER)
+
+
+def _small_shape(port: Port) -> tuple[int, ...]:
+    """One picture, or one short text."""
+    free = (1, 3, 224, 224) if len(port.shape) == 4 else (1, 8)
+    return tuple(size or free[axis] for axis, size in enumerate(port.shape))
 
 
 def backend_of(runtime: str) -> Backend:
     """The module that wraps it, imported. Raises ModelError for an unknown one and one that is not installed."""
-    check_backend(runtime)
+    if runtime not in TABLE:
+        raise unknown(runtime)
+    _check_installed(runtime)
     backend: Backend = importlib.import_module(TABLE[runtime].module)
     return backend
 
 
-def default_way(backend: str = AUTO) -> Way:
+def default_way(backend: str = AUTO, threads: int = 0) -> Way:
     """The way that `--backend` names; for `auto`, the one that needs no measuring. Raises ModelError."""
     check_backend(backend)
-    return Way(next(name for name in TABLE if is_installed(name)) if backend == AUTO else backend)
+    way = Way(next(name for name in TABLE if is_installed(name))) if backend == AUTO else way_named(backend)
+    return replace(way, threads=threads)
 
 
 def check_backend(backend: str) -> None:
     """Raises ModelError for an unknown backend and for one that is not installed; loads nothing."""
-    if backend == AUTO:
-        if not any(map(is_installed, TABLE)):
-            raise ModelError("No runtime is installed.", f"pip install {next(iter(TABLE))}")
-        return
-    if backend not in TABLE:
-        raise ModelError(f'There is no backend "{backend}".', f"Choose one of: {AUTO}, {', '.join(TABLE)}")
-    if not is_installed(backend):
+    if backend != AUTO:
+        _check_installed(way_named(backend).runtime)
+    elif not any(map(is_installed, TABLE)):
+        raise ModelError("No runtime is installed.", f"pip install {next(iter(TABLE))}")
+
+
+def _check_installed(runtime: str) -> None:
+    if not is_installed(runtime):
         raise ModelError(
-            f"The backend {backend} is not installed.", f"pip install {TABLE[backend].package}, or use --backend auto"
+            f"The backend {runtime} is not installed.", f"pip install {TABLE[runtime].package}, or use --backend auto"
         )
 
 
