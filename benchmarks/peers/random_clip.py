@@ -1,30 +1,24 @@
-"""CLIP models of full size with random weights, as PyTorch modules: real work, no meaning.
+"""CLIP models of full size with random weights: real work, no meaning.
 
-The same seed gives the same weights, so that every program of benchmarks/encode.py runs the same model without a
+The same seed gives the same weights, so that all programs of benchmarks/encode.py run the same model without a
 checkpoint of hundreds of megabytes between them. Needs torch and transformers; RN50 needs open_clip and timm.
 """
 
 from __future__ import annotations
 
-import enum
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import os
-import sys
-from collections.abc import Sequence
-from types import ModuleType
-from typing import Any
+from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.functional import normalize
+from without_torchvision import install
 
 SEED = 1
 SIZE, CONTEXT = 224, 77  # px, tokens
 VISION = {"vit-b-32": (32, 768, 12), "vit-b-16": (16, 768, 12), "vit-l-14": (14, 1024, 24)}  # patch, width, layers
 TEXT = {"vit-b-32": (512, 8), "vit-b-16": (512, 8), "vit-l-14": (768, 12)}  # width (and the space's), heads
-DIMS = {"rn50": 1024, "vit-b-32": 512, "vit-b-16": 512, "vit-l-14": 768}
+NAMES = ("rn50", *VISION)
 
 
 class Image(nn.Module):
@@ -41,7 +35,7 @@ class Image(nn.Module):
 
 
 class Text(nn.Module):
-    """Token ids of any length up to the context -> unit vectors."""
+    """Token ids -> unit vectors."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -54,10 +48,14 @@ class Text(nn.Module):
 
 
 def random_clip(name: str) -> nn.Module:
-    """A CLIPModel of transformers, or OpenCLIP's RN50; QuickGELU, as OpenAI's are."""
+    """A CLIPModel of transformers, or OpenCLIP's RN50; with QuickGELU, as OpenAI's are."""
     torch.manual_seed(SEED)
     if name == "rn50":
-        return _resnet()
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        install()
+        import open_clip
+
+        return open_clip.create_model("RN50-quickgelu", pretrained=None).eval()
     from transformers import CLIPConfig, CLIPModel
 
     patch, width, layers = VISION[name]
@@ -73,42 +71,17 @@ def random_clip(name: str) -> nn.Module:
     return CLIPModel(config).eval()
 
 
-def _resnet() -> nn.Module:
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    if importlib.util.find_spec("torchvision") is None:
-        sys.meta_path.insert(0, _NoTorchvision())
-    import open_clip
+def save(model: nn.Module, folder: Path) -> Path:
+    """A checkpoint as its library publishes them: what `clipsearch model export` is given."""
+    if hasattr(model, "visual"):
+        from safetensors.torch import save_file
 
-    return open_clip.create_model("RN50-quickgelu", pretrained=None).eval()
+        save_file(
+            {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "rn50.safetensors"
+        )
+        return folder / "rn50.safetensors"
+    from transformers import CLIPImageProcessor
 
-
-class _NoTorchvision(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """OpenCLIP and timm import torchvision for transforms that a model is built and run without."""
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: Any = None) -> Any:
-        return importlib.machinery.ModuleSpec(name, self) if name.partition(".")[0] == "torchvision" else None
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        return _Stub(spec.name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        pass
-
-
-class _Stub(ModuleType):
-    __path__: list[str] = []
-    __version__ = "0.0"
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        if name == "InterpolationMode":
-            modes = ("NEAREST", "NEAREST_EXACT", "BILINEAR", "BICUBIC", "BOX", "HAMMING", "LANCZOS")
-            return enum.Enum(name, {mode: mode.lower() for mode in modes})
-        if name == "FrozenBatchNorm2d":
-            return type(name, (nn.Module,), {})
-        return type(name, (), {"__init__": lambda self, *args, **named: None}) if name[0].isupper() else _absent
-
-
-def _absent(*args: object, **named: object) -> None:
-    raise NotImplementedError("torchvision is not installed")
+    model.save_pretrained(folder)
+    CLIPImageProcessor().save_pretrained(folder)
+    return folder
