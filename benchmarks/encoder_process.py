@@ -72,16 +72,24 @@ def pixels(side: int, count: int) -> NDArray[np.uint8]:
 
 def tower(card: ModelCard, spec: dict[str, Any]) -> Callable[[dict[str, Any]], Vectors]:
     way = Way(spec["runtime"], spec["device"], spec["arithmetic"], spec["threads"])
-    candidate = Candidate(way, spec["variant"], LARGEST)
     if spec["role"] == "image":
-        image = ImageTower(card, candidate)
-        return lambda request: image.encode_pixels(pixels(card.image.size, request["batch"]))
+
+        @cache
+        def image(largest: int) -> ImageTower:
+            """For one picture at a time, or for batches: some runtimes share them out."""
+            return ImageTower(card, Candidate(way, spec["variant"], largest))
+
+        def encode(request: dict[str, Any]) -> Vectors:
+            batch = request["batch"]
+            return image(1 if batch == 1 else LARGEST).encode_pixels(pixels(card.image.size, batch))
+
+        return encode
 
     @cache
     def text(padded: bool) -> TextTower:
         """Padded to the context, as a model is whose padding is read."""
         shape = replace(card.text, padding="context" if padded else card.text.padding)
-        return TextTower(replace(card, text=shape), candidate)
+        return TextTower(replace(card, text=shape), Candidate(way, spec["variant"]))
 
     return lambda request: text(request.get("padded", False)).encode(request["texts"]).vectors
 

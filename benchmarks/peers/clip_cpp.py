@@ -15,7 +15,7 @@ import sys
 import time
 
 sys.path.pop(0)  # this file is called like the package
-from clip_cpp import clip  # noqa: E402
+from clip_cpp import clip
 
 
 def main() -> None:

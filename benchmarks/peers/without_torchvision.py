@@ -16,7 +16,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 NAME = "torchvision"
 
@@ -38,7 +38,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class _StandIn(ModuleType):
-    __path__: list[str] = []
+    __path__: ClassVar[list[str]] = []
     __version__ = "0.0"
 
     def __getattr__(self, name: str) -> Any:
