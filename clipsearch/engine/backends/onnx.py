@@ -177,9 +177,10 @@ def open_unoptimised(path: Path, threads: int) -> Session:
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
     try:
-        return _OnnxSession(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
         raise ModelError(f"ONNX Runtime cannot open {path}: {error}", "Fetch the model again.") from error
+    return _OnnxSession(session, Way("onnxruntime"), path, None)
 
 
 class _OnnxSession:
