@@ -23,7 +23,7 @@ from clipsearch.engine.quantize.graphs import plain_graph
 
 Vectors = NDArray[np.float32]
 
-ALPHAS = (0.95, 0.6)  # of SmoothQuant: the share of an activation's range that its weights take over
+ALPHAS = (0.6, 0.75)  # of SmoothQuant: the share of an activation's range that its weights take over
 ENOUGH = 0.997  # mean cosine from which on no further activation stays float
 _JUDGES = 24  # inputs that decide
 _LOOKED_AT = 8  # inputs whose activations are looked at
