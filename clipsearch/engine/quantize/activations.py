@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from clipsearch.engine.backends import usable_cores
 from clipsearch.engine.quantize.feeds import Feeds
-from clipsearch.engine.quantize.graphs import plain_graph
+from clipsearch.engine.quantize.graphs import plain_graph, write_graph
 
 Vectors = NDArray[np.float32]
 
@@ -39,14 +39,15 @@ def to_int8(source: Path, target: Path, feeds: Sequence[Feeds], output: str) -> 
     import clipsearch.engine.backends.openvino  # noqa: F401  # first: it keeps OpenVINO and NNCF from their telemetry
 
     nncf.set_log_level(logging.ERROR)
-    graph = plain_graph(source).SerializeToString()  # weights that are stored as int8 would be left as they are
+    plain = target.with_suffix(".onnx")  # weights that are stored in fewer bits would be left as they are
+    write_graph(plain_graph(source), plain)
     core = openvino.Core()
     judges = feeds[:_JUDGES]
-    truth = _vectors(core.read_model(graph), judges, output)
+    truth = _vectors(core.read_model(plain), judges, output)
     best: tuple[float, Any] | None = None
     for alpha in ALPHAS:
         yield f"calibrating with {len(feeds)} inputs, SmoothQuant {alpha:g}"
-        model = _calibrated(core.read_model(graph), feeds, alpha)
+        model = _calibrated(core.read_model(plain), feeds, alpha)
         cosine = _mean_cosine(_vectors(model, judges, output), truth)
         if best is None or cosine > best[0]:
             best = cosine, model
@@ -56,6 +57,8 @@ def to_int8(source: Path, target: Path, feeds: Sequence[Feeds], output: str) -> 
         yield f"looking for what 8 bits cannot hold: the mean cosine is {cosine:.4f}"
         _leave_floats(model, judges, output, truth, cosine)
     openvino.save_model(model, target, compress_to_fp16=True)
+    for left in target.parent.glob(f"{plain.name}*"):
+        left.unlink()
 
 
 def _calibrated(model: Any, feeds: Sequence[Feeds], alpha: float) -> Any:

@@ -46,3 +46,25 @@ def test_weights_too_large_for_a_small_scale_stay_finite() -> None:
 def test_two_codes_a_byte_the_low_half_first() -> None:
     assert packed(np.array([[1, 2, 3]], np.uint8), 4).tolist() == [[0x21, 0x03]]
     assert packed(np.array([[1, 2, 3]], np.uint8), 8).tolist() == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize("width", [2 * BLOCK, 2 * BLOCK + 5])
+def test_what_is_lost_is_made_up_for_where_inputs_are_alike(width: int) -> None:
+    """Inputs of a real layer are not independent, and some are a hundred times the others."""
+    random = np.random.default_rng(2)
+    rows = random.standard_normal((40, width)).astype(np.float32)
+    inputs = random.standard_normal((500, 12)) @ random.standard_normal((12, width))
+    inputs[:, 7] *= 30
+    inputs = (inputs + 0.1 * random.standard_normal((500, width))).astype(np.float32)
+
+    def error(blocks: Blocks) -> float:
+        found = unpacked(blocks).reshape(len(rows), -1)[:, :width]
+        return float(np.linalg.norm(inputs @ (found - rows).T))
+
+    assert error(in_blocks(rows, 4, inputs.T @ inputs)) < 0.5 * error(in_blocks(rows, 4))
+
+
+def test_inputs_that_were_never_seen_are_no_trouble() -> None:
+    rows = np.random.default_rng(3).standard_normal((4, BLOCK)).astype(np.float32)
+    found = unpacked(in_blocks(rows, 4, np.zeros((BLOCK, BLOCK), np.float32))).reshape(rows.shape)
+    assert np.linalg.norm(found - rows) < 0.2 * np.linalg.norm(rows)
