@@ -60,7 +60,7 @@ def _coco(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _lines(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """`photo.jpg#0<TAB>caption` (Flickr8k.token.txt), or a table with the columns file and caption."""
+    """A table with the columns file and caption, or lines: `photo.jpg<TAB>caption`, `photo.jpg#0<TAB>caption` (Flickr)."""
     if lines and "caption" in lines[0].split("\t"):
         for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
             yield row["file"], row["caption"]
@@ -68,9 +68,7 @@ def _lines(lines: list[str]) -> Iterator[tuple[str, str]]:
     for line in filter(str.strip, lines):
         name, caption = line.split("\t", 1)
         photo, mark, number = name.rpartition("#")
-        if not mark or not number.isdigit():
-            raise ValueError(line)
-        yield photo, caption.strip()
+        yield photo if mark and number.isdigit() else name, caption.strip()
 
 
 def _folder_of(name: str, folder: Path) -> Path:
@@ -84,5 +82,5 @@ def _places(folder: Path) -> Iterable[Path]:
 def _unknown(file: Path) -> UsageError:
     return UsageError(
         f"{file} holds no captions that clipsearch can read.",
-        "Known are tables with the columns file and caption, COCO's captions JSON, and Flickr's token files.",
+        "Known are a photo, a tab and a caption a line, COCO's captions JSON, and Flickr's token files.",
     )

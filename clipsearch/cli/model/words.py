@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -29,6 +30,10 @@ def card_fields(card: ModelCard) -> dict[str, object]:
         "measured": card.measured,
         "origin": card.origin,
         "folder": str(card.folder),
+        "variants": [
+            {"name": one.name, "compared": None if one.compared is None else asdict(one.compared)}
+            for one in card.variants
+        ],
     }
 
 
