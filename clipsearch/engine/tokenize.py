@@ -47,11 +47,15 @@ class TextTokenizer:
         # A person who types <|endoftext|> means these letters; as a special token it would end the prompt.
         self._tokenizer.encode_special_tokens = True
 
-    def encode(self, texts: list[str], *, length: int | None = None) -> Tokens:
-        """Token ids of the texts; `length` fixes the width for a graph that reads one width only."""
+    def encode(self, texts: list[str], *, length: int | None = None, step: int = 1) -> Tokens:
+        """Token ids of the texts; `length` fixes the width for a graph that reads one width only.
+
+        Where the card leaves the width to the longest text, it is a multiple of `step`, or the context.
+        """
         encodings = self._tokenizer.encode_batch([cleaned(text, self._text.cleaning) for text in texts])
         longest = max(len(encoding.ids) for encoding in encodings)
-        width = length or (self._text.context if self._text.padding == "context" else longest)
+        whole = self._text.padding == "context"
+        width = length or (self._text.context if whole else min(rounded_up(longest, step), self._text.context))
         ids = np.full((len(texts), width), self._text.pad_id, np.int64)
         mask = np.zeros((len(texts), width), np.int64)
         for row, encoding in enumerate(encodings):
@@ -59,6 +63,10 @@ class TextTokenizer:
             mask[row, : len(encoding.ids)] = 1
         truncated = np.array([bool(encoding.overflowing) for encoding in encodings])
         return Tokens(ids, mask, truncated)
+
+
+def rounded_up(count: int, step: int) -> int:
+    return -(-count // step) * step
 
 
 def cleaned(text: str, cleaning: Cleaning) -> str:
