@@ -63,8 +63,10 @@ def quantize(
             f"Name a folder with at least {LEAST_PHOTOS}: --calibrate DIR",
         )
     yield Doing(f"decoding {len(others)} photos that calibrate and {len(held_paths)} that are compared")
-    pixels, _ = _decoded(card, others)
     held_pixels, read = _decoded(card, held_paths)
+    pixels, _ = _decoded(card, others)
+    compared = {picture.tobytes() for picture in held_pixels}
+    pixels = pixels[[picture.tobytes() not in compared for picture in pixels]]  # a copy is the same photo
     texts = background_texts()
     place = {path: number for number, path in enumerate(read)}
     spoken = [(text, place[path]) for path, text in captioned if path in place]

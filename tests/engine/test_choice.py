@@ -312,9 +312,7 @@ def test_a_variant_is_taken_only_by_its_runtimes() -> None:
     card = replace(STARTER, variants=(int8,))
     assert default_candidate(card, "openvino").variant == "int8"
     assert default_candidate(card, AUTO) == Candidate(Way("openvino"), "int8")
-    with pytest.raises(
-        ModelError, match=r"No variant of starter runs on onnxruntime: int8 .image\.onnx, text\.onnx"
-    ) as it:
+    with pytest.raises(ModelError, match=r"onnxruntime: int8 \(image\.onnx, text\.onnx\)") as it:
         default_candidate(card, "onnxruntime")
     assert it.value.hint == "--backend openvino"
     assert default_candidate(STARTER, AUTO).way == Way("onnxruntime")

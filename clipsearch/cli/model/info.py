@@ -10,7 +10,7 @@ from clipsearch.cli.model.words import card_fields, entry_fields, gflop_text, pe
 from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import known_models
-from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.cards import ModelCard, Variant
 from clipsearch.engine.catalogue import Entry, entry_for
 from clipsearch.engine.store import find_model
 from clipsearch.errors import Exit, ModelError
@@ -74,13 +74,23 @@ def _published(entry: Entry) -> list[tuple[str, str]]:
 
 
 def _here(card: ModelCard) -> list[tuple[str, str]]:
-    variants = ", ".join(variant.name for variant in card.variants)
     return [
         ("Here", f"{card.name} {card.version}, {card.folder}"),
         ("From", card.origin or "–"),
         ("Summary", card.summary),
         ("Its licence", card.licence),
         *([("Its caution", card.caution)] if card.caution else []),
-        ("Variants", variants),
+        ("Variants", "; ".join(map(_variant, card.variants))),
         *((name, str(value)) for name, value in card.measured.items()),
     ]
+
+
+def _variant(variant: Variant) -> str:
+    from clipsearch.engine.candidates import refusal  # numpy comes with it
+
+    found = variant.compared
+    if found is None:
+        return variant.name
+    refused = ", refused" if refusal(variant) else ""
+    cosines = f"cosine {found.image_mean:.4f}, texts {found.text_mean:.4f}"
+    return f"{variant.name} ({cosines}, ten nearest {found.top10:.3f}{refused})"

@@ -109,7 +109,7 @@ _HEAD = ("variant", "MB", "photos/s", "ms a text", "cosine", "least", "texts", "
 
 
 def _table(card: ModelCard, ways: tuple[MeasuredWay, ...]) -> None:
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     for variant in card.variants:
         rows.append(_row(card, variant, [way for way in ways if way.precision == variant.name]))
     widths = [max(output.cells(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]

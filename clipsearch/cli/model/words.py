@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from dataclasses import asdict
 
 import click
 
@@ -40,6 +41,10 @@ def card_fields(card: ModelCard) -> dict[str, object]:
         "measured": card.measured,
         "origin": card.origin,
         "folder": str(card.folder),
+        "variants": [
+            {"name": one.name, "compared": None if one.compared is None else asdict(one.compared)}
+            for one in card.variants
+        ],
     }
 
 

@@ -7,6 +7,7 @@ photos or texts that calibrate, never by the name of a layer.
 
 from __future__ import annotations
 
+import importlib
 import io
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +20,11 @@ from numpy.typing import NDArray
 
 from clipsearch.engine.backends import usable_cores
 from clipsearch.engine.quantize.feeds import Feeds
-from clipsearch.engine.quantize.graphs import plain_graph
+from clipsearch.engine.quantize.graphs import plain_graph, write_graph
 
 Vectors = NDArray[np.float32]
 
-ALPHAS = (0.95, 0.6)  # of SmoothQuant: the share of an activation's range that its weights take over
+ALPHAS = (0.6, 0.75)  # of SmoothQuant: the share of an activation's range that its weights take over
 ENOUGH = 0.997  # mean cosine from which on no further activation stays float
 _JUDGES = 24  # inputs that decide
 _LOOKED_AT = 8  # inputs whose activations are looked at
@@ -33,32 +34,36 @@ _LEAST_GAIN = 1e-4  # of the mean cosine; an activation that gives less is not w
 
 def to_int8(source: Path, target: Path, feeds: Sequence[Feeds], output: str) -> Iterator[str]:
     """Writes TARGET and its .bin, and tells what it does; `output` of the ONNX graph is what must stay as it is."""
+    # First, for it keeps both from telling their maker of it.
+    importlib.import_module("clipsearch.engine.backends.openvino")
     import nncf
     import openvino
 
-    import clipsearch.engine.backends.openvino  # noqa: F401  # first: it keeps OpenVINO and NNCF from their telemetry
-
     nncf.set_log_level(logging.ERROR)
-    graph = plain_graph(source).SerializeToString()  # weights that are stored as int8 would be left as they are
+    plain = target.with_suffix(".onnx")  # weights that are stored in fewer bits would be left as they are
+    write_graph(plain_graph(source), plain)
     core = openvino.Core()
     judges = feeds[:_JUDGES]
-    truth = _vectors(core.read_model(graph), judges, output)
+    truth = vectors(core.read_model(plain), judges, output)
     best: tuple[float, Any] | None = None
     for alpha in ALPHAS:
         yield f"calibrating with {len(feeds)} inputs, SmoothQuant {alpha:g}"
-        model = _calibrated(core.read_model(graph), feeds, alpha)
-        cosine = _mean_cosine(_vectors(model, judges, output), truth)
+        model = calibrated(core.read_model(plain), feeds, alpha)
+        cosine = mean_cosine(vectors(model, judges, output), truth)
         if best is None or cosine > best[0]:
             best = cosine, model
     assert best is not None
     cosine, model = best
     if cosine < ENOUGH:
         yield f"looking for what 8 bits cannot hold: the mean cosine is {cosine:.4f}"
-        _leave_floats(model, judges, output, truth, cosine)
+        leave_floats(model, judges, output, truth, ENOUGH)
     openvino.save_model(model, target, compress_to_fp16=True)
+    for left in target.parent.glob(f"{plain.name}*"):
+        left.unlink()
 
 
-def _calibrated(model: Any, feeds: Sequence[Feeds], alpha: float) -> Any:
+def calibrated(model: Any, feeds: Sequence[Feeds], alpha: float, *, spare_first: bool = True) -> Any:
+    """The model in int8. `spare_first` leaves what reads the picture itself in float."""
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, AdvancedSmoothQuantParameters
 
@@ -68,8 +73,8 @@ def _calibrated(model: Any, feeds: Sequence[Feeds], alpha: float) -> Any:
             nncf.Dataset(list(feeds)),
             subset_size=len(feeds),
             model_type=nncf.ModelType.TRANSFORMER,
-            # What reads the picture itself: 2 % of the work, and a fifth of the error where it was looked at.
-            ignored_scope=nncf.IgnoredScope(names=_first_convolutions(model)),
+            # 2 % of the work, and a quarter of the error where it was measured (docs/quantisation.md).
+            ignored_scope=nncf.IgnoredScope(names=_first_convolutions(model) if spare_first else []),
             advanced_parameters=AdvancedQuantizationParameters(
                 smooth_quant_alphas=AdvancedSmoothQuantParameters(matmul=alpha)
             ),
@@ -90,25 +95,30 @@ def _first_convolutions(model: Any) -> list[str]:
     return first
 
 
-def _leave_floats(model: Any, judges: Sequence[Feeds], output: str, truth: Vectors, cosine: float) -> None:
-    """Takes the roundings out that cost most, the worst first, until it is enough."""
+def leave_floats(model: Any, judges: Sequence[Feeds], output: str, truth: Vectors, enough: float) -> list[str]:
+    """Takes the roundings out that cost most, the worst first, until the mean cosine is enough; says which."""
+    left: list[str] = []
+    cosine = mean_cosine(vectors(model, judges, output), truth)
     gains = []
     for node in _suspects(model, judges):
         undo = _bypassed(node)
-        gains.append((_mean_cosine(_vectors(model, judges, output), truth) - cosine, node))
+        gains.append((mean_cosine(vectors(model, judges, output), truth) - cosine, node))
         undo()
     for gain, node in sorted(gains, key=lambda pair: -pair[0]):
-        if gain < _LEAST_GAIN or cosine >= ENOUGH:
+        if gain < _LEAST_GAIN or cosine >= enough:
             break
         _bypassed(node)
-        cosine = _mean_cosine(_vectors(model, judges, output), truth)
+        left.append(node.get_friendly_name())
+        cosine = mean_cosine(vectors(model, judges, output), truth)
+    return left
 
 
 def _suspects(model: Any, judges: Sequence[Feeds]) -> list[Any]:
     """The roundings that move what goes through them most, relative to its size."""
     import openvino
 
-    nodes = [node for node in model.get_ordered_ops() if node.get_type_name() == "FakeQuantize"]
+    rounding = [node for node in model.get_ordered_ops() if node.get_type_name() == "FakeQuantize"]
+    nodes = [node for node in rounding if node.output(0).get_target_inputs()]  # nobody reads one that was taken out
     watched = openvino.Model(
         [port for node in nodes for port in (node.input_value(0), node.output(0))], model.get_parameters()
     )
@@ -136,7 +146,7 @@ def _bypassed(node: Any) -> Callable[[], None]:
     return undo
 
 
-def _vectors(model: Any, feeds: Sequence[Feeds], output: str) -> Vectors:
+def vectors(model: Any, feeds: Sequence[Feeds], output: str) -> Vectors:
     request = _compiled(model).create_infer_request()
     rows = [np.array(request.infer(one, share_inputs=True)[output], np.float32)[0] for one in feeds]
     return np.asarray(np.stack(rows) / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
@@ -149,5 +159,5 @@ def _compiled(model: Any) -> Any:
     return openvino.Core().compile_model(model, "CPU", properties)
 
 
-def _mean_cosine(some: Vectors, others: Vectors) -> float:
+def mean_cosine(some: Vectors, others: Vectors) -> float:
     return float((some * others).sum(axis=1).mean())

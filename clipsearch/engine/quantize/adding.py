@@ -65,7 +65,7 @@ def added(card: ModelCard, variant: Variant) -> ModelCard:
     sync_folder(card.folder)
     others = [one for one in card.variants if one.name != variant.name]
     new = replace(card, variants=(*others, variant))
-    temporary = card.folder / f"{CARD}.new"
+    temporary = card.folder / f"{CARD}.new"  # under the lock nobody else writes it
     temporary.write_text(card_text(new), "utf-8")
     publish(temporary, card.folder / CARD)
     _drop_strangers(new)

@@ -45,7 +45,7 @@ def write_graph(model: onnx.ModelProto, target: Path) -> None:
     """One file; above 2 GB the weights lie beside it in TARGET.data."""
     import onnx
 
-    large = model.ByteSize() > _LARGE
+    large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > _LARGE
     onnx.save_model(model, target, save_as_external_data=large, location=f"{target.name}.data" if large else None)
 
 

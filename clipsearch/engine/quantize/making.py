@@ -5,17 +5,16 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from clipsearch.engine.backends import is_installed
-from clipsearch.engine.candidates import Candidate, default_candidate
+from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import ModelCard, TowerFile, Variant
 from clipsearch.engine.quantize.activations import to_int8
 from clipsearch.engine.quantize.adding import added, described, new_stem, opened_for_adding
 from clipsearch.engine.quantize.compare import Views, compared
-from clipsearch.engine.quantize.feeds import embedding_output, image_feeds, text_feeds
+from clipsearch.engine.quantize.feeds import Feeds, embedding_output, image_feeds, text_feeds
 from clipsearch.engine.quantize.material import Material
 from clipsearch.engine.quantize.weights import to_blocks, to_fp16
 from clipsearch.engine.towers import ImageTower, TextTower
@@ -26,7 +25,8 @@ Role = Literal["image", "text"]
 ROLES: tuple[Role, Role] = ("image", "text")
 
 _MODULES = ("onnx", "nncf")  # of the extra
-_BATCH = 4  # photos at a time where they are compared
+_MOST_SEEN: dict[Role, int] = {"image": 40, "text": 400}  # inputs that int4 looks at: some 8,000 tokens of photos
+_BATCH = 4  # photos at a time where they are compared: what moves with its batch mates is seen to
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def quantized(
     """
     with opened_for_adding(card, models) as here:
         yield Doing("the reference's vectors")
-        reference = _views(here, default_candidate(here), material)
+        reference = views(here, here.reference, material)
         for recipe in _recipes(precision):
             towers: dict[Role, TowerFile] = {}
             for role in ROLES:
@@ -79,11 +79,27 @@ def quantized(
                 towers[role] = described(target)
             variant = Variant(recipe.name, towers["image"], towers["text"], recipe.runtimes)
             yield Doing(f"{recipe.name}: beside the reference")
-            views = _views(_only(here, variant), default_candidate(_only(here, variant)), material)
-            comparison = compared(views, reference, material.owners, least_cosine, least_top10)
-            variant = replace(variant, compared=comparison)
+            variant = beside(reference, here, variant, material, least_cosine, least_top10)
             here = added(here, variant)
             yield Added(here, variant)
+
+
+def views(card: ModelCard, variant: Variant, material: Material) -> Views:
+    """What a variant makes of the held-out material, one tower at a time in memory. Raises ModelError."""
+    alone = replace(card, variants=(replace(variant, compared=None),))  # as if that were all of the model
+    candidate = replace(default_candidate(alone), batch=_BATCH)
+    photos = ImageTower(alone, candidate).encode_pixels(material.held_pixels)
+    tower = TextTower(alone, candidate)
+    texts, labels = (tower.encode(list(some)).vectors for some in (material.held_texts, material.labels))
+    return Views(photos, texts, labels)
+
+
+def beside(
+    reference: Views, card: ModelCard, variant: Variant, material: Material, least_cosine: float, least_top10: float
+) -> Variant:
+    """The variant with its comparison."""
+    found = views(card, variant, material)
+    return replace(variant, compared=compared(found, reference, material.owners, least_cosine, least_top10))
 
 
 def _recipes(precision: Precision) -> list[_Recipe]:
@@ -93,7 +109,7 @@ def _recipes(precision: Precision) -> list[_Recipe]:
         f"{precision}-onnxruntime",
         ("onnxruntime",),
         ".onnx",
-        lambda card, role, target, _: _plainly(partial(to_blocks, bits=int(precision[3:])), card, role, target),
+        _blocks_of_4 if precision == "int4" else _blocks_of_8,
     )
     if precision == "int4":
         return [blocks]
@@ -106,24 +122,26 @@ def _plainly(make: Callable[[Path, Path], None], card: ModelCard, role: Role, ta
     yield from ()
 
 
+def _blocks_of_8(card: ModelCard, role: Role, target: Path, material: Material) -> Iterator[str]:
+    """8 bits are enough without a look at what is multiplied."""
+    to_blocks(card.folder / _tower(card, role).file, target, 8)
+    yield from ()
+
+
+def _blocks_of_4(card: ModelCard, role: Role, target: Path, material: Material) -> Iterator[str]:
+    feeds = _feeds(card, role, material)[: _MOST_SEEN[role]]
+    yield f"looking at {len(feeds)} inputs"
+    to_blocks(card.folder / _tower(card, role).file, target, 4, feeds)
+
+
 def _int8_ir(card: ModelCard, role: Role, target: Path, material: Material) -> Iterator[str]:
-    feeds = image_feeds(card, material.pixels) if role == "image" else text_feeds(card, material.texts)
+    feeds = _feeds(card, role, material)
     yield from to_int8(card.folder / _tower(card, role).file, target, feeds, embedding_output(card, role))
+
+
+def _feeds(card: ModelCard, role: Role, material: Material) -> list[Feeds]:
+    return image_feeds(card, material.pixels) if role == "image" else text_feeds(card, material.texts)
 
 
 def _tower(card: ModelCard, role: Role) -> TowerFile:
     return card.reference.image if role == "image" else card.reference.text
-
-
-def _only(card: ModelCard, variant: Variant) -> ModelCard:
-    """The card as if that were all of the model."""
-    return replace(card, variants=(variant,))
-
-
-def _views(card: ModelCard, candidate: Candidate, material: Material) -> Views:
-    """One tower at a time is in memory."""
-    candidate = replace(candidate, batch=_BATCH)
-    photos = ImageTower(card, candidate).encode_pixels(material.held_pixels)
-    tower = TextTower(card, candidate)
-    texts, labels = (tower.encode(list(some)).vectors for some in (material.held_texts, material.labels))
-    return Views(photos, texts, labels)

@@ -1,4 +1,4 @@
-"""Fewer bits for each weight of an ONNX graph: fp16, and int8 or int4 in blocks of 32. Nothing is calibrated.
+"""Fewer bits for each weight of an ONNX graph: fp16, and int8 or int4 in blocks of 32.
 
 Every runtime opens fp16. The blocks are for ONNX Runtime: what is multiplied by them is rounded to 8 bits row by row,
 so that a photo's vector does not depend on its batch mates, as it does where a whole tensor shares one range.
@@ -6,17 +6,21 @@ so that a photo's vector does not depend on its batch mates, as it does where a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clipsearch.engine.quantize.blocks import BLOCK, in_blocks, packed
+from clipsearch.engine.quantize.feeds import Feeds
 from clipsearch.engine.quantize.graphs import plain_graph, write_graph
+from clipsearch.engine.quantize.moments import moments_of
 
 if TYPE_CHECKING:
     import onnx
 
+_AT_ONCE = 24  # matrices; 38 MB each for what flows into a layer of 3072 channels
 _FEW = 1024  # weights: biases and scales of norms stay as they are
 _DOMAIN, _DOMAIN_VERSION = "com.microsoft", 1  # of the operators that read 4 bits
 _OPSET, _IR = 21, 10  # from which on there are tensors of 4 bits
@@ -29,9 +33,9 @@ def to_fp16(source: Path, target: Path) -> None:
     write_graph(model, target)
 
 
-def to_blocks(source: Path, target: Path, bits: int) -> None:
+def to_blocks(source: Path, target: Path, bits: int, feeds: Sequence[Feeds] = ()) -> None:
     """Matrices and the table of tokens in so many bits a weight, and an fp16 scale and a zero for each block of 32; the
-    rest in fp16."""
+    rest in fp16. `feeds` show what the matrices are multiplied by."""
     from onnx import helper, version_converter
 
     model = plain_graph(source)
@@ -39,17 +43,20 @@ def to_blocks(source: Path, target: Path, bits: int) -> None:
         model = version_converter.convert_version(model, _OPSET)
     graph = model.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
-    nodes = []
-    for node in graph.node:
-        place = {"MatMul": 1, "Gather": 0}.get(node.op_type)
-        weights = None if place is None or _axis(node) else _matrix(tensors.get(node.input[place]))
-        if weights is None:
-            nodes.append(node)
-            continue
-        make = _gathered if node.op_type == "Gather" else _multiplied
-        one, made = make(node, weights, bits)
-        nodes.append(one)
-        graph.initializer.extend(made)
+    weights = {node.output[0]: found for node in graph.node if (found := _weights(node, tensors)) is not None}
+    made: dict[str, onnx.NodeProto] = {}
+    for some in _portions([node for node in graph.node if node.output[0] in weights]):
+        widths = {node.input[0]: len(weights[node.output[0]]) for node in some if node.op_type == "MatMul"}
+        moments = moments_of(model, widths, feeds, target) if feeds and widths else {}
+        for node in some:
+            matrix = weights.pop(node.output[0])
+            if node.op_type == "Gather":
+                one, parts = _gathered(node, matrix, bits)
+            else:
+                one, parts = _multiplied(node, matrix, bits, moments.get(node.input[0]))
+            made[node.output[0]] = one
+            graph.initializer.extend(parts)
+    nodes = [made.get(node.output[0], node) for node in graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
     read = {name for node in nodes for name in node.input}
@@ -60,6 +67,18 @@ def to_blocks(source: Path, target: Path, bits: int) -> None:
     model.opset_import.append(helper.make_opsetid(_DOMAIN, _DOMAIN_VERSION))
     model.ir_version = max(model.ir_version, _IR)
     write_graph(model, target)
+
+
+def _portions(nodes: list[onnx.NodeProto]) -> Iterator[list[onnx.NodeProto]]:
+    """So many at a time that what is kept of their inputs stays within memory."""
+    for start in range(0, len(nodes), _AT_ONCE):
+        yield nodes[start : start + _AT_ONCE]
+
+
+def _weights(node: onnx.NodeProto, tensors: dict[str, onnx.TensorProto]) -> np.ndarray | None:
+    """The matrix that a product or a look-up reads, if it is one to put in blocks."""
+    place = {"MatMul": 1, "Gather": 0}.get(node.op_type)
+    return None if place is None or _axis(node) else _matrix(tensors.get(node.input[place]))
 
 
 def _axis(node: onnx.NodeProto) -> int:
@@ -75,13 +94,15 @@ def _matrix(tensor: onnx.TensorProto | None) -> np.ndarray | None:
     return numpy_helper.to_array(tensor)
 
 
-def _multiplied(node: onnx.NodeProto, weights: np.ndarray, bits: int) -> tuple[onnx.NodeProto, list[onnx.TensorProto]]:
+def _multiplied(
+    node: onnx.NodeProto, weights: np.ndarray, bits: int, moments: np.ndarray | None
+) -> tuple[onnx.NodeProto, list[onnx.TensorProto]]:
     """`x @ weights` with each column in blocks."""
     from onnx import helper, numpy_helper
 
     name = node.output[0]
     inside, outside = weights.shape
-    blocks = in_blocks(np.ascontiguousarray(weights.T), bits)
+    blocks = in_blocks(np.ascontiguousarray(weights.T), bits, moments)
     made = [
         numpy_helper.from_array(packed(blocks.codes, bits), f"{name}_codes"),
         numpy_helper.from_array(blocks.scales.astype(np.float32), f"{name}_scales"),
