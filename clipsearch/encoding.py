@@ -160,9 +160,9 @@ class Engine:
             return tower(self.card, candidate, self._cache_folder)
         except ModelError as error:
             plain = default_candidate(self.card, self._backend, self._threads)
-            if self._backend != AUTO or candidate.name == plain.name:
+            if candidate.name == plain.name:  # as always where a backend is named: a demand is its own plain way
                 raise
-            logger.warning("%s is taken, for %s works no more: %s", plain.name, candidate.name, error.message)
+            logger.warning("%s is taken, for what measured best fails: %s", plain.way.name, error.message)
             return tower(self.card, plain, self._cache_folder)
 
     # -- words ------------------------------------------------------------------------------------

@@ -132,8 +132,10 @@ def chosen_paths(context: click.Context, library: str | None) -> Paths:
 
 def opened(context: click.Context, library: str | None, backend: str = "auto") -> Library:
     """The library, opened by this process."""
+    from clipsearch.cli.notices import noticed
     from clipsearch.library import Library
 
+    context.with_resource(noticed())
     return Library(chosen_paths(context, library), backend=backend, threads=threads_of(context))
 
 

@@ -189,6 +189,8 @@ def live_line() -> Iterator[Live]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from clipsearch.cli.notices import noticed
+
     console = Console(stderr=True, color_system="auto" if colored(sys.stderr) else None)
     # Wide lines go above the live one whole; rich would wrap what it intercepts.
     above = partial(console.print, markup=False, highlight=False, soft_wrap=True)
@@ -220,7 +222,8 @@ def live_line() -> Iterator[Live]:
                 case _:
                     pass
 
-        yield Live(show, above, partial(progress.update, task, visible=False))
+        with noticed(above, above):
+            yield Live(show, above, partial(progress.update, task, visible=False))
 
 
 def _waiting_for(event: Advanced, room: int) -> str:

@@ -9,7 +9,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from clipsearch.engine.backends import TABLE, usable_cores
+from clipsearch.engine.backends import PACKAGES, TABLE, usable_cores
 
 _NVIDIA = Path("/proc/driver/nvidia/version")
 _DEVICES = (Path("/dev/dri"), Path("/dev/accel"))  # GPUs and NPUs whose drivers come with the kernel
@@ -46,8 +46,16 @@ def drivers() -> list[str]:
 
 
 def runtime_version(runtime: str) -> str | None:
-    """None where it is not installed under that name; onnxruntime-gpu brings the module of another package."""
+    """Of its package and of all that plug into it; None for a runtime that another release knew."""
+    if runtime not in TABLE:
+        return None
+    package = TABLE[runtime].package
+    found = {one: _version(one) for one in (package, *PACKAGES) if one.startswith(package)}
+    return ", ".join(f"{one} {said}" for one, said in found.items() if said)
+
+
+def _version(package: str) -> str | None:
     try:
-        return version(TABLE[runtime].package)
-    except (KeyError, PackageNotFoundError):  # the former: it was written down by another release
+        return version(package)
+    except PackageNotFoundError:
         return None

@@ -119,7 +119,7 @@ class ClipsearchApp(App[None]):
             tell(self, "Indexing runs already.", "Wait for it, or stop it: Ctrl+P, stop indexing.")
             return
         self.indexing = Indexing(
-            self._paths, self._backend, self._threads, event.folders, lambda told: self.post_message(self.Told(told))
+            self._paths, self._backend, event.folders, lambda told: self.post_message(self.Told(told)), self._threads
         )
 
     @on(SearchScreen.StopWanted)

@@ -41,9 +41,9 @@ class Indexing:
         self,
         paths: Paths,
         backend: str,
-        threads: int,
         folders: Sequence[bytes],
         tell: Callable[[Event | Stopped], object],
+        threads: int = 0,
     ):
         self._tell = tell
         how = ["--backend", backend, "--threads", str(threads)]

@@ -104,7 +104,7 @@ def test_verbs_options_and_choices_are_offered(complete: Completion, shell: str)
     assert complete(shell, "clipsearch search dog --min") == ["--min-relevance"]
     assert complete(shell, "clipsearch search dog --sort ") == ["date", "name", "score"]
     assert complete(shell, "clipsearch config ") == ["path", "show"]
-    assert complete(shell, "clipsearch index --backend op") == ["openvino"]
+    assert complete(shell, "clipsearch index --backend openvino-g") == ["openvino-gpu", "openvino-gpu-f16"]
     assert complete(shell, "clipsearch nonsense xy") == []
 
 

@@ -25,6 +25,7 @@ def test_show_names_value_and_origin_of_every_setting(program: Program) -> None:
         "cache": (str(program.cache), "environment CLIPSEARCH_CACHE"),
         "models": (str(program.folder / "models"), "environment CLIPSEARCH_MODELS"),
         "backend": ("openvino", "environment CLIPSEARCH_BACKEND"),
+        "threads": (0, "default"),
         "count": (3, str(file)),
         "color": ("never", "flag --color"),
         "keys": ({}, "default"),

@@ -290,12 +290,51 @@ def test_two_builds_of_one_runtime_are_told(monkeypatch: pytest.MonkeyPatch) -> 
     for installed, state in (
         ({"onnxruntime": "1.31"}, "ok"),
         ({"onnxruntime": "1.31", "onnxruntime-gpu": "1.30", "openvino": "1"}, "wrong"),
-        ({"onnxruntime": "1.31", "onnxruntime-tools": "1", "onnxruntime-extensions": "1"}, "ok"),
         ({}, "wrong"),
     ):
+        builds = {name: installed[name] for name in installed if name != "openvino"}
         monkeypatch.setattr(machine, "_installed", lambda installed=installed: installed)
+        monkeypatch.setattr(machine, "_builds", lambda builds=builds: builds)
+        monkeypatch.setattr(machine, "_gpu", lambda: iter(()))
         (check,) = machine.runtimes()
         assert check.state == state and (state == "ok" or check.exit_code == Exit.MODEL)
+        if len(builds) > 1:
+            assert check.advice and check.advice.endswith("then pip install onnxruntime-gpu")
+
+
+def test_only_what_brings_the_runtimes_own_module_is_a_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Plug-ins and tools stand beside a build; a person told to remove them would lose their GPU."""
+    for name, file in (
+        ("onnxruntime", "onnxruntime/__init__.py"),
+        ("onnxruntime-directml", "onnxruntime/__init__.py"),
+        ("onnxruntime_ep_webgpu", "onnxruntime_ep_webgpu/__init__.py"),
+        ("onnxruntime-tools", "onnxruntime_tools/__init__.py"),
+    ):
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (folder / "RECORD").write_text(f"{file},,\n")
+    everything = machine.metadata.distributions
+    monkeypatch.setattr(machine.metadata, "distributions", lambda: everything(path=[str(tmp_path)]))
+    assert machine._builds() == {"onnxruntime": "1.0", "onnxruntime-directml": "1.0"}
+    checks = {check.name: check for check in machine.runtimes()}
+    assert checks["runtimes"].state == "wrong" and "onnxruntime-directml" in (checks["runtimes"].advice or "")
+    assert "onnxruntime-ep-webgpu 1.0" in checks["plug-ins"].text
+
+
+def test_a_gpu_that_is_not_used_is_told_with_the_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The plain build runs on the CPU, and nothing else says so."""
+    monkeypatch.setattr(machine, "_installed", lambda: {"onnxruntime": "1.31"})
+    monkeypatch.setattr(machine, "_builds", lambda: {"onnxruntime": "1.31"})
+    monkeypatch.setattr(machine.shutil, "which", lambda name: None)
+    monkeypatch.setattr(machine, "_NVIDIA", tmp_path / "version")
+    monkeypatch.setattr(machine, "_RENDERERS", tmp_path)
+    assert [check.name for check in machine.runtimes()] == ["runtimes"]
+    (tmp_path / "renderD128").touch()
+    assert "clipsearch[webgpu]" in (list(machine.runtimes())[-1].advice or "")
+    (tmp_path / "version").touch()
+    advice = list(machine.runtimes())[-1].advice or ""
+    assert "pip uninstall onnxruntime" in advice and "pip install 'onnxruntime-gpu" in advice
 
 
 def test_the_gravest_decides_how_the_program_ends() -> None:

@@ -18,8 +18,10 @@ from clipsearch.errors import Exit
 @click.pass_context
 def verify(context: click.Context, name: str, backend: str) -> int:
     """Check the model NAME: the digests of its files, both towers, its golden vectors. Ends with 4 where it fails."""
+    from clipsearch.cli.notices import noticed
     from clipsearch.engine.verify import checked_files, checked_towers
 
+    context.with_resource(noticed())
     card = find_model(name, chosen_paths(context, None).models)
     files = list(checked_files(card))
     for what in checked_towers(card, backend, threads_of(context)):

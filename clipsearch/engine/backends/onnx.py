@@ -86,7 +86,7 @@ def _opened(source: str | bytes, way: Way, recipe: Recipe, graph: Graph, name: s
         options.add_provider_for_devices(_devices(recipe)[:1], recipe.options(way, graph))
     if recipe.takes_minutes and not (graph.kept and any(graph.kept.iterdir())):
         often = "once" if graph.kept else "each time, for the model's folder cannot be written"
-        logger.warning("Building the %s engine of %s for this GPU: minutes, %s.", way.device, name, often)
+        logger.info("Building the %s engine of %s for this GPU: minutes, %s.", way.device, name, often)
     # Without the last word a provider that fails is replaced by the CPU, and a line on stdout is all that tells.
     return onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
 
@@ -187,6 +187,8 @@ class _OnnxSession:
                 ANOTHER,
             )
         self.device = way.name
+        if self.placed:
+            logger.debug("%s on %s: %d of %d nodes", path.name, way.name, self.placed[provider], self.placed.total())
 
     def run(self, feeds: Mapping[str, NDArray[np.generic]], output: str) -> NDArray[np.float32]:
         try:
