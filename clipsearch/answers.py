@@ -72,6 +72,12 @@ class Stopwatch:
         finally:
             self.steps.append(Step(name, (time.perf_counter() - started) * 1000))
 
+    def split(self, parts: Sequence[Step]) -> None:
+        """Tells parts of the last step apart from the rest of it."""
+        last = self.steps.pop()
+        rest = last.milliseconds - sum(part.milliseconds for part in parts)
+        self.steps += [*parts, Step(last.name, rest)]
+
 
 def answered(
     catalog: Catalog,

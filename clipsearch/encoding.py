@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ from clipsearch.types import (
     MeasuredWay,
     Picture,
     Prepare,
+    Step,
     TextCacheStatus,
 )
 
@@ -113,6 +115,7 @@ class Engine:
         self._tokenizer: TextTokenizer | None = None
         self._text_tower: TextTower | None = None
         self._image_tower: ImageTower | None = None
+        self.text_steps: tuple[Step, ...] = ()  # what the last texts took; none where all were asked before
         self._one_at_a_time = False  # whether that tower was opened for one picture
 
     def __enter__(self) -> Engine:
@@ -186,6 +189,7 @@ class Engine:
             _check_utf8(text)
         if not asked:
             return CachedVectors(np.empty((0, self.dim), np.float32), ())
+        self.text_steps = ()
         with TextCache(self._cache_folder) as cache:
             return cache.vectors(self.card.text_fingerprint, asked, self._encoded)
 
@@ -209,9 +213,17 @@ class Engine:
     def _encoded(self, texts: list[str]) -> CachedVectors:
         from clipsearch.engine.towers import TextTower
 
+        started = time.perf_counter()
         if self._text_tower is None:
             self._text_tower = self._opened(TextTower, "query")
+        opened = time.perf_counter()
         encoded = self._text_tower.encode(texts)
+        encode_ms = (time.perf_counter() - opened) * 1000 - encoded.tokenize_ms
+        self.text_steps = (
+            Step("open the model", (opened - started) * 1000),
+            Step("tokenize", encoded.tokenize_ms),
+            Step("encode", encode_ms),
+        )
         return CachedVectors(encoded.vectors, tuple(encoded.truncated.tolist()))
 
     # -- images -----------------------------------------------------------------------------------

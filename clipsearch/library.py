@@ -231,6 +231,7 @@ class Library(Keeping):
                 )
         with watch.step("text vectors"):
             found = self._opened.text_vectors(space, [*texts, *parsed.excluded])
+        watch.split(self._opened.text_steps)
         with watch.step("image vectors"):
             seen = [*self._opened.image_vectors(space, [*(os.path.expanduser(path) for path in pictures), *images])]
         by_text, by_picture = iter(found.vectors), iter(seen)

@@ -24,7 +24,7 @@ from clipsearch.index.nearest import Nearest
 from clipsearch.index.spaces import Space
 from clipsearch.photos import photo_vectors
 from clipsearch.relevance import Background, background_of
-from clipsearch.types import AnyPath, FailedFile
+from clipsearch.types import AnyPath, FailedFile, Step
 
 Vector = NDArray[np.float32]
 
@@ -41,6 +41,7 @@ class Opened:
         self._reader: Catalog | None = None
         self._openings = 0
         self._engine: Engine | None = None
+        self.text_steps: tuple[Step, ...] = ()  # what the model took for the last texts
         self._background: tuple[Space, Background] | None = None
         self.nearest = Nearest(vectors_folder(paths))
 
@@ -123,9 +124,13 @@ class Opened:
         return self._background[1]
 
     def text_vectors(self, space: Space, texts: Sequence[str]) -> CachedVectors:
+        self.text_steps = ()
         if not texts:  # filters alone need no model
             return CachedVectors(np.empty((0, space.identity.dim), np.float32), ())
-        return self.engine_of(space).text_vectors(texts)
+        engine = self.engine_of(space)
+        found = engine.text_vectors(texts)
+        self.text_steps = engine.text_steps
+        return found
 
     def image_vectors(self, space: Space, paths: Sequence[AnyPath]) -> Iterator[Vector]:
         """Raises SystemFault for a photo that is not there or cannot be read."""

@@ -1,9 +1,8 @@
 """Which way to run a model on this machine: each candidate is tried once, and what was found is kept and chosen from.
 
 A candidate is a runtime, a device, an arithmetic and a variant; its best batch is found as it is tried. Threads are
-all usable cores (or `--threads`), and no dimension of it: on 2 cores one thread was never faster than two by more
-than noise, and where decoding takes the cores, the system shares them out. What gains is to split a batch among
-requests of one thread each, which backends do by themselves.
+all usable cores (or `--threads`), and no dimension of it: on 2 cores one thread ran 0.7 to 1.25 times as many images as
+two, and a batch that a backend shares out among requests of one thread more than either (`benchmarks/sharing.py`).
 
 Verdicts are kept in the cache folder, each with what it depends on: the machine, its drivers, the model, the version
 of its runtime, the files of its variant. Where one of these changes, the verdict is none; what has none is measured

@@ -9,21 +9,12 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from clipsearch.engine.backends import usable_cores
+from clipsearch.engine.backends import PACKAGES, TABLE, usable_cores
 
 _NVIDIA = Path("/proc/driver/nvidia/version")
 _DEVICES = (Path("/dev/dri"), Path("/dev/accel"))  # GPUs and NPUs whose drivers come with the kernel
 # Where a driver's part outside the kernel says that it is there: Vulkan, OpenCL.
 _LOADERS = (Path("/usr/share/vulkan/icd.d"), Path("/etc/vulkan/icd.d"), Path("/etc/OpenCL/vendors"))
-
-_PACKAGES = {
-    "onnxruntime": (
-        "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-ep-webgpu", "onnxruntime-ep-mlx",
-        "onnxruntime-ep-nv-tensorrt-rtx", "onnxruntime-ep-openvino", "onnxruntime-ggml",
-    ),
-    "openvino": ("openvino",),
-    "pytorch": ("torch",),
-}  # fmt: skip
 
 
 def machine() -> list[str]:
@@ -54,9 +45,13 @@ def drivers() -> list[str]:
     return found
 
 
-def runtime_version(runtime: str) -> list[str]:
-    """Of all that is installed of it: in another version it has other ways, or other speeds."""
-    return [f"{package} {found}" for package in _PACKAGES.get(runtime, ()) if (found := _version(package))]
+def runtime_version(runtime: str) -> str | None:
+    """Of its package and of all that plug into it; None for a runtime that another release knew."""
+    if runtime not in TABLE:
+        return None
+    package = TABLE[runtime].package
+    found = {one: _version(one) for one in (package, *PACKAGES) if one.startswith(package)}
+    return ", ".join(f"{one} {said}" for one, said in found.items() if said)
 
 
 def _version(package: str) -> str | None:

@@ -7,6 +7,7 @@ wrong shapes never leave this file.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -40,6 +41,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 class TextVectors:
     vectors: NDArray[np.float32]  # (texts, dim), unit rows
     truncated: NDArray[np.bool_]  # the model read only the beginning of this text
+    tokenize_ms: float = 0.0  # of what it took
 
 
 class ImageTower:
@@ -154,11 +156,13 @@ class TextTower:
 
         Those of one length are run together, so that a short label does not pay for the longest.
         """
+        started = time.perf_counter()
         tokens = self._tokenizer.encode(texts, length=self._ids.shape[1], step=TEXT_STEP)
+        tokenize_ms = (time.perf_counter() - started) * 1000
         vectors = np.empty((len(texts), self._card.dim), np.float32)
         for rows, width in self._batches(tokens):
             vectors[rows] = self._run(tokens.ids[rows, :width], tokens.mask[rows, :width])
-        return TextVectors(vectors, tokens.truncated)
+        return TextVectors(vectors, tokens.truncated, tokenize_ms)
 
     def _batches(self, tokens: Tokens) -> Iterator[tuple[list[int], int]]:
         """Which texts are run together, and at how many tokens."""

@@ -406,6 +406,18 @@ def test_explain_says_on_stderr_how_it_searched_and_what_each_term_gave(indexed:
         assert len(shares) == 3 and sum(shares) == pytest.approx(hit["score"], abs=2e-3)
 
 
+def test_explain_tells_what_a_new_text_takes_of_the_model(indexed: Program) -> None:
+    """Who waits for a cold query must see whether the model's opening, its vocabulary or its arithmetic takes it."""
+    asked = ("search", "a very new question about a lighthouse", "--explain", "-k", "1")
+    parts = ("open the model", "tokenize", "encode")
+    first, again = (indexed(*asked).stderr for _ in range(2))
+    (line,) = (line for line in first.splitlines() if line.startswith("time"))
+    spent = {words.rsplit(" ", 2)[0].strip(): float(words.split()[-2]) for words in line[10:].split(" · ")}
+    assert spent["open the model"] > spent["tokenize"] > 0 and spent["encode"] > 0
+    assert all(took >= 0 for took in spent.values())
+    assert not any(part in again for part in parts)  # it was asked before
+
+
 def indexed_photo(program: Program) -> str:
     hits: list[dict[str, str]] = program("search", "jellyfish", "-k", "1", "--json").json
     return hits[0]["path"]

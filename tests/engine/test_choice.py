@@ -118,6 +118,7 @@ def test_a_graph_that_is_quantised_as_it_runs_is_run_one_by_one(tmp_path: Path) 
     assert chosen(ways, "ingest").batch == 1
 
 
+@pytest.mark.slow  # loads PyTorch in a process of its own
 def test_programs_are_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch is a candidate like others, where the model has files for it."""
     monkeypatch.setattr(choice, "listed", lambda runtime, seconds: [Way(runtime)])  # to load it once is slow enough
@@ -302,8 +303,7 @@ def test_a_named_backend_is_a_demand(tmp_path: Path) -> None:
 
 
 def test_threads_that_were_asked_for_win_over_those_measured(tmp_path: Path) -> None:
-    row = replace(GOOD_ROW, runtime="openvino")
-    keep(tmp_path, row)
+    keep(tmp_path, replace(GOOD_ROW, runtime="openvino"))
     for backend in (AUTO, "onnxruntime"):
         engine = Engine(STARTER, backend=backend, threads=7, cache_folder=tmp_path)
         assert engine.candidate("query").way.threads == 7
@@ -311,8 +311,7 @@ def test_threads_that_were_asked_for_win_over_those_measured(tmp_path: Path) -> 
 
 def test_auto_alone_falls_back_and_says_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A driver that was updated since the measuring must not end a search; a demand must not be softened."""
-    row = replace(GOOD_ROW, device="cuda")
-    keep(tmp_path, row)
+    keep(tmp_path, replace(GOOD_ROW, device="cuda"))
     assert Engine(STARTER, cache_folder=tmp_path).encode_text("a dog").shape == (1, 512)
     assert "onnxruntime-cpu is taken" in caplog.text and "no CUDAExecutionProvider" in caplog.text
     with pytest.raises(ModelError, match="no CUDAExecutionProvider"):

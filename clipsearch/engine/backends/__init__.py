@@ -40,6 +40,13 @@ TABLE = {
 }
 
 
+# What, installed anew or in another version, makes other ways or other speeds of the same machine.
+PACKAGES = (
+    "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-ep-webgpu", "onnxruntime-ep-mlx",
+    "onnxruntime-ep-nv-tensorrt-rtx", "onnxruntime-ep-openvino", "onnxruntime-ggml", "openvino",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """An input or output of a graph, as the session reports it."""

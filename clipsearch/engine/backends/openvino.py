@@ -2,8 +2,8 @@
 
 Batches are for throughput: the runtime says how many requests its device wants in flight, and each takes its share of
 a batch. All get their share at once, so there is nothing to queue (AsyncInferQueue). On 2 cores two requests of one
-thread beat one of two by 1.05 to 1.3 (batch 4, 8, 16; the starter, ViT-B/32 fp32, int8 and bf16), for no core waits
-for the other between layers: `benchmarks/requests.py`. One at a time is for latency, on all threads.
+thread beat one of two by 1.07 to 1.4 (batches of 4 and 16; the starter, ViT-B/32 in fp32 and int8), for no core waits
+for the other between layers: `benchmarks/sharing.py`. One at a time is for latency, on all threads.
 
 Only the CPU was run here; GPU and NPU are recipes.
 """
