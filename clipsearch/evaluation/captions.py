@@ -60,7 +60,7 @@ def _coco(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _lines(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """A table with the columns file and caption; or lines, `photo.jpg<TAB>caption`, Flickr's with `#0` behind the name."""
+    """A table with the columns file and caption; or `photo.jpg<TAB>caption`, Flickr's with `#0` behind the name."""
     if lines and "caption" in lines[0].split("\t"):
         for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
             yield row["file"], row["caption"]
