@@ -262,8 +262,8 @@ MODELS = Setting(
 )
 BACKEND = Setting(
     "backend",
-    "How to run the model: auto, a runtime (onnxruntime, openvino), or one of its devices, as docs/backends.md lists "
-    "them. A named one is a demand: it never falls back.",
+    "How to run the model: auto, a runtime (onnxruntime, openvino, pytorch), or one of its devices: "
+    "docs/backends.md lists them. A named one is a demand: it never falls back.",
     AUTO,
     lambda: AUTO,
     _one_of(*BACKENDS),

@@ -109,6 +109,7 @@ class Engine:
         self._tokenizer: TextTokenizer | None = None
         self._text_tower: TextTower | None = None
         self._image_tower: ImageTower | None = None
+        self._one_at_a_time = False  # whether that tower was opened for one picture
 
     def __enter__(self) -> Engine:
         return self
@@ -142,23 +143,27 @@ class Engine:
         found = measured or default_candidate(self.card, self._backend)
         return replace(found, way=replace(found.way, threads=self._threads)) if self._threads else found
 
-    def image_tower(self) -> ImageTower:
-        """A tower of the caller's own, the way that `candidate` names. Raises ModelError."""
+    def image_tower(self, *, one_at_a_time: bool = False) -> ImageTower:
+        """A tower of the caller's own, the way that `candidate` names: for batches, or to answer one picture soonest,
+        on all cores. Raises ModelError."""
         from clipsearch.engine.towers import ImageTower
 
-        return self._opened(ImageTower, "ingest")
+        def opened(card: ModelCard, candidate: Candidate, cache: Path) -> ImageTower:
+            return ImageTower(card, replace(candidate, batch=1) if one_at_a_time else candidate, cache)
 
-    def _opened(self, tower: Callable[[ModelCard, Candidate], Tower], purpose: Purpose) -> Tower:
+        return self._opened(opened, "ingest")
+
+    def _opened(self, tower: Callable[[ModelCard, Candidate, Path], Tower], purpose: Purpose) -> Tower:
         """Only `auto` falls back, and says why: what was measured before may have lost its driver since."""
         candidate = self.candidate(purpose)
         try:
-            return tower(self.card, candidate)
+            return tower(self.card, candidate, self._cache_folder)
         except ModelError as error:
             plain = default_candidate(self.card, self._backend, self._threads)
             if candidate.name == plain.name:  # as always where a backend is named: a demand is its own plain way
                 raise
             logger.warning("%s is taken, for what measured best fails: %s", plain.way.name, error.message)
-            return tower(self.card, plain)
+            return tower(self.card, plain, self._cache_folder)
 
     # -- words ------------------------------------------------------------------------------------
 
@@ -242,9 +247,7 @@ class Engine:
             return
         from clipsearch.decoding.workers import DecodeWorkers
 
-        if self._image_tower is None:
-            self._image_tower = self.image_tower()
-        tower, side = self._image_tower, self.card.image.size
+        tower, side = self._tower_for(len(pictures)), self.card.image.size
         paths = [os.fsencode(picture) for picture in pictures if isinstance(picture, _PATH)]
         with DecodeWorkers(tower.prepare, max(1, min(len(paths), usable_cores()))) as workers:
             outcomes = _decoded(pictures, workers.decode_all(paths), tower.prepare)
@@ -254,6 +257,12 @@ class Engine:
                 vectors = iter(tower.encode_pixels(pixels.reshape(-1, side, side, 3)) if decoded else ())
                 for outcome in batch:
                     yield outcome if isinstance(outcome, Failure) else next(vectors)
+
+    def _tower_for(self, count: int) -> ImageTower:
+        if self._image_tower is None or (count > 1 and self._one_at_a_time):
+            self._one_at_a_time = count == 1
+            self._image_tower = self.image_tower(one_at_a_time=self._one_at_a_time)
+        return self._image_tower
 
     # -- words and images -------------------------------------------------------------------------
 

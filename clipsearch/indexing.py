@@ -21,7 +21,7 @@ from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.encoding import Engine
 from clipsearch.engine.backends import AUTO, usable_cores
 from clipsearch.engine.cards import ModelCard
-from clipsearch.engine.choice import BUDGET_S, known_ways
+from clipsearch.engine.choice import BUDGET_S, is_measured
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.towers import ImageTower, PendingImageTower
 from clipsearch.errors import LibraryBusy, LibraryError, SystemFault, UsageError
@@ -185,7 +185,7 @@ class Bench:
                         )
                 yield event
                 pays = isinstance(event, Planned) and event.fresh >= _MEASURED_FROM
-                if pays and self._backend == AUTO and not known_ways(card, self._paths.cache):
+                if pays and self._backend == AUTO and not is_measured(card, self._paths.cache):
                     yield Measuring(BUDGET_S)
                     self._engine(card).ways()
 

@@ -365,7 +365,7 @@ class MeasuredWay:
     cold_ms: float | None = None  # to open the text tower and answer first texts
     cosine: float | None = None  # the lowest with the golden vectors
     peak_mb: int | None = None
-    verdict: str = "failed"  # or "good", "photos only", "texts only", "refused"
+    verdict: str = "failed"  # or "good", "photos only", "texts only", "refused", "unmeasured"
     reason: str = ""
     fit_for: tuple[str, ...] = ()  # of "ingest" and "query": what gives the model's own vectors
     chosen_for: tuple[str, ...] = ()  # what it is the best at

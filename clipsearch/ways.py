@@ -7,6 +7,7 @@ A name is what `--backend` and the settings take, and what a session reports: "o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from clipsearch.errors import ModelError
 
@@ -28,6 +29,7 @@ DEVICES: dict[str, dict[str, tuple[str, ...]]] = {
         "ggml": ("f32", "f16"),
     },
     "openvino": {"cpu": ("f32", "bf16", "f16"), "gpu": ("f32", "f16"), "npu": ("f16", "f32")},
+    "pytorch": {"cpu": ("f32",), "cuda": ("f32",)},
 }
 
 
@@ -40,6 +42,8 @@ class Way:
     arithmetic: str = "f32"  # what floats are computed in: a runtime may offer less than a graph's own f32
     threads: int = 0  # 0: as many as there are usable cores
     tokens: int = 77  # of the longest text; what is compiled before it runs must know how long one may be
+    batch: int = 1  # how many come at once; several may be run side by side
+    compiled: Path | None = None  # a folder where the runtime may keep what it compiles of this one graph
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ import pytest
 from clipsearch.cli import VERBS, module_of
 from tests.conftest import REPOSITORY
 
-RUNTIMES = {"onnxruntime", "openvino"}
+RUNTIMES = {"onnxruntime", "openvino", "torch"}
 HEAVY = {"numpy", "PIL", "usearch", "tokenizers", "ftfy", "textual", "rich", "huggingface_hub", "watchdog"} | RUNTIMES
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 
 import click
 
@@ -17,7 +16,8 @@ from clipsearch.types import MeasuredWay
 
 EPILOG = """\b
 Each way is tried once, in a process of its own: it must give the model's own
-vectors. It is tried again when the machine, a runtime or the model changes.
+vectors. What the time did not suffice for is tried by the next call, and all of
+it again when the machine, a runtime or the model changes.
 
 \b
 Examples:
@@ -43,15 +43,15 @@ _PURPOSES = {"ingest": "photos", "query": "texts"}
 def command(context: click.Context, model: str, again: bool, as_json: bool) -> int:
     """Show the ways to run a model here, and which are chosen."""
     from clipsearch.encoding import Engine
-    from clipsearch.engine.choice import BUDGET_S, forget, known_ways
+    from clipsearch.engine.choice import BUDGET_S, forget, is_measured
     from clipsearch.engine.store import find_model
 
     paths = chosen_paths(context, None)
     card = find_model(model, paths.models)
     if again:
         forget(card, paths.cache)
-    if not known_ways(card, paths.cache):
-        output.narrate(f"Measuring the ways to run {card.name} on this machine, {BUDGET_S:.0f} s at most, once.")
+    if not is_measured(card, paths.cache):
+        output.narrate(f"Measuring the ways to run {card.name} on this machine, {BUDGET_S:.0f} s at most.")
     with Engine(card, cache_folder=paths.cache) as engine:
         ways = engine.ways()
     if as_json:
@@ -64,13 +64,28 @@ def command(context: click.Context, model: str, again: bool, as_json: bool) -> i
 
 
 def _fields(way: MeasuredWay) -> dict[str, object]:
-    fields = asdict(way)
-    return {**fields, "precision": _precision(way), "fit_for": list(way.fit_for), "chosen_for": list(way.chosen_for)}
+    """A way in JSON; docs/backends.md documents the fields."""
+    return {
+        "runtime": way.runtime,
+        "device": way.device,
+        "precision": _precision(way),
+        "batch": way.batch,
+        "threads": way.threads,
+        "images_per_s": way.images_per_s,
+        "query_ms": way.query_ms,
+        "cosine": way.cosine,
+        "peak_mb": way.peak_mb,
+        "verdict": way.verdict,
+        "reason": way.reason,
+        "chosen_for": list(way.chosen_for),
+    }
 
 
 def _precision(way: MeasuredWay) -> str:
     """What its numbers are: those of the model's files, or what the runtime makes of them."""
-    return way.precision if way.arithmetic == "f32" else way.arithmetic
+    if way.arithmetic == "f32":
+        return way.precision
+    return way.arithmetic if way.precision == "fp32" else f"{way.precision}-{way.arithmetic}"
 
 
 def _table(ways: tuple[MeasuredWay, ...]) -> None:

@@ -10,7 +10,7 @@ import json
 import math
 import tomllib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -65,9 +65,34 @@ class TowerFile:
     data: tuple[tuple[str, str], ...] = ()  # (file, sha256)
 
     @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """(file, sha256) of all of it."""
+        return ((self.file, self.sha256), *self.data)
+
+    @property
     def identity(self) -> str | tuple[str, ...]:
         """What the weights are: a graph whose weights lie beside it is the same for two sets of them."""
         return (self.sha256, *sorted(digest for _, digest in self.data)) if self.data else self.sha256
+
+
+LEAST_COSINE, LEAST_TOP10 = 0.98, 0.9  # the gate, where nobody sets another one
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A variant beside the reference, on photos and texts that it was not made from; and what was asked of it."""
+
+    photos: int
+    texts: int
+    image_mean: float  # cosine of its vectors of photos with the reference's
+    image_least: float
+    text_mean: float
+    text_least: float
+    top10: float  # share of the ten photos nearest to a text that the reference has among its ten, on average
+    labels: float  # share of photos whose likeliest label is another one
+    recall: tuple[float, ...] = ()  # R@1, R@5, R@10 less the reference's, where texts are captions of the photos
+    least_cosine: float = LEAST_COSINE  # the gate: of both means, below which `auto` takes no variant
+    least_top10: float = LEAST_TOP10
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +103,7 @@ class Variant:
     image: TowerFile
     text: TowerFile
     runtimes: tuple[str, ...] = ()  # those that its files are made for; all where none is named
-    drift: float | None = None  # mean cosine of its image vectors with the reference's, on photos; None: it is that
+    compared: Comparison | None = None  # None: nobody did, or it is the reference itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +143,7 @@ class ModelCard:
     def digests(self) -> dict[str, str]:
         """sha256 of every file that this card names."""
         towers = [tower for variant in self.variants for tower in (variant.image, variant.text)]
-        weights = {name: digest for tower in towers for name, digest in ((tower.file, tower.sha256), *tower.data)}
+        weights = {name: digest for tower in towers for name, digest in tower.files}
         return weights | self.files
 
 
@@ -147,7 +172,7 @@ def _card(table: dict[str, Any], folder: Path) -> ModelCard:
             _tower(table, name, "image"),
             _tower(table, name, "text"),
             _at(table, _texts, "variants", name, "runtimes") if "runtimes" in table["variants"][name] else (),
-            _at(table, _number, "variants", name, "drift") if "drift" in table["variants"][name] else None,
+            _comparison(table, name) if "compared" in table["variants"][name] else None,
         )
         for name in _at(table, _table, "variants")
     )
@@ -195,6 +220,17 @@ def _tower(table: dict[str, Any], variant: str, role: str) -> TowerFile:
         _at(table, _text, "variants", variant, f"{role}_sha256"),
         tuple(_at(table, _digests, "variants", variant, data).items()) if data in table["variants"][variant] else (),
     )
+
+
+def _comparison(table: dict[str, Any], variant: str) -> Comparison:
+    readers: dict[str, Callable[[Any], Any]] = {"photos": _count, "texts": _count, "recall": _numbers}
+    said = _at(table, _table, "variants", variant, "compared")
+    values = {
+        one.name: _at(table, readers.get(one.name, _number), "variants", variant, "compared", one.name)
+        for one in fields(Comparison)
+        if one.name in said or one.default is MISSING
+    }
+    return Comparison(**values)
 
 
 def _at(table: dict[str, Any], read: Callable[[Any], T], *keys: str) -> T:
@@ -250,6 +286,12 @@ def _number(value: Any) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError("a number")
     return float(value)
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list of numbers")
+    return tuple(map(_number, value))
 
 
 def _triple(value: Any) -> tuple[float, float, float]:

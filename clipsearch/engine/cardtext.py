@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 from clipsearch.engine.cards import ModelCard, TowerFile
 
@@ -44,9 +45,12 @@ def card_text(card: ModelCard) -> str:
         towers: dict[str, TowerFile] = {"image": variant.image, "text": variant.text}
         key = f"variants.{variant.name if _BARE.fullmatch(variant.name) else _string(variant.name)}"
         digests = {f"{role}_sha256": tower.sha256 for role, tower in towers.items()}
-        lines += _table(key, **{role: tower.file for role, tower in towers.items()}, **digests)
+        files = {role: tower.file for role, tower in towers.items()}
+        lines += _table(key, **files, **digests, runtimes=variant.runtimes or None)
         for role, tower in towers.items():
             lines += _named(f"{key}.{role}_data", dict(tower.data))
+        if variant.compared is not None:
+            lines += _table(f"{key}.compared", **asdict(variant.compared))
     lines += _named("measured", card.measured)
     lines += _named("files", card.files)
     return "\n".join(lines) + "\n"

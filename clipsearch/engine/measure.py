@@ -1,6 +1,6 @@
 """The child that tries one candidate: opens both towers, runs them, and says what came out and how fast.
 
-`python -m clipsearch.engine.measure` reads one job as JSON and writes one JSON object. It judges nothing: choice.py
+`python -m clipsearch.engine.measure` reads one job as JSON and writes one JSON object. It judges nothing: trials.py
 does, which is still there when this process crashes, hangs or is killed for its memory.
 """
 
@@ -12,9 +12,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ from clipsearch.engine import backends
 from clipsearch.engine.backends import Way
 from clipsearch.engine.candidates import Candidate
 from clipsearch.engine.cards import ModelCard, read_card
+from clipsearch.engine.compiled import KEEPING
+
+if TYPE_CHECKING:
+    from clipsearch.engine.towers import ImageTower
 
 BATCHES = (1, 4, 16)
 LARGE_BATCHES = (*BATCHES, 64)  # for devices with memory and cores of their own
@@ -43,35 +48,38 @@ def probe(card: ModelCard) -> tuple[NDArray[np.uint8], list[str]]:
     return coarse[:, rows][:, :, rows], list(_TEXTS)
 
 
-def measured(card: ModelCard, candidate: Candidate) -> dict[str, Any]:
+def measured(card: ModelCard, candidate: Candidate, best_rate: float, cache: Path) -> dict[str, Any]:
     """What one candidate does: vectors, whether they move with their batch mates, images/s, ms a query, memory.
 
+    One that is half as fast as `best_rate` on a CPU is not tried in batches: they gain less than that there.
     Raises ModelError where it cannot be opened or fails.
     """
     from clipsearch.engine.towers import ImageTower, TextTower
 
     pixels, texts = probe(card)
+    if candidate.way.runtime in KEEPING:
+        TextTower(card, candidate, cache)  # what is kept of it will be there when a query comes
     started = time.perf_counter()
-    text = TextTower(card, candidate)
+    text = TextTower(card, candidate, cache)
     text_vectors = text.encode(texts).vectors
     cold_ms = (time.perf_counter() - started) * 1000
     query_s = _fastest(lambda: text.encode(texts[:1]))
-    alone = ImageTower(card, Candidate(candidate.way, candidate.variant, 1)).encode_pixels(pixels)
-    rates: dict[int, float] = {}
-    mates: dict[int, float] = {}
-    for batch in BATCHES if candidate.way.device == "cpu" else LARGE_BATCHES:
-        if rates and batch / max(rates.values()) > _LONGEST_RUN_S:
-            break
-        tower = ImageTower(card, Candidate(candidate.way, candidate.variant, batch))
-        if tower.batch_size != batch and rates:  # the graph takes one size only
-            break
-        full = _filled(pixels, tower.batch_size)
-        together = tower.encode_pixels(full)
-        mates[tower.batch_size] = float((together[0] * alone[0]).sum())
-        rates[tower.batch_size] = tower.batch_size / _fastest(partial(tower.encode_pixels, full))
+    single = ImageTower(card, replace(candidate, batch=1), cache)
+    alone = single.encode_pixels(pixels)
+    size = single.batch_size  # 1, or the only one that the graph takes
+    rates = {size: size / _fastest(partial(single.encode_pixels, _filled(pixels, size)))}
+    mates = {size: _least_with_mates(single, pixels, alone, size)}
+    on_cpu = candidate.way.device == "cpu"
+    if size == 1 and single.takes_batches and not (on_cpu and rates[1] * 2 < best_rate):
+        tower = ImageTower(card, replace(candidate, batch=(BATCHES if on_cpu else LARGE_BATCHES)[-1]), cache)
+        for batch in BATCHES[1:] if on_cpu else LARGE_BATCHES[1:]:
+            if batch / max(rates.values()) > _LONGEST_RUN_S:
+                break
+            mates[batch] = _least_with_mates(tower, pixels, alone, batch)
+            rates[batch] = batch / _fastest(partial(tower.encode_pixels, _filled(pixels, batch)))
     return {
-        "image_vectors": alone.tolist(),
-        "text_vectors": text_vectors.tolist(),
+        "image_vectors": _rounded(alone),
+        "text_vectors": _rounded(text_vectors),
         "rates": rates,
         "mates": mates,
         "query_ms": query_s * 1000,
@@ -80,9 +88,23 @@ def measured(card: ModelCard, candidate: Candidate) -> dict[str, Any]:
     }
 
 
+def _rounded(vectors: NDArray[np.float32]) -> list[list[float]]:
+    rows: list[list[float]] = vectors.astype(np.float64).round(6).tolist()
+    return rows
+
+
+def _least_with_mates(tower: ImageTower, pixels: NDArray[np.uint8], alone: NDArray[np.float32], batch: int) -> float:
+    """The lowest cosine of a picture in a batch with itself alone. Those are at its start and, where a runtime shares
+    a batch out, in its last part."""
+    together = tower.encode_pixels(_filled(pixels, batch))
+    places = {0: 0, batch - 1: min(len(pixels), batch) - 1}
+    return min(float((together[place] * alone[picture]).sum()) for place, picture in places.items())
+
+
 def _filled(pixels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """The first picture among strangers: `count` pictures, the others noisy."""
+    """`count` pictures: the first one and the last one are probes, those between them noise."""
     noise = np.random.default_rng(1).integers(0, 256, (count, *pixels.shape[1:]), np.uint8)
+    noise[-1] = pixels[min(len(pixels), count) - 1]
     noise[0] = pixels[0]
     return noise
 
@@ -128,7 +150,8 @@ def _serve() -> None:
         found: dict[str, Any] = {"ways": [[way.device, way.arithmetic] for way in backends.backend_of(name).ways()]}
     else:
         way = Way(name, job["device"], job["arithmetic"], job["threads"])
-        found = measured(read_card(Path(job["card"])), Candidate(way, job["variant"]))
+        candidate = Candidate(way, job["variant"])
+        found = measured(read_card(Path(job["card"])), candidate, job["best_rate"], Path(job["cache"]))
     json.dump(found, answer)
     answer.close()
 

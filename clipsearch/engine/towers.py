@@ -7,7 +7,6 @@ wrong shapes never leave this file.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +19,8 @@ from numpy.typing import NDArray
 from clipsearch.engine.backends import Port, Session, Way, open_session
 from clipsearch.engine.candidates import IMAGE_BATCH, Candidate, default_candidate, variant_of
 from clipsearch.engine.cards import ModelCard, TowerFile
+from clipsearch.engine.compiled import kept
+from clipsearch.engine.digests import sha256
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.tokenize import TextTokenizer
 from clipsearch.errors import ModelError
@@ -37,13 +38,14 @@ class TextVectors:
 
 
 class ImageTower:
-    """Satisfies types.Encoder."""
+    """Satisfies types.Encoder. `cache` is a folder where it is remembered which files were verified."""
 
-    def __init__(self, card: ModelCard, candidate: Candidate | None = None) -> None:
+    def __init__(self, card: ModelCard, candidate: Candidate | None = None, cache: Path | None = None) -> None:
         self._card = card
         self._candidate = candidate or default_candidate(card)
         file = variant_of(card, self._candidate.variant).image
-        self._session = _verified_session(card.folder, file, self._candidate.way)
+        way = replace(self._candidate.way, batch=self._candidate.batch)
+        self._session = _verified_session(card.folder, file, way, cache, keep=False)
         self._input = _only(self._session.inputs, "image", _is_picture, card)
         self._output = _embedding_output(self._session, card)
         self._preprocess = Preprocess(card.image)
@@ -64,9 +66,14 @@ class ImageTower:
     def batch_size(self) -> int:
         return self._input.shape[0] or self._candidate.batch
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the graph takes any number of pictures at once."""
+        return self._input.shape[0] is None
+
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (n, s, s, 3) as `prepare` makes them -> float32 (n, dim), unit rows. Raises ModelError."""
-        size, fixed = self.batch_size, self._input.shape[0] is not None
+        size, fixed = self.batch_size, not self.takes_batches
         parts = []
         for start in range(0, len(pixels), size):
             batch = pixels[start : start + size]
@@ -119,11 +126,14 @@ class PendingImageTower:
 
 
 class TextTower:
-    def __init__(self, card: ModelCard, candidate: Candidate | None = None) -> None:
+    """`cache` is a folder where it is remembered which files were verified."""
+
+    def __init__(self, card: ModelCard, candidate: Candidate | None = None, cache: Path | None = None) -> None:
         self.card = self._card = card
         candidate = candidate or default_candidate(card)
         way = replace(candidate.way, tokens=card.text.context)
-        self._session = _verified_session(card.folder, variant_of(card, candidate.variant).text, way)
+        file = variant_of(card, candidate.variant).text
+        self._session = _verified_session(card.folder, file, way, cache, keep=True)
         self._ids = _only(self._session.inputs, "token ids", _is_token_ids, card)
         self._mask = next(filter(_is_mask, self._session.inputs), None)
         self._output = _embedding_output(self._session, card)
@@ -171,19 +181,24 @@ def unit_vectors(raw: NDArray[np.float32], card: ModelCard) -> NDArray[np.float3
     return np.asarray(raw / lengths, np.float32)
 
 
-def _verified_session(folder: Path, tower: TowerFile, way: Way) -> Session:
-    path = folder / tower.file
-    try:
-        with path.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}).", "Fetch the model again.") from error
-    if digest != tower.sha256:
-        raise ModelError(
-            f"{path} does not match its card (expected {tower.sha256[:12]}…, got {digest[:12]}…); it was not used.",
-            "Fetch the model again.",
-        )
-    return open_session(path, way)
+def _verified_session(folder: Path, tower: TowerFile, way: Way, cache: Path | None, *, keep: bool) -> Session:
+    size = 0
+    for name, expected in ((tower.file, tower.sha256), *tower.data):
+        path = folder / name
+        try:
+            digest = sha256(path, cache)
+            size += path.stat().st_size
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read ({error.strerror}).", "Fetch the model again.") from error
+        if digest != expected:
+            raise ModelError(
+                f"{path} does not match its card (expected {expected[:12]}…, got {digest[:12]}…); it was not used.",
+                "Fetch the model again.",
+            )
+    if not keep:
+        return open_session(folder / tower.file, way)
+    with kept(way, tower, size, cache) as keeping:
+        return open_session(folder / tower.file, keeping)
 
 
 def _embedding_output(session: Session, card: ModelCard) -> str:

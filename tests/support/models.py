@@ -5,6 +5,7 @@ Their vectors mean nothing, but depend on what goes in: unlike pictures and unli
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -145,3 +146,70 @@ def _write(path: Path, model: onnx.ModelProto, external: bool) -> None:
 
 def _json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content))
+
+
+def dynamic_int8(folder: Path, *, size: int = 32, dim: int = 16) -> Path:
+    """A model folder whose image tower is quantised as it runs, by the range of the whole batch, as published "int8"
+    graphs are. Its golden pictures have little contrast, so any mate makes them coarser."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    from clipsearch.engine.cards import read_card
+    from clipsearch.engine.towers import ImageTower, TextTower
+
+    inside = 3 * size * size
+    weights = np.random.default_rng(1).standard_normal((inside, dim)).astype(np.float32)
+    port = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["batch", 3, size, size])
+    nodes = [
+        helper.make_node("Flatten", ["pixel_values"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["embeds"]),
+    ]
+    result = helper.make_tensor_value_info("embeds", TensorProto.FLOAT, ["batch", dim])
+    _write(folder / "plain.onnx", _model(nodes, [port], [result], {"weights": weights}), external=False)
+    quantize_dynamic(folder / "plain.onnx", folder / "image.onnx", weight_type=QuantType.QInt8)
+    text = _text_graph(dim, batch=None, tokens=None, dtype=TensorProto.INT64, names=("input_ids", "embeds"))
+    text.graph.output.pop()  # that of its words, which a tower has no use for
+    _write(folder / "text.onnx", text, external=False)
+    sums = {name: hashlib.sha256((folder / f"{name}.onnx").read_bytes()).hexdigest() for name in ("image", "text")}
+    (folder / "card.toml").write_text(CARD.format(dim=dim, size=size, **sums))
+    card = read_card(folder)
+    pixels = np.random.default_rng(4).integers(120, 136, (2, size, size, 3), np.uint8)
+    texts = ["a dog", "a cat in the city"]
+    vectors = {
+        "image_vectors": np.concatenate([ImageTower(card).encode_pixels(one[None]) for one in pixels]),
+        "text_vectors": TextTower(card).encode(texts).vectors,
+    }
+    np.savez(folder / "golden.npz", pixels=pixels, texts=np.array(texts), **vectors)
+    return folder
+
+
+CARD = """\
+name = "tiny"
+version = "1"
+summary = "Random weights."
+licence = "CC0-1.0"
+dim = {dim}
+
+[image]
+size = {size}
+resize = "shortest"
+interpolation = "bicubic"
+mean = [0.5, 0.5, 0.5]
+std = [0.25, 0.25, 0.25]
+
+[text]
+tokenizer = "clip-bpe"
+cleaning = "clip"
+context = 77
+padding = "longest"
+pad_id = 0
+
+[scoring]
+kind = "softmax"
+scale = 100.0
+
+[variants.int8]
+image = "image.onnx"
+image_sha256 = "{image}"
+text = "text.onnx"
+text_sha256 = "{text}"
+"""

@@ -1,0 +1,170 @@
+"""One candidate is tried in a child process, and judged here: it must give the model's vectors, whoever its mates are.
+
+Whatever the child does, this process goes on: it is killed after its time, and dies of its own memory limit. Chooses
+nothing and keeps nothing: choice.py does.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.engine.backends import TABLE, Way
+from clipsearch.engine.candidates import Candidate, refusal, variant_of
+from clipsearch.engine.cards import ModelCard
+from clipsearch.types import MeasuredWay
+
+CANDIDATE_S = 10.0  # for one candidate
+MEMORY_BYTES = 8 << 30  # for one
+LEAST_COSINE = 0.999  # with the golden vectors of its variant
+LEAST_WITH_MATES = 0.9995  # of a photo alone with the same photo in a batch
+UNMEASURED = "unmeasured"  # the verdict on a candidate that got too little time
+_NEARLY = 0.97  # of the best rate: the smallest batch that comes so near takes the least memory
+_VERDICTS = {("ingest", "query"): "good", ("ingest",): "photos only", ("query",): "texts only", (): "refused"}
+
+Golden = dict[str, list[list[float]]]  # "image VARIANT" and "text VARIANT" -> vectors
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    reason: str
+    timed_out: bool = False
+
+
+def listed(runtime: str, seconds: float) -> list[Way] | None:
+    """What the runtime lists, asked in a child: a broken driver crashes whoever counts its devices. None: no time."""
+    found = _asked(runtime, {}, seconds)
+    if isinstance(found, _Failed):
+        # Trying the plain way will say what is wrong.
+        return None if found.timed_out and seconds < CANDIDATE_S else [Way(runtime)]
+    return [Way(runtime, device, arithmetic) for device, arithmetic in found["ways"]]
+
+
+def tried(
+    card: ModelCard, candidate: Candidate, golden: Golden, seconds: float, best_rate: float, cache: Path
+) -> tuple[MeasuredWay, Golden]:
+    """The verdict on one candidate, and the golden vectors: the first good one of a variant gives those that miss.
+
+    A candidate that is half as fast as `best_rate`, in images/s, is not tried in batches. Its towers open as
+    those of a query will: with what `cache` remembers.
+    """
+    row = unmeasured(candidate)
+    if reason := refusal(variant_of(card, candidate.variant)):
+        return replace(row, verdict="refused", reason=reason), golden
+    if seconds <= 0:
+        return row, golden
+    way = candidate.way
+    found = _asked(
+        way.runtime,
+        {
+            "card": str(card.folder), "device": way.device, "arithmetic": way.arithmetic,
+            "threads": way.threads, "variant": candidate.variant, "best_rate": best_rate, "cache": str(cache),
+        },
+        seconds,
+    )  # fmt: skip
+    if isinstance(found, _Failed):
+        given_all = not found.timed_out or seconds >= CANDIDATE_S
+        return (replace(row, verdict="failed", reason=found.reason) if given_all else row), golden
+    names = {purpose: f"{kind} {candidate.variant}" for purpose, kind in (("ingest", "image"), ("query", "text"))}
+    golden = {names["ingest"]: found["image_vectors"], names["query"]: found["text_vectors"]} | golden
+    cosines = {
+        "ingest": _least_cosine(found["image_vectors"], golden[names["ingest"]]),
+        "query": _least_cosine(found["text_vectors"], golden[names["query"]]),
+    }
+    return _judged(row, found, cosines), golden
+
+
+def unmeasured(candidate: Candidate) -> MeasuredWay:
+    way = candidate.way
+    row = MeasuredWay(way.runtime, way.device, way.arithmetic, candidate.variant, candidate.batch, way.threads)
+    return replace(row, verdict=UNMEASURED, reason="no time was left for it: clipsearch backends goes on")
+
+
+def golden_of(card: ModelCard) -> Golden:
+    """The vectors that the model's maker got from the reference."""
+    path = card.folder / "golden.npz"
+    if not path.is_file():
+        return {}
+    name = card.reference.name
+    with np.load(path) as archive:
+        return {f"{kind} {name}": archive[f"{kind}_vectors"].tolist() for kind in ("image", "text")}
+
+
+def _judged(row: MeasuredWay, found: dict[str, Any], cosines: dict[str, float]) -> MeasuredWay:
+    rates = {int(batch): rate for batch, rate in found["rates"].items()}
+    steady = {batch: rate for batch, rate in rates.items() if found["mates"][str(batch)] >= LEAST_WITH_MATES}
+    fit = tuple(purpose for purpose, cosine in cosines.items() if cosine >= LEAST_COSINE)  # NaN is none
+    reasons = [
+        f"its vectors of {what} are not the model's: cosine {cosines[purpose]:.3f}, {LEAST_COSINE} is asked for"
+        for purpose, what in (("ingest", "photos"), ("query", "texts"))
+        if purpose not in fit
+    ]
+    if moved := sorted(rates.keys() - steady.keys()):
+        lowest = min(found["mates"].values())
+        reasons.append(
+            f"a photo's vector moves with its mates in batches of {', '.join(map(str, moved))}: cosine {lowest:.4f}"
+        )
+        fit = fit if steady else tuple(purpose for purpose in fit if purpose != "ingest")
+    fastest = max((steady or rates).values())
+    batch = min(one for one, rate in (steady or rates).items() if rate >= _NEARLY * fastest)
+    return replace(
+        row,
+        batch=batch,
+        images_per_s=round((steady or rates)[batch], 2),
+        query_ms=round(found["query_ms"], 2),
+        cold_ms=round(found["cold_ms"], 1),
+        cosine=round(min(cosines.values()), 5),
+        peak_mb=None if found["peak_mb"] is None else round(found["peak_mb"]),
+        verdict=_VERDICTS[fit],
+        reason="; ".join(reasons),
+        fit_for=fit,
+    )
+
+
+def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] | _Failed:
+    """What the child found, or why it did not."""
+    entry = TABLE[runtime]
+    job = {"runtime": [runtime, *astuple(entry)], "memory_limit": MEMORY_BYTES, **job}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "clipsearch.engine.measure"],
+            input=json.dumps(job).encode(),
+            capture_output=True,
+            timeout=max(seconds, 0.001),
+            check=False,
+            start_new_session=True,  # Ctrl-C is the parent's; `run` kills and reaps the child then
+        )
+    except subprocess.TimeoutExpired:
+        return _Failed(f"it took longer than {seconds:.0f} s", timed_out=True)
+    if done.returncode < 0:
+        return _Failed(f"it crashed (signal {-done.returncode})")
+    if done.returncode:
+        return _Failed(_last_words(done.stderr))
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _last_words(stderr: bytes) -> str:
+    """The last line of a traceback: the error and what it says."""
+    lines = stderr.decode("utf-8", "replace").strip().splitlines() or ["it failed without a word"]
+    name, _, words = lines[-1].partition(": ")
+    return (
+        "it needs more memory than it may take"
+        if name.endswith("MemoryError")
+        else " ".join((words or name).split())[:200]
+    )
+
+
+def _least_cosine(some: list[list[float]], others: list[list[float]]) -> float:
+    one, other = np.array(some, np.float32), np.array(others, np.float32)
+    if one.shape != other.shape:
+        return float("nan")
+    lengths: NDArray[np.float32] = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return float(((one * other).sum(axis=1) / lengths).min())
