@@ -396,6 +396,7 @@ class MeasuredWay:
     reason: str = ""
     fit_for: tuple[str, ...] = ()  # of "ingest" and "query": what gives the model's own vectors
     chosen_for: tuple[str, ...] = ()  # what it is the best at
+    unfinished: bool = False  # no time was left for it, or for all of it; the next measuring goes on
 
 
 # -- events of an index run, in the order they come -----------------------------------------------

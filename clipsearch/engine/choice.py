@@ -86,7 +86,8 @@ def _measure(card: ModelCard, cache: Path, known: _Known) -> None:
             found = listed(runtime, min(CANDIDATE_S, deadline - time.monotonic()))
             if found is not None:
                 known.ways[runtime] = [[way.device, way.arithmetic] for way in found]
-    settled = {_key(row): row for row in known.rows if row.verdict != UNMEASURED}
+    settled = {_key(row): row for row in known.rows if not row.unfinished}
+    begun = {_key(row): row for row in known.rows if row.unfinished}
     golden = known.golden | golden_of(card)
     took: dict[tuple[str, ...], float] = {}
     for candidate in _candidates(card, known):
@@ -95,7 +96,8 @@ def _measure(card: ModelCard, cache: Path, known: _Known) -> None:
             continue
         began = time.monotonic()
         best = max((row.images_per_s or 0 for row in settled.values() if "ingest" in row.fit_for), default=0.0)
-        settled[key], golden = tried(card, candidate, golden, min(CANDIDATE_S, deadline - began), best, cache)
+        row, golden = tried(card, candidate, golden, min(CANDIDATE_S, deadline - began), best, cache)
+        settled[key] = begun.get(key, row) if row.verdict == UNMEASURED else row
         took[key] = time.monotonic() - began
     for key in _too_close(settled, took, deadline - time.monotonic()):
         candidate = next(one for one in _candidates(card, known) if _key(one) == key)
@@ -159,7 +161,7 @@ def _candidates(card: ModelCard, known: _Known) -> Iterator[Candidate]:
 
 
 def _is_complete(card: ModelCard, known: _Known) -> bool:
-    settled = {_key(row) for row in known.rows if row.verdict != UNMEASURED}
+    settled = {_key(row) for row in known.rows if not row.unfinished}
     asked = all(runtime in known.ways for runtime in _runtimes(card))
     return asked and all(_key(candidate) in settled for candidate in _candidates(card, known))
 

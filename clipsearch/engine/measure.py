@@ -1,7 +1,7 @@
 """The child that tries one candidate: opens both towers, runs them, and says what came out and how fast.
 
-`python -m clipsearch.engine.measure` reads one job as JSON and writes one JSON object. It judges nothing: trials.py
-does, which is still there when this process crashes, hangs or is killed for its memory.
+`python -m clipsearch.engine.measure` reads one job as JSON and writes JSON objects, one a line. It judges
+nothing: trials.py does, which is still there when this process crashes, hangs or is killed for its memory.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +48,11 @@ def probe(card: ModelCard) -> tuple[NDArray[np.uint8], list[str]]:
     return coarse[:, rows][:, :, rows], list(_TEXTS)
 
 
-def measured(card: ModelCard, candidate: Candidate, best_rate: float, cache: Path) -> dict[str, Any]:
+def measured(card: ModelCard, candidate: Candidate, best_rate: float, cache: Path) -> Iterator[dict[str, Any]]:
     """What one candidate does: vectors, whether they move with their batch mates, images/s, ms a query, memory.
 
-    One that is half as fast as `best_rate` on a CPU is not tried in batches: they gain less than that there.
+    Said once for one picture at a time, and again, with more, after each batch: where the time is over, the last word
+    counts. One that is half as fast as `best_rate` on a CPU is not tried in batches: they gain less than that there.
     Raises ModelError where it cannot be opened or fails.
     """
     from clipsearch.engine.towers import ImageTower, TextTower
@@ -69,23 +70,26 @@ def measured(card: ModelCard, candidate: Candidate, best_rate: float, cache: Pat
     size = single.batch_size  # 1, or the only one that the graph takes
     rates = {size: size / _fastest(partial(single.encode_pixels, _filled(pixels, size)))}
     mates = {size: _least_with_mates(single, pixels, alone, size)}
-    on_cpu = candidate.way.device == "cpu"
-    if size == 1 and single.takes_batches and not (on_cpu and rates[1] * 2 < best_rate):
-        tower = ImageTower(card, replace(candidate, batch=(BATCHES if on_cpu else LARGE_BATCHES)[-1]), cache)
-        for batch in BATCHES[1:] if on_cpu else LARGE_BATCHES[1:]:
-            if batch / max(rates.values()) > _LONGEST_RUN_S:
-                break
-            mates[batch] = _least_with_mates(tower, pixels, alone, batch)
-            rates[batch] = batch / _fastest(partial(tower.encode_pixels, _filled(pixels, batch)))
-    return {
+    found = {
         "image_vectors": _rounded(alone),
         "text_vectors": _rounded(text_vectors),
         "rates": rates,
         "mates": mates,
         "query_ms": query_s * 1000,
         "cold_ms": cold_ms,
-        "peak_mb": peak_mb(),
     }
+    yield found | {"peak_mb": peak_mb()}
+    on_cpu = candidate.way.device == "cpu"
+    if size != 1 or not single.takes_batches or (on_cpu and rates[1] * 2 < best_rate):
+        return
+    batches = BATCHES if on_cpu else LARGE_BATCHES
+    tower = ImageTower(card, replace(candidate, batch=batches[-1]), cache)
+    for batch in batches[1:]:
+        if batch / max(rates.values()) > _LONGEST_RUN_S:
+            break
+        mates[batch] = _least_with_mates(tower, pixels, alone, batch)
+        rates[batch] = batch / _fastest(partial(tower.encode_pixels, _filled(pixels, batch)))
+        yield found | {"peak_mb": peak_mb()}
 
 
 def _rounded(vectors: NDArray[np.float32]) -> list[list[float]]:
@@ -148,13 +152,18 @@ def _serve() -> None:
     name, module, package, reads = job["runtime"]
     backends.TABLE[name] = backends.Runtime(module, package, tuple(reads))
     if "variant" not in job:
-        found: dict[str, Any] = {"ways": [[way.device, way.arithmetic] for way in backends.backend_of(name).ways()]}
+        found = [{"ways": [[way.device, way.arithmetic] for way in backends.backend_of(name).ways()]}]
+        _say(found, answer)
     else:
         way = Way(name, job["device"], job["arithmetic"], job["threads"])
         candidate = Candidate(way, job["variant"])
-        found = measured(read_card(Path(job["card"])), candidate, job["best_rate"], Path(job["cache"]))
-    json.dump(found, answer)
-    answer.close()
+        _say(measured(read_card(Path(job["card"])), candidate, job["best_rate"], Path(job["cache"])), answer)
+
+
+def _say(words: Iterable[dict[str, Any]], answer: TextIO) -> None:
+    """One line each."""
+    for word in words:
+        print(json.dumps(word), file=answer, flush=True)
 
 
 if __name__ == "__main__":

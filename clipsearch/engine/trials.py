@@ -26,6 +26,7 @@ MEMORY_BYTES = 8 << 30  # for one
 LEAST_COSINE = 0.999  # with the golden vectors of its variant
 LEAST_WITH_MATES = 0.9995  # of a photo alone with the same photo in a batch
 UNMEASURED = "unmeasured"  # the verdict on a candidate that got too little time
+_GOES_ON = "clipsearch backends goes on"
 _NEARLY = 0.97  # of the best rate: the smallest batch that comes so near takes the least memory
 _VERDICTS = {("ingest", "query"): "good", ("ingest",): "photos only", ("query",): "texts only", (): "refused"}
 
@@ -57,7 +58,7 @@ def tried(
     """
     row = unmeasured(candidate)
     if reason := refusal(variant_of(card, candidate.variant)):
-        return replace(row, verdict="refused", reason=reason), golden
+        return replace(row, verdict="refused", reason=reason, unfinished=False), golden
     if seconds <= 0:
         return row, golden
     way = candidate.way
@@ -71,20 +72,20 @@ def tried(
     )  # fmt: skip
     if isinstance(found, _Failed):
         given_all = not found.timed_out or seconds >= CANDIDATE_S
-        return (replace(row, verdict="failed", reason=found.reason) if given_all else row), golden
+        return (replace(row, verdict="failed", reason=found.reason, unfinished=False) if given_all else row), golden
     names = {purpose: f"{kind} {candidate.variant}" for purpose, kind in (("ingest", "image"), ("query", "text"))}
     golden = {names["ingest"]: found["image_vectors"], names["query"]: found["text_vectors"]} | golden
     cosines = {
         "ingest": _least_cosine(found["image_vectors"], golden[names["ingest"]]),
         "query": _least_cosine(found["text_vectors"], golden[names["query"]]),
     }
-    return _judged(row, found, cosines), golden
+    return _judged(row, found, cosines, seconds), golden
 
 
 def unmeasured(candidate: Candidate) -> MeasuredWay:
     way = candidate.way
     row = MeasuredWay(way.runtime, way.device, way.arithmetic, candidate.variant, candidate.batch, way.threads)
-    return replace(row, verdict=UNMEASURED, reason="no time was left for it: clipsearch backends goes on")
+    return replace(row, verdict=UNMEASURED, reason=f"no time was left for it: {_GOES_ON}", unfinished=True)
 
 
 def golden_of(card: ModelCard) -> Golden:
@@ -97,7 +98,7 @@ def golden_of(card: ModelCard) -> Golden:
         return {f"{kind} {name}": archive[f"{kind}_vectors"].tolist() for kind in ("image", "text")}
 
 
-def _judged(row: MeasuredWay, found: dict[str, Any], cosines: dict[str, float]) -> MeasuredWay:
+def _judged(row: MeasuredWay, found: dict[str, Any], cosines: dict[str, float], seconds: float) -> MeasuredWay:
     rates = {int(batch): rate for batch, rate in found["rates"].items()}
     steady = {batch: rate for batch, rate in rates.items() if found["mates"][str(batch)] >= LEAST_WITH_MATES}
     fit = tuple(purpose for purpose, cosine in cosines.items() if cosine >= LEAST_COSINE)  # NaN is none
@@ -112,6 +113,9 @@ def _judged(row: MeasuredWay, found: dict[str, Any], cosines: dict[str, float]) 
             f"a photo's vector moves with its mates in batches of {', '.join(map(str, moved))}: cosine {lowest:.4f}"
         )
         fit = fit if steady else tuple(purpose for purpose in fit if purpose != "ingest")
+    unfinished = "stopped" in found and seconds < CANDIDATE_S
+    if "stopped" in found:
+        reasons.append(f"no time was left for batches above {max(rates)}" + (f": {_GOES_ON}" if unfinished else ""))
     fastest = max((steady or rates).values())
     batch = min(one for one, rate in (steady or rates).items() if rate >= _NEARLY * fastest)
     return replace(
@@ -125,11 +129,12 @@ def _judged(row: MeasuredWay, found: dict[str, Any], cosines: dict[str, float]) 
         verdict=_VERDICTS[fit],
         reason="; ".join(reasons),
         fit_for=fit,
+        unfinished=unfinished,
     )
 
 
 def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] | _Failed:
-    """What the child found, or why it did not."""
+    """What the child found, its last word where its time was over, or why there is none."""
     entry = TABLE[runtime]
     job = {"runtime": [runtime, *astuple(entry)], "memory_limit": MEMORY_BYTES, **job}
     try:
@@ -141,13 +146,16 @@ def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] 
             check=False,
             start_new_session=True,  # Ctrl-C is the parent's; `run` kills and reaps the child then
         )
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as error:
+        lines = (error.stdout or b"").split(b"\n")[:-1]  # whole ones
+        if lines and "variant" in job:
+            return {**json.loads(lines[-1]), "stopped": True}
         return _Failed(f"it took longer than {seconds:.0f} s", timed_out=True)
     if done.returncode < 0:
         return _Failed(f"it crashed (signal {-done.returncode})")
     if done.returncode:
         return _Failed(_last_words(done.stderr))
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,6 +198,26 @@ def test_only_what_is_new_is_measured(tmp_path: Path, monkeypatch: pytest.Monkey
     ways = measured_ways(more, tmp_path)
     assert asked == [("int8", 9.0)]
     assert [way.precision for way in ways] == ["fp32", "int8"] and ways[0].chosen_for == ("ingest", "query")
+
+
+@pytest.mark.parametrize(("seconds", "unfinished"), [(10.0, False), (4.0, True)])
+def test_what_was_found_before_the_time_was_over_counts(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, unfinished: bool
+) -> None:
+    """A large model on a slow machine would have no way at all to be run."""
+    found = {
+        "image_vectors": [[1.0, 0.0]], "text_vectors": [[1.0, 0.0]], "rates": {"1": 3.0}, "mates": {"1": 1.0},
+        "query_ms": 5.0, "cold_ms": 50.0, "peak_mb": 100.0,
+    }  # fmt: skip
+    said = json.dumps({**found, "rates": {"1": 2.0}}) + "\n" + json.dumps(found) + '\n{"image_vec'
+
+    def over(*_: object, **__: object) -> None:
+        raise subprocess.TimeoutExpired("measure", seconds, output=said.encode())
+
+    monkeypatch.setattr(trials.subprocess, "run", over)
+    row, _ = trials.tried(STARTER, Candidate(Way("onnxruntime"), "fp32"), {}, seconds, 0.0, Path())
+    assert (row.verdict, row.images_per_s, row.batch, row.unfinished) == ("good", 3.0, 1, unfinished)
+    assert "no time was left for batches above 1" in row.reason
 
 
 @pytest.mark.parametrize(("first", "second"), [(10.0, 9.5), (9.5, 10.0)])
