@@ -6,6 +6,7 @@ The weights are forgotten before the graphs are opened, for both at once would b
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
 import time
@@ -99,6 +100,7 @@ def exported(wish: Wish, models: Path) -> Iterator[Working | Exported]:
                     expectations.append(expected(model, role))
                 _write_golden(model, folder)
                 model = replace(model, image=nn.Identity(), text=nn.Identity())
+                gc.collect()  # PyTorch's programs go in circles, and hold the weights
                 agreements: list[Agreement] = []
                 for graph, what in zip(graphs, expectations, strict=True):
                     yield Working(f"{graph.role} graph: compared with PyTorch on {_listed(runtimes_for(graph.path))}")

@@ -203,10 +203,13 @@ def _saved_onnx(
         output_names=outputs_of(role),
         dynamic_shapes={name: sizes[name] for name in inputs},  # their names in the graph
         custom_translation_table=_plain_attention() if opset < _ATTENTION else None,
+        optimize=False,
         verbose=False,
     )
     assert exported is not None
     model = exported.model
+    weights = list(model.graph.initializers.values())
+    exported.optimize()
     if model.opset_imports[""] != opset:
         raise ModelError(
             f"The graph came out in opset {model.opset_imports['']} and not in {opset}.",
@@ -216,6 +219,8 @@ def _saved_onnx(
     path = folder / f"{role}{_SUFFIXES['onnx']}"
     beside = path.with_name(f"{path.name}.data")
     onnx_ir.save(model, path, external_data=beside.name)
+    for value in (*weights, *model.graph.initializers.values()):
+        value.const_value = None  # the exporter keeps its last graphs, which need not keep the weights
     if fits := beside.stat().st_size <= ONE_FILE:
         merge(path, beside)
     kinds = [node.op_type for node in model.graph]
@@ -243,8 +248,8 @@ def _plain_attention() -> dict[Callable[..., Any], Callable[..., Any]]:
         query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
         scale: float | None = None, enable_gqa: bool = False,
     ) -> Any:  # fmt: skip
-        if is_causal or enable_gqa:
-            raise NotImplementedError("attention that makes its own mask, or shares its keys")
+        if is_causal or enable_gqa or (attn_mask is not None and attn_mask.dtype != query.dtype):
+            raise NotImplementedError("attention that makes its own mask, chooses by one, or shares its keys")
         factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
         axes = [*range(len(query.shape) - 2), len(query.shape) - 1, len(query.shape) - 2]
         scores = op.MatMul(op.Mul(query, op.Constant(value_float=factor)), op.Transpose(key, perm=axes))

@@ -83,7 +83,7 @@ def loaded_transformers(
         origin=origin,
         licence=licence,
         image=_Image(model),
-        text=_causal_text(model) if is_clip else _Pooled(model.text_model),
+        text=_causal_text(model) if is_clip else _SiglipText(model.text_model),
         dim=model.config.projection_dim if is_clip else model.config.text_config.projection_size,
         image_input=image,
         text_input=replace(text, padding="longest" if is_clip else "context"),
@@ -105,26 +105,30 @@ class _Image(nn.Module):
         return pooled if self.projection is None else project(pooled, self.projection)
 
 
-class _Pooled(nn.Module):
-    def __init__(self, tower: nn.Module) -> None:
+class _SiglipText(nn.Module):
+    """As the published class, which makes a mask that hides nothing, and that no graph needs."""
+
+    def __init__(self, tower: Any) -> None:
         super().__init__()
-        self.tower = tower
+        self.embeddings, self.norm, self.head = tower.embeddings, tower.final_layer_norm, tower.head
+        self.transformer = _Layers(tower.encoder)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        pooled: torch.Tensor = self.tower(input_ids=ids).pooler_output
+        states = self.norm(self.transformer(self.embeddings(input_ids=ids)))
+        pooled: torch.Tensor = self.head(states[:, -1])  # the last position, which may be padding
         return pooled
 
 
 class _Layers(nn.Module):
-    """The encoder's layers under one mask, as CausalText calls a transformer."""
+    """The encoder's layers, under one mask as CausalText calls a transformer."""
 
     def __init__(self, encoder: Any) -> None:
         super().__init__()
         self.layers = encoder.layers
 
-    def forward(self, states: torch.Tensor, attn_mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, states: torch.Tensor, attn_mask: torch.Tensor | None = None) -> torch.Tensor:
         for layer in self.layers:
-            states = layer(states, attn_mask[None, None])
+            states = layer(states, None if attn_mask is None else attn_mask[None, None])
         return states
 
 
