@@ -87,8 +87,7 @@ def _candidates(card: ModelCard, deadline: float) -> Iterator[Candidate]:
     listed = [way for runtime in TABLE if is_installed(runtime) for way in _ways(runtime, deadline)]
     for variant in card.variants:
         for way in sorted(listed, key=lambda way: way.arithmetic != "f32"):
-            # One row says that a variant is refused, in whatever arithmetic.
-            if fits(variant, way) and (way.arithmetic == "f32" or refusal(variant) is None):
+            if fits(variant, way):
                 yield Candidate(replace(way, threads=usable_cores()), variant.name)
 
 
