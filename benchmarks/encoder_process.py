@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,9 @@ def tower(card: ModelCard, spec: dict[str, Any]) -> Callable[[dict[str, Any]], V
     way = Way(spec["runtime"], spec["device"], spec["arithmetic"], spec["threads"])
     if spec["role"] == "image":
 
-        @cache
+        @lru_cache(maxsize=1)
         def image(largest: int) -> ImageTower:
-            """For one picture at a time, or for batches: some runtimes share them out."""
+            """For one picture at a time, or for batches, which some runtimes share out; one of them is in memory."""
             return ImageTower(card, Candidate(way, spec["variant"], largest))
 
         def encode(request: dict[str, Any]) -> Vectors:
