@@ -63,7 +63,8 @@ def zero_shot(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ZeroShotResult:
     """Raises UsageError where none of the photos can be read, and for templates that cannot work."""
-    labels = label_set(folders.names, templates)
+    names = list(dict.fromkeys(folders.names))  # two of ImageNet's stand for two classes each
+    labels = label_set(names, templates)
     photos = folders.photos
     vectors, truth, failures = [], [], []
     started = time.perf_counter()
@@ -79,7 +80,8 @@ def zero_shot(
     seconds = time.perf_counter() - started
     if not vectors:
         raise UsageError("None of the photos can be read.", f"The first reason: {failures[0].reason}")
-    scores = np.stack(vectors) @ engine.label_vectors(labels).T
+    of_names = engine.label_vectors(labels)
+    scores = np.stack(vectors) @ of_names[[names.index(name) for name in folders.names]].T
     classes = np.array(truth)
     tower = ImageTower(engine.card, engine.candidate("ingest"))
     return ZeroShotResult(

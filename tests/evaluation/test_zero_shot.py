@@ -1,0 +1,32 @@
+"""What a model is worth on class folders."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clipsearch import Engine
+from clipsearch.evaluation import zero_shot as module
+from clipsearch.evaluation.class_folders import class_folders
+from clipsearch.evaluation.zero_shot import ZeroShotResult, zero_shot
+
+SAMPLES = Path(__file__).parents[2] / "sample_images" / "animals"
+
+
+def measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ZeroShotResult:
+    monkeypatch.setattr(module, "_rates", lambda engine: [])
+    with Engine("starter", models_folder=folder, cache_folder=folder / "cache") as engine:
+        return zero_shot(engine, class_folders(folder / "set"))
+
+
+def test_two_classes_of_one_name_are_two_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ImageNet has two of missiles and two of sunglasses, so it could not be measured at all."""
+    for name in ("a_jellyfish", "a jellyfish", "cat"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        shutil.copy(SAMPLES / "jellyfish.jpg", tmp_path / "set" / name)
+    found = measured(tmp_path, monkeypatch)
+    assert found.classes == ("a jellyfish", "a jellyfish", "cat")
+    assert found.confusion.tolist() == [[1, 0, 0]] * 3  # of equal scores the first class wins
+    assert found.acc5 == 1.0
