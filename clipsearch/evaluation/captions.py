@@ -36,7 +36,7 @@ def captioned_photos(file: Path, folder: Path | None = None) -> CaptionedPhotos:
         raise UsageError(f"{file} cannot be read ({error}).", "Name a file with captions.") from error
     try:
         pairs = list(_coco(json.loads(text)) if text.lstrip().startswith("{") else _lines(text.splitlines()))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unknown(file) from error
     if not pairs:
         raise _unknown(file)
@@ -63,6 +63,8 @@ def _lines(lines: list[str]) -> Iterator[tuple[str, str]]:
     """A table with the columns file and caption; or `photo.jpg<TAB>caption`, Flickr's with `#0` behind the name."""
     if lines and "caption" in lines[0].split("\t"):
         for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if None in (row["file"], row["caption"]):
+                raise ValueError("a row is short of a column")
             yield row["file"], row["caption"]
         return
     for line in filter(str.strip, lines):

@@ -81,10 +81,15 @@ def test_each_form_says_the_same(content: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "a photo", "a.jpg\tone", "{}", '{"images": []}', "file\tcaption\ngone.jpg\tone"]
-)
+    "content",
+    [
+        "", "a photo", "a.jpg\tone", "{}", '{"images": []}', "file\tcaption\ngone.jpg\tone", "file\tcaption\nhere.jpg",
+        '{"images": [{"id": 7, "file_name": "here.jpg"}], "annotations": [{"image_id": 7, "caption": null}]}',
+    ],
+)  # fmt: skip
 def test_what_is_no_captions_file_is_refused(content: str, tmp_path: Path) -> None:
     """Half a file would give a figure that looks like one."""
     (tmp_path / "captions").write_text(content)
+    (tmp_path / "here.jpg").touch()
     with pytest.raises(UsageError):
         captioned_photos(tmp_path / "captions")
