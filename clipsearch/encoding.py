@@ -338,10 +338,14 @@ class Engine:
 
         return labelled
 
-    def label_vectors(self, labels: LabelSet) -> Vector:
-        """float32 (labels, dim), unit rows: of each label's prompts the mean, made unit again."""
+    def label_vectors(self, labels: LabelSet, *, fresh: bool = False) -> Vector:
+        """float32 (labels, dim), unit rows: of each label's prompts the mean, made unit again.
+
+        `fresh`: past the text cache.
+        """
+        encode = self.freshly_encoded if fresh else self.encode_text
         sentences = [prompts(label) for label in labels.labels]
-        vectors = self.encode_text([sentence for one in sentences for sentence in one])
+        vectors = encode([sentence for one in sentences for sentence in one])
         ends = np.cumsum([len(one) for one in sentences])
         return np.stack([ensembled(group) for group in np.split(vectors, ends[:-1])])
 

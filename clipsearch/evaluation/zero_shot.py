@@ -80,7 +80,7 @@ def zero_shot(
     seconds = time.perf_counter() - started
     if not vectors:
         raise UsageError("None of the photos can be read.", f"The first reason: {failures[0].reason}")
-    of_names = engine.label_vectors(labels)
+    of_names = engine.label_vectors(labels, fresh=True)  # by the way that is measured here
     scores = np.stack(vectors) @ of_names[[names.index(name) for name in folders.names]].T
     classes = np.array(truth)
     tower = ImageTower(engine.card, engine.candidate("ingest"))

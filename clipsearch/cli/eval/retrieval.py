@@ -71,7 +71,8 @@ def retrieval(context: click.Context, file: Path, folder: Path | None, model: st
                 raise SystemFault(f"{name} cannot be read: {outcome.reason}.", "Take it out of the captions.")
             vectors.append(outcome)
             progress(done, len(asked.photos))
-        photos, captions = np.stack(vectors), engine.encode_text(asked.captions)
+        # Past the text cache, which holds vectors of whichever way came first, and a person's own queries.
+        photos, captions = np.stack(vectors), engine.freshly_encoded(asked.captions)
         name = engine.card.name
     by_caption = to_photos(captions, photos, asked.photo_of)
     by_photo = to_captions(photos, captions, asked.photo_of)
