@@ -11,9 +11,8 @@ from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.columns import Columns, table_lines
 from clipsearch.cli.meter import meter
-from clipsearch.cli.options import backend_option, chosen_paths, utf8
+from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
 from clipsearch.cli.sections import Verb
-from clipsearch.cli.suggest import model_names
 from clipsearch.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -42,14 +41,7 @@ _CONFUSED = 5
     multiple=True,
     help="A sentence with {} for the class, or the name of published ones; several are averaged.",
 )
-@click.option(
-    "--model",
-    metavar="NAME",
-    default="starter",
-    show_default=True,
-    shell_complete=model_names,
-    help="The model to ask.",
-)
+@model_option
 @click.option("--output", "target", type=Named(), metavar="FILE", help="Write a report: .html, or .json.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @backend_option
@@ -65,7 +57,6 @@ def command(
     backend: str,
 ) -> int:
     """Measure how many photos in class folders a model recognises, and how fast."""
-    from clipsearch.encoding import Engine
     from clipsearch.evaluation.class_folders import class_folders
     from clipsearch.evaluation.zero_shot import zero_shot
     from clipsearch.files import check_new
@@ -76,11 +67,7 @@ def command(
         check_new(target)
     folders = class_folders(folder, per_class)
     sentences = tuple(utf8(template, "A template") for template in templates)
-    paths = chosen_paths(context, None)
-    with (
-        Engine(model, backend=backend, models_folder=paths.models, cache_folder=paths.cache) as engine,
-        meter("photos") as progress,
-    ):
+    with opened_engine(context, model, backend) as engine, meter("photos") as progress:
         result = zero_shot(engine, folders, sentences, progress=progress)
     for one in result.failures[:_CONFUSED]:
         output.tell(f"clipsearch: {output.shown(one.path)} was left out: {one.reason}")

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import click
 
 from clipsearch.cli.arguments import Named, Source, filled
+from clipsearch.cli.suggest import model_names
 from clipsearch.config import Paths, Settings, resolved_paths
 from clipsearch.errors import UsageError
 from clipsearch.service.record import read_record
@@ -18,6 +19,7 @@ from clipsearch.types import LibraryAPI
 from clipsearch.ways import AUTO, names, way_named
 
 if TYPE_CHECKING:  # numpy and SQLite come with it, and a command that the service answers needs neither
+    from clipsearch.encoding import Engine
     from clipsearch.library import Library
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -80,6 +82,18 @@ def backend_option(function: Function) -> Function:
     )(function)
 
 
+def model_option(function: Function) -> Function:
+    """Of verbs that ask a model by itself, without a library."""
+    return click.option(
+        "--model",
+        metavar="NAME",
+        default="starter",
+        show_default=True,
+        shell_complete=model_names,
+        help="The model to ask.",
+    )(function)
+
+
 def threads_of(context: click.Context) -> int:
     """What `--threads` says; 0 for one for each core."""
     threads: int = context.meta.get(_THREADS, 0)
@@ -137,6 +151,18 @@ def opened(context: click.Context, library: str | None, backend: str = "auto") -
 
     context.with_resource(noticed())
     return Library(chosen_paths(context, library), backend=backend, threads=threads_of(context))
+
+
+def opened_engine(context: click.Context, model: str, backend: str) -> Engine:
+    """The model by itself, run as `backend_option` says."""
+    from clipsearch.cli.notices import noticed
+    from clipsearch.encoding import Engine
+
+    context.with_resource(noticed())
+    paths = chosen_paths(context, None)
+    return Engine(
+        model, backend=backend, threads=threads_of(context), models_folder=paths.models, cache_folder=paths.cache
+    )
 
 
 def answering(context: click.Context, library: str | None, backend: str = "auto") -> AbstractContextManager[LibraryAPI]:

@@ -10,9 +10,8 @@ import click
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.columns import Columns, table_lines
-from clipsearch.cli.options import backend_option, chosen_paths, utf8
+from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
 from clipsearch.cli.sections import Verb
-from clipsearch.cli.suggest import model_names
 from clipsearch.errors import Exit, UsageError
 
 EPILOG = """\b
@@ -29,14 +28,7 @@ Examples:
 @click.command("similarity", cls=Verb, epilog=EPILOG)
 @click.option("--text", "texts", multiple=True, metavar="TEXT", help="Words; may be given several times.")
 @click.option("--image", "images", multiple=True, type=Named(), metavar="PATH", help="A photo; likewise.")
-@click.option(
-    "--model",
-    metavar="NAME",
-    default="starter",
-    show_default=True,
-    shell_complete=model_names,
-    help="The model to ask.",
-)
+@model_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, an object for each pair.")
 @backend_option
 @click.pass_context
@@ -49,13 +41,10 @@ def command(
     backend: str,
 ) -> int:
     """Show how alike words and photos are: one cosine for each pair."""
-    from clipsearch.encoding import Engine
-
     if not texts or not images:
         raise UsageError("A text and a photo are compared.", 'clipsearch similarity --text "a cat" --image cat.jpg')
     asked = [utf8(text, "A text") for text in texts]
-    paths = chosen_paths(context, None)
-    with Engine(model, backend=backend, models_folder=paths.models, cache_folder=paths.cache) as engine:
+    with opened_engine(context, model, backend) as engine:
         cosines = engine.similarity(asked, list(images))
     if as_json:
         output.write_json(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from clipsearch import library
+from clipsearch import encoding, library
 from clipsearch.cli import cli
 from clipsearch.cli.notices import noticed
 from clipsearch.engine import choice
@@ -94,3 +94,32 @@ def test_what_takes_over_is_told_alone_and_details_only_when_asked() -> None:
                 engine.debug("129 of 129 nodes")
     assert outer == ["it takes minutes"] and inner[1:] == ["129 of 129 nodes"]
     assert len(inner) == 2 and "no" in inner[0] and "\x1b" not in inner[0]
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["bench", "set"],
+        ["eval", "retrieval", "captions.tsv"],
+        ["similarity", "--text", "a cat", "--image", "set/cat/a.jpg"],
+    ],
+)
+def test_what_was_asked_for_reaches_a_model_without_a_library(
+    verb: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Figures for one thread were those of all."""
+
+    def stop(model: str, **asked: object) -> None:
+        raise Stopped(asked)
+
+    monkeypatch.setattr(encoding, "Engine", stop)
+    for name in ("library", "cache", "models"):
+        monkeypatch.setenv(f"CLIPSEARCH_{name.upper()}", str(tmp_path / name))
+    monkeypatch.chdir(tmp_path)
+    Path("set/cat").mkdir(parents=True)
+    Path("set/cat/a.jpg").touch()
+    Path("captions.tsv").write_text("set/cat/a.jpg\ta cat\n")
+    with pytest.raises(Stopped) as caught:
+        cli.main([*verb, "--backend", "onnxruntime-webgpu", "--threads", "3"], standalone_mode=False)
+    asked = caught.value.args[0]
+    assert (asked["backend"], asked["threads"]) == ("onnxruntime-webgpu", 3)

@@ -13,9 +13,8 @@ from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.columns import Columns, table_lines
 from clipsearch.cli.meter import meter
-from clipsearch.cli.options import backend_option, chosen_paths
+from clipsearch.cli.options import backend_option, model_option, opened_engine
 from clipsearch.cli.sections import Verb
-from clipsearch.cli.suggest import model_names
 from clipsearch.errors import Exit, SystemFault
 from clipsearch.types import Failure
 
@@ -37,14 +36,7 @@ Examples:
 @click.command("retrieval", cls=Verb, epilog=EPILOG)
 @click.argument("file", type=Named())
 @click.option("--photos", "folder", type=Named(), metavar="DIR", help="Where the photos lie.")
-@click.option(
-    "--model",
-    metavar="NAME",
-    default="starter",
-    show_default=True,
-    shell_complete=model_names,
-    help="The model to ask.",
-)
+@model_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @backend_option
 @click.pass_context
@@ -52,17 +44,12 @@ def retrieval(context: click.Context, file: Path, folder: Path | None, model: st
     """Measure how often a caption finds its photo, and a photo its captions."""
     import numpy as np
 
-    from clipsearch.encoding import Engine
     from clipsearch.evaluation.captions import captioned_photos
     from clipsearch.evaluation.retrieval import to_captions, to_photos
 
     asked = captioned_photos(file, folder)
-    paths = chosen_paths(context, None)
     vectors = []
-    with (
-        Engine(model, backend=backend, models_folder=paths.models, cache_folder=paths.cache) as engine,
-        meter("photos") as progress,
-    ):
+    with opened_engine(context, model, backend) as engine, meter("photos") as progress:
         for done, (photo, outcome) in enumerate(
             zip(asked.photos, engine.each_image(list(asked.photos)), strict=True), 1
         ):
