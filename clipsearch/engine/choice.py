@@ -140,8 +140,9 @@ def _candidates(card: ModelCard, known: _Known) -> Iterator[Candidate]:
     """Every variant every way that fits it, in the order in which they are tried.
 
     Plain ones of the reference first: they work nearly everywhere and tell what the others must reproduce. Then what
-    is likely to be faster, by much before by little: other devices, smaller weights, shorter floats. PyTorch on the
-    CPU is the reference of others, and starts slowest.
+    is likely to be faster, by much before by little: other devices, smaller weights, shorter floats. A variant's own
+    vectors are the CPU's too, so it is tried there before it is elsewhere. PyTorch on the CPU is the reference of
+    others, and starts slowest.
     """
     found = [
         Candidate(Way(runtime, device, arithmetic, usable_cores()), variant.name)
@@ -154,7 +155,8 @@ def _candidates(card: ModelCard, known: _Known) -> Iterator[Candidate]:
     def turn(candidate: Candidate) -> tuple[bool, ...]:
         way, is_reference = candidate.way, candidate.variant == card.reference.name
         on_cpu, plain = way.device == "cpu", way.arithmetic == "f32"
-        return way.runtime == "pytorch" and on_cpu, not (is_reference and on_cpu and plain), on_cpu, not plain
+        first, last = is_reference and on_cpu and plain, way.runtime == "pytorch" and on_cpu
+        return last, not first, on_cpu and not plain, not is_reference, not on_cpu, not plain
 
     yield from sorted(found, key=turn)
 

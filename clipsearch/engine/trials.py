@@ -26,6 +26,7 @@ MEMORY_BYTES = 8 << 30  # for one
 LEAST_COSINE = 0.999  # with the golden vectors of its variant
 LEAST_WITH_MATES = 0.9995  # of a photo alone with the same photo in a batch
 UNMEASURED = "unmeasured"  # the verdict on a candidate that got too little time
+_INCOMPARABLE = "nothing says what its vectors should be: the model brings none, and the CPU gave none"
 _GOES_ON = "clipsearch backends goes on"
 _NEARLY = 0.97  # of the best rate: the smallest batch that comes so near takes the least memory
 _VERDICTS = {("ingest", "query"): "good", ("ingest",): "photos only", ("query",): "texts only", (): "refused"}
@@ -51,10 +52,11 @@ def listed(runtime: str, seconds: float) -> list[Way] | None:
 def tried(
     card: ModelCard, candidate: Candidate, golden: Golden, seconds: float, best_rate: float, cache: Path
 ) -> tuple[MeasuredWay, Golden]:
-    """The verdict on one candidate, and the golden vectors: the first good one of a variant gives those that miss.
+    """The verdict on one candidate, and the golden vectors: those that miss are the CPU's, in plain floats.
 
-    A candidate that is half as fast as `best_rate`, in images/s, is not tried in batches. Its towers open as
-    those of a query will: with what `cache` remembers.
+    Another device that has none to be compared with is refused, for its own would be right whatever they are. A
+    candidate that is half as fast as `best_rate`, in images/s, is not tried in batches. Its towers open as those of a
+    query will: with what `cache` remembers.
     """
     row = unmeasured(candidate)
     if reason := refusal(variant_of(card, candidate.variant)):
@@ -62,6 +64,9 @@ def tried(
     if seconds <= 0:
         return row, golden
     way = candidate.way
+    names = {purpose: f"{kind} {candidate.variant}" for purpose, kind in (("ingest", "image"), ("query", "text"))}
+    if not golden.keys() >= set(names.values()) and (way.device, way.arithmetic) != ("cpu", "f32"):
+        return replace(row, verdict="refused", reason=_INCOMPARABLE, unfinished=False), golden
     found = _asked(
         way.runtime,
         {
@@ -73,7 +78,6 @@ def tried(
     if isinstance(found, _Failed):
         given_all = not found.timed_out or seconds >= CANDIDATE_S
         return (replace(row, verdict="failed", reason=found.reason, unfinished=False) if given_all else row), golden
-    names = {purpose: f"{kind} {candidate.variant}" for purpose, kind in (("ingest", "image"), ("query", "text"))}
     golden = {names["ingest"]: found["image_vectors"], names["query"]: found["text_vectors"]} | golden
     cosines = {
         "ingest": _least_cosine(found["image_vectors"], golden[names["ingest"]]),

@@ -200,6 +200,25 @@ def test_only_what_is_new_is_measured(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [way.precision for way in ways] == ["fp32", "int8"] and ways[0].chosen_for == ("ingest", "query")
 
 
+def test_a_device_is_not_its_own_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variant brings no golden vectors; a GPU that computes nonsense would be right, and the CPU refused for it."""
+    found = {
+        "image_vectors": [[1.0, 0.0]], "text_vectors": [[1.0, 0.0]], "rates": {"1": 3.0}, "mates": {"1": 1.0},
+        "query_ms": 5.0, "cold_ms": 50.0, "peak_mb": 100.0,
+    }  # fmt: skip
+    monkeypatch.setattr(trials, "_asked", lambda runtime, job, seconds: found)
+
+    def tried(way: Way, golden: trials.Golden) -> tuple[MeasuredWay, trials.Golden]:
+        return trials.tried(STARTER, Candidate(way, "fp32"), golden, 10.0, 0.0, Path())
+
+    row, golden = tried(Way("onnxruntime", "webgpu"), {})
+    assert (row.verdict, row.unfinished, golden) == ("refused", False, {})
+    assert "nothing says what its vectors should be" in row.reason
+    row, golden = tried(Way("onnxruntime"), golden)
+    assert row.verdict == "good"
+    assert tried(Way("onnxruntime", "webgpu"), golden)[0].verdict == "good"
+
+
 @pytest.mark.parametrize(("seconds", "unfinished"), [(10.0, False), (4.0, True)])
 def test_what_was_found_before_the_time_was_over_counts(
     monkeypatch: pytest.MonkeyPatch, seconds: float, unfinished: bool
@@ -259,9 +278,9 @@ def test_the_likeliest_are_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
         "fp32/onnxruntime-cpu",
         "fp32/openvino-cpu",
         "fp32/onnxruntime-webgpu",
-        "int8/onnxruntime-webgpu",
         "int8/onnxruntime-cpu",
         "int8/openvino-cpu",
+        "int8/onnxruntime-webgpu",
         "fp32/openvino-cpu-bf16",
         "int8/openvino-cpu-bf16",
         "fp32/pytorch-cpu",
