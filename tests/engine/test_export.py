@@ -23,7 +23,8 @@ from clipsearch.engine.candidates import Candidate
 from clipsearch.engine.cards import ModelCard, read_card
 from clipsearch.engine.towers import ImageTower, TextTower
 from clipsearch.engine.verify import checked_files, checked_towers
-from clipsearch.errors import ModelError, UsageError
+from clipsearch.errors import LibraryError, ModelError, UsageError
+from clipsearch.files import exclusive_lock
 from tests.support import checkpoints
 
 torch = pytest.importorskip("torch", reason="the extra [export] is not installed")
@@ -289,6 +290,19 @@ def test_an_export_that_is_stopped_leaves_nothing(clip: Path, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == [".exporting-tiny-clip"]
     steps.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_leaves_the_first_one_alone(clip: Path, tmp_path: Path) -> None:
+    """It was refused, and took the folder of the one that worked away with it."""
+    working = tmp_path / ".exporting-tiny-clip"
+    (working / "model").mkdir(parents=True)
+    (working / "model" / "image.onnx").touch()
+    with (
+        exclusive_lock(working / "lock", "clipsearch model export", LibraryError),
+        pytest.raises(LibraryError, match="is being exported by process"),
+    ):
+        run(wish(clip), tmp_path)
+    assert (working / "model" / "image.onnx").exists() and (working / "lock").exists()
 
 
 def test_what_is_there_already_is_not_touched(clip_model: tuple[ModelCard, str], clip: Path) -> None:

@@ -87,8 +87,8 @@ def exported(wish: Wish, models: Path) -> Iterator[Working | Exported]:
     staging = final.parent / f"{_STAGING}{final.name}"
     with room_in(final.parent, "nothing was exported"):
         staging.mkdir(parents=True, exist_ok=True)
-        try:
-            with exclusive_lock(staging / "lock", "clipsearch model export", _taken(final)):
+        with exclusive_lock(staging / "lock", "clipsearch model export", _taken(final)):
+            try:
                 folder = staging / "model"
                 shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed here
                 folder.mkdir()
@@ -112,8 +112,8 @@ def exported(wish: Wish, models: Path) -> Iterator[Working | Exported]:
                 publish_model(card, folder, final)
                 yield Working(f"opened once more in {final}")
                 _reopen(replace(card, folder=final), graphs)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            finally:  # under the lock: the folder of another run is not ours to remove
+                shutil.rmtree(staging, ignore_errors=True)
     seconds = time.monotonic() - begun
     yield Exported(model.name, final, tuple(graphs), sizes, tuple(agreements), weights, _peak(), seconds)
 
