@@ -63,13 +63,14 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clip_model(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelCard, str]:
     """Exported once, by the command line, with the combined graph; and what was said."""
     folder = tmp_path_factory.mktemp("home")
-    said = io.StringIO()
+    spoken = io.BytesIO()
+    said = io.TextIOWrapper(spoken, "utf-8", write_through=True)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
         for name in ("models", "library", "cache"):
             patch.setenv(f"CLIPSEARCH_{name.upper()}", str(folder / name))
         patch.setenv(config.CONFIG_VARIABLE, os.devnull)
-        assert cli.run(["model", "export", str(clip), "--combined"]) == 0, said.getvalue()
-    return read_card(folder / "models" / "tiny-clip"), said.getvalue()
+        assert cli.run(["model", "export", str(clip), "--combined"]) == 0, spoken.getvalue().decode()
+    return read_card(folder / "models" / "tiny-clip"), spoken.getvalue().decode()
 
 
 @pytest.fixture(scope="module")
