@@ -40,8 +40,12 @@ def ensembled(vectors: Vectors) -> Vectors:
 
 
 def alternatives(bank: Vectors, labels: Vectors) -> Vectors:
-    """Of the everyday texts (texts, d) those that mean none of the labels (labels, d)."""
-    return np.asarray(bank[(bank @ labels.T).max(axis=1) < SAME])
+    """Of the everyday texts (texts, d) those that mean none of the labels (labels, d).
+
+    One at least: many labels together leave none in a model whose texts all lie close together, as in OpenAI's CLIP.
+    """
+    likeness = (bank @ labels.T).max(axis=1)
+    return np.asarray(bank[(likeness < SAME) | (likeness == likeness.min())])
 
 
 def rivals_of(photos: Vectors, bank: Vectors) -> NDArray[np.float32]:

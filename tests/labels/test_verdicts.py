@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clipsearch.labels.sets import label_set, read_label_set
-from clipsearch.labels.verdicts import alternatives, ensembled, verdicts
+from clipsearch.labels.verdicts import alternatives, ensembled, rivals_of, verdicts
 from clipsearch.types import LabelSet
 
 PETS = read_label_set(
@@ -80,3 +80,11 @@ def test_everyday_texts_that_mean_a_label_are_no_rivals() -> None:
     labels = np.array([[1, 0, 0]], np.float32)
     bank = np.array([[0.9, np.sqrt(1 - 0.81), 0], [0, 1, 0]], np.float32)
     np.testing.assert_array_equal(alternatives(bank, labels), bank[1:])
+
+
+def test_where_all_everyday_texts_mean_a_label_one_is_left() -> None:
+    """A thousand labels crashed a model whose texts all lie close together."""
+    bank = np.array([[1, 0], [0.96, 0.28]], np.float32)
+    left = alternatives(bank, np.array([[1, 0]], np.float32))
+    np.testing.assert_array_equal(left, bank[1:])
+    np.testing.assert_allclose(rivals_of(np.array([[0, 1]], np.float32), left), [0.28])
