@@ -159,6 +159,8 @@ def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] 
         return _Failed(f"it crashed (signal {-done.returncode})")
     if done.returncode:
         return _Failed(_last_words(done.stderr))
+    if not done.stdout:  # a library may end a process as it likes
+        return _Failed("it ended without a word")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -129,11 +129,12 @@ def test_programs_are_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_what_is_broken_is_skipped_with_its_reason(tmp_path: Path, planted, monkeypatch: pytest.MonkeyPatch) -> None:
     """One bad driver must not keep a person from indexing."""
-    planted("crashes", "lies", "fills", "elsewhere")
-    only(monkeypatch, "crashes", "lies", "fills", "elsewhere", "onnxruntime")
+    planted("crashes", "leaves", "lies", "fills", "elsewhere")
+    only(monkeypatch, "crashes", "leaves", "lies", "fills", "elsewhere", "onnxruntime")
     monkeypatch.setattr(trials, "MEMORY_BYTES", 1 << 30)
     ways = by_runtime(measured_ways(STARTER, tmp_path))
     assert ways["crashes"].verdict == "failed" and "signal 11" in ways["crashes"].reason
+    assert ways["leaves"].verdict == "failed" and "without a word" in ways["leaves"].reason
     assert ways["fills"].verdict == "failed" and "memory" in ways["fills"].reason
     assert ways["lies"].verdict == "refused" and "are not the model's" in ways["lies"].reason
     assert ways["elsewhere"].verdict == "failed" and "says it runs on onnxruntime-cpu" in ways["elsewhere"].reason
