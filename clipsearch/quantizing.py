@@ -58,16 +58,13 @@ def quantize(
         count = min(HELD_OUT, len(others) * 2 // 5)
         held_paths, others = others[:count], others[count:]
     others = others[:CALIBRATING]
-    if min(len(held_paths), len(others)) < LEAST_PHOTOS * 2 // 5:
-        raise UsageError(
-            f"{len(others) + len(held_paths)} photos are too few to calibrate and to compare.",
-            f"Name a folder with at least {LEAST_PHOTOS}: --calibrate DIR",
-        )
+    _check_enough(len(others), len(held_paths))
     yield Doing(f"decoding {len(others)} photos that calibrate and {len(held_paths)} that are compared")
     held_pixels, read = _decoded(card, held_paths)
     pixels, _ = _decoded(card, others)
     compared = {picture.tobytes() for picture in held_pixels}
     pixels = pixels[[picture.tobytes() not in compared for picture in pixels]]  # a copy is the same photo
+    _check_enough(len(pixels), len(held_pixels))
     texts = background_texts()
     place = {path: number for number, path in enumerate(read)}
     spoken = [(text, place[path]) for path, text in captioned if path in place]
@@ -113,4 +110,12 @@ def _decoded(card: ModelCard, photos: Sequence[bytes]) -> tuple[Pixels, list[byt
             if isinstance(outcome, Decoded):
                 parts.append(np.frombuffer(outcome.pixels, np.uint8).reshape(side, side, 3))
                 read.append(path)
-    return np.stack(parts), read
+    return np.array(parts, np.uint8).reshape(-1, side, side, 3), read
+
+
+def _check_enough(calibrating: int, compared: int) -> None:
+    if min(calibrating, compared) < LEAST_PHOTOS * 2 // 5:
+        raise UsageError(
+            f"{calibrating + compared} photos are too few to calibrate and to compare.",
+            f"Name a folder with at least {LEAST_PHOTOS} that differ and can be read: --calibrate DIR",
+        )

@@ -99,6 +99,22 @@ def test_too_few_photos_are_refused(card: ModelCard, paths: Paths, given: list[M
     assert given == []
 
 
+def test_photos_that_cannot_be_read_or_are_copies_do_not_count(
+    card: ModelCard, paths: Paths, given: list[Material], tmp_path: Path
+) -> None:
+    """Twenty files, and one range from one photo; or none at all, and an error that numpy words."""
+    for name in ("broken", "copies"):
+        (tmp_path / name).mkdir()
+        for number in range(24):
+            if name == "copies":
+                shutil.copy(jpegs(SAMPLES)[0], tmp_path / name / f"{number}.jpg")
+            else:
+                (tmp_path / name / f"{number}.jpg").write_bytes(b"no photo")
+        with pytest.raises(UsageError, match="photos are too few"):
+            ask(card, paths, calibrate=[tmp_path / name])
+    assert given == []
+
+
 def test_a_caption_of_a_photo_that_is_not_there_is_named(card: ModelCard, paths: Paths, tmp_path: Path) -> None:
     captions = tmp_path / "captions.tsv"
     for content, said in (

@@ -66,6 +66,7 @@ def quantized(
     Raises ModelError for a model that cannot be quantised, SystemFault for the disk, LibraryError where another
     process changes the model.
     """
+    _check_onnx(card)
     with opened_for_adding(card, models) as here:
         yield Doing("the reference's vectors")
         reference = views(here, here.reference, material)
@@ -82,6 +83,15 @@ def quantized(
             variant = beside(reference, here, variant, material, least_cosine, least_top10)
             here = added(here, variant)
             yield Added(here, variant)
+
+
+def _check_onnx(card: ModelCard) -> None:
+    for role in ROLES:
+        if not (name := _tower(card, role).file).endswith(".onnx"):
+            raise ModelError(
+                f"{card.name} cannot be quantised: {name} is no ONNX graph.",
+                "Export the model again: clipsearch model export SOURCE --format onnx",
+            )
 
 
 def views(card: ModelCard, variant: Variant, material: Material) -> Views:

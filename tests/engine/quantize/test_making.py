@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,7 @@ def test_made_again_it_takes_the_place_of_the_old_one(card: ModelCard) -> None:
 
 KILLED = """
 import os, signal, sys
+from dataclasses import replace
 from pathlib import Path
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.quantize import adding, making
@@ -189,6 +191,15 @@ def test_a_graph_that_cannot_be_quantised_leaves_the_model_as_it_was(
     with pytest.raises(ModelError, match="image tower of small cannot be made fp16: no such operator"):
         list(quantized(card, card.folder.parent, "fp16", MATERIAL, 0.98, 0.9))
     assert (card.folder / CARD).read_bytes() == before
+
+
+def test_a_model_of_other_graphs_is_refused_before_it_is_copied(card: ModelCard, tmp_path: Path) -> None:
+    """What `model export --format openvino` made was handed to onnx, which says that a wire type is wrong."""
+    image = replace(card.reference.image, file="image.xml")
+    other = replace(card, variants=(replace(card.reference, image=image),))
+    with pytest.raises(ModelError, match=r"image\.xml is no ONNX graph"):
+        list(quantized(other, tmp_path / "elsewhere", "fp16", MATERIAL, 0.98, 0.9))
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_two_do_not_change_a_model_at_once(card: ModelCard) -> None:
