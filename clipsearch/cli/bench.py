@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -184,4 +185,5 @@ def _page(folder: Path, result: ZeroShotResult) -> str:
     ]
     if len(result.classes) <= 30:
         sections.insert(2, ("Taken for", matrix(result.classes, result.confusion.tolist())))
-    return report(f"{result.model} on {folder.name}", f"Made by: clipsearch bench {folder}", sections)
+    shown = output.shown(os.fsencode(folder))
+    return report(f"{result.model} on {Path(shown).name}", f"Made by: clipsearch bench {shown}", sections)
