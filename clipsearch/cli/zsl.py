@@ -223,10 +223,13 @@ def _fields(result: Labelled) -> dict[str, Any]:
 
 
 def _csv_row(writer: Any, result: Labelled) -> None:
-    best, *others = result.labels
-    rest = "; ".join(f"{one.label} {one.probability:.4f}" for one in others)
+    """The numbers are the label's: none where it is a broader one, or none fits; the best is among the others then."""
+    best = result.labels[0]
+    is_best = result.label == best.label
+    numbers = [f"{best.probability:.4f}", f"{best.score:.4f}"] if is_best else ["", ""]
+    rest = "; ".join(f"{one.label} {one.probability:.4f}" for one in result.labels[is_best:])
     path = result.path.decode("utf-8", "backslashreplace")
-    writer.writerow([path, result.label or UNKNOWN, f"{best.probability:.4f}", f"{best.score:.4f}", rest])
+    writer.writerow([path, result.label or UNKNOWN, *numbers, rest])
 
 
 def _row(result: Labelled) -> None:

@@ -190,6 +190,14 @@ def test_a_table_for_a_spreadsheet(indexed: Program, photos: Path) -> None:
     assert indexed("zsl", photos / "animals", "--labels", LABELS, "--csv", "--json").code == 2
 
 
+def test_numbers_of_a_table_are_those_of_the_label_beside_them(indexed: Program, photos: Path) -> None:
+    """`unknown` had the probability of a label that the row did not name."""
+    outcome = indexed("zsl", photos / "animals/jellyfish.jpg", "--labels", "cat,jellyfish", "--margin", "100", "--csv")
+    (row,) = csv.DictReader(outcome.stdout.decode().splitlines())
+    assert (row["label"], row["probability"], row["score"]) == ("unknown", "", "")
+    assert row["others"].startswith("jellyfish 0.") and "; cat 0." in row["others"]
+
+
 def test_words_and_pictures_are_compared_without_a_library(program: Program, photos: Path) -> None:
     """clip.cpp's `main`: how alike are these two?"""
     cat, cup = photos / "animals/cat-on-armchair.jpg", photos / "food/coffee-cup.jpg"
