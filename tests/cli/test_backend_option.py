@@ -11,7 +11,8 @@ import pytest
 from clipsearch import encoding, library
 from clipsearch.cli import cli
 from clipsearch.cli.notices import noticed
-from clipsearch.engine import choice
+from clipsearch.engine import choice, layers
+from clipsearch.engine.candidates import Candidate
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.errors import Exit
@@ -123,3 +124,18 @@ def test_what_was_asked_for_reaches_a_model_without_a_library(
         cli.main([*verb, "--backend", "onnxruntime-webgpu", "--threads", "3"], standalone_mode=False)
     asked = caught.value.args[0]
     assert (asked["backend"], asked["threads"]) == ("onnxruntime-webgpu", 3)
+
+
+def test_nodes_are_compared_by_as_many_threads_as_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stop(card: object, tower: str, candidate: Candidate) -> None:
+        raise Stopped(candidate.way.threads)
+
+    monkeypatch.setattr(layers, "compared_layers", stop)
+    for name in ("library", "cache", "models"):
+        monkeypatch.setenv(f"CLIPSEARCH_{name.upper()}", str(tmp_path / name))
+    for more in ([], ["--variant", "fp32"]):
+        with pytest.raises(Stopped) as caught:
+            cli.main(["model", "verify", "starter", "--layers", "--threads", "3", *more], standalone_mode=False)
+        assert caught.value.args == (3,)

@@ -43,14 +43,14 @@ def verify(context: click.Context, name: str, backend: str, layers: bool, varian
     card = find_model(name, chosen_paths(context, None).models)
     files = list(checked_files(card))
     if layers:
-        return _layers(card, backend, variant, as_json)
+        return _layers(card, backend, threads_of(context), variant, as_json)
     for what in checked_towers(card, backend, threads_of(context)):
         output.narrate(f"checking: {what}")
     output.narrate(f"{output.printable(card.name)} is whole and works: {len(files)} files, both towers.")
     return Exit.DONE
 
 
-def _layers(card: ModelCard, backend: str, variant: str | None, as_json: bool) -> int:
+def _layers(card: ModelCard, backend: str, threads: int, variant: str | None, as_json: bool) -> int:
     from clipsearch.engine.backends import default_way
     from clipsearch.engine.candidates import Candidate, default_candidate
     from clipsearch.engine.layers import TOWERS, compared_layers
@@ -58,7 +58,10 @@ def _layers(card: ModelCard, backend: str, variant: str | None, as_json: bool) -
     known = [one.name for one in card.variants]
     if variant is not None and variant not in known:
         raise UsageError(f'{card.name} has no variant "{variant}".', f"Choose one of: {', '.join(known)}")
-    candidate = default_candidate(card, backend) if variant is None else Candidate(default_way(backend), variant)
+    if variant is None:
+        candidate = default_candidate(card, backend, threads)
+    else:
+        candidate = Candidate(default_way(backend, threads), variant)
     what = f"{candidate.variant} on {candidate.way.name}"
     reports = []
     for tower in TOWERS:
