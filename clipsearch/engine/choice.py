@@ -104,7 +104,7 @@ def _measure(card: ModelCard, cache: Path, known: _Known) -> None:
         again, _ = tried(card, candidate, golden, min(CANDIDATE_S, deadline - time.monotonic()), 0.0, cache)
         settled[key] = _better(settled[key], again)
     known.rows = list(settled.values())
-    made = {f"{kind} {card.reference.name}" for kind in ("image", "text")} if golden_of(card) else set()
+    made = golden_of(card).keys()
     known.golden = {name: vectors for name, vectors in golden.items() if name not in made}
 
 

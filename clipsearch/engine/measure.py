@@ -25,6 +25,7 @@ from clipsearch.engine.backends import Way
 from clipsearch.engine.candidates import Candidate
 from clipsearch.engine.cards import ModelCard, read_card
 from clipsearch.engine.compiled import KEEPING
+from clipsearch.engine.golden import golden_arrays
 
 if TYPE_CHECKING:
     from clipsearch.engine.towers import ImageTower
@@ -39,13 +40,14 @@ _TEXTS = ("a photo of a dog on a beach", "kids in yellow raincoats", "an old woo
 
 def probe(card: ModelCard) -> tuple[NDArray[np.uint8], list[str]]:
     """Pictures uint8 (n, s, s, 3) and texts that every candidate is tried with: the golden ones, if there are any."""
-    if (golden := card.folder / "golden.npz").is_file():
-        with np.load(golden) as archive:
-            return archive["pixels"], [str(text) for text in archive["texts"]]
+    golden = golden_arrays(card)
+    texts = [str(text) for text in golden.get("texts", _TEXTS)]
+    if "pixels" in golden:
+        return golden["pixels"].astype(np.uint8, copy=False), texts
     side = card.image.size
     coarse = np.random.default_rng(0).integers(0, 256, (2, 7, 7, 3), np.uint8)  # patches, for noise looks like nothing
     rows = np.arange(side) * 7 // side
-    return coarse[:, rows][:, :, rows], list(_TEXTS)
+    return coarse[:, rows][:, :, rows], texts
 
 
 def measured(card: ModelCard, candidate: Candidate, best_rate: float, cache: Path) -> Iterator[dict[str, Any]]:

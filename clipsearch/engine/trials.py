@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from clipsearch.engine.backends import TABLE, Way
 from clipsearch.engine.candidates import Candidate, refusal, variant_of
 from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.golden import golden_arrays
 from clipsearch.types import MeasuredWay
 
 CANDIDATE_S = 10.0  # for one candidate
@@ -93,13 +94,11 @@ def unmeasured(candidate: Candidate) -> MeasuredWay:
 
 
 def golden_of(card: ModelCard) -> Golden:
-    """The vectors that the model's maker got from the reference."""
-    path = card.folder / "golden.npz"
-    if not path.is_file():
-        return {}
-    name = card.reference.name
-    with np.load(path) as archive:
-        return {f"{kind} {name}": archive[f"{kind}_vectors"].tolist() for kind in ("image", "text")}
+    """The vectors that the model's maker got from the reference. Raises ModelError."""
+    found, name = golden_arrays(card), card.reference.name
+    return {
+        f"{kind} {name}": found[f"{kind}_vectors"].tolist() for kind in ("image", "text") if f"{kind}_vectors" in found
+    }
 
 
 def _judged(row: MeasuredWay, found: dict[str, Any], cosines: dict[str, float], seconds: float) -> MeasuredWay:

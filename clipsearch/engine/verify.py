@@ -12,11 +12,11 @@ import numpy as np
 from clipsearch.engine.backends import AUTO
 from clipsearch.engine.candidates import Candidate, default_candidate
 from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.golden import golden_arrays
 from clipsearch.engine.sources import file_digest
 from clipsearch.engine.towers import ImageTower, TextTower
 from clipsearch.errors import ModelError
 
-GOLDEN = "golden.npz"  # pixels, image_vectors, texts, text_vectors: as the reference made them
 MIN_GOLDEN = 0.999  # cosine; fp32 on another runtime differs by 1e-5
 _SAME = 0.99999  # cosine of two unlike inputs from which on a tower is not looking at them
 _TEXTS = ["a dog on a beach", "city skyline at night", "two cups of coffee"]
@@ -40,7 +40,7 @@ def checked_files(card: ModelCard) -> Iterator[str]:
 
 def checked_towers(card: ModelCard, backend: str = AUTO, threads: int = 0) -> Iterator[str]:
     """Each tower before it is loaded and run; one at a time is in memory. Raises ModelError."""
-    golden, how = _golden(card), default_candidate(card, backend, threads)
+    golden, how = golden_arrays(card), default_candidate(card, backend, threads)
     yield "text tower"
     _run_text(card, how, golden)
     yield "image tower"
@@ -85,17 +85,6 @@ def _agree(card: ModelCard, role: str, vectors: np.ndarray, reference: np.ndarra
             f"{MIN_GOLDEN}).",
             "Try another backend with --backend, and report this processor.",
         )
-
-
-def _golden(card: ModelCard) -> dict[str, np.ndarray]:
-    path = card.folder / GOLDEN
-    if not path.exists():
-        return {}
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read ({error}).", _renew(card)) from error
 
 
 def _renew(card: ModelCard) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from clipsearch.engine.backends import AUTO, Runtime, Way
 from clipsearch.engine.candidates import Candidate, default_candidate, fits, refusal
 from clipsearch.engine.cards import Comparison, read_card
 from clipsearch.engine.choice import chosen, is_measured, known_ways, measured_ways
+from clipsearch.engine.measure import probe
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
 from clipsearch.errors import ModelError
@@ -199,6 +201,22 @@ def test_only_what_is_new_is_measured(tmp_path: Path, monkeypatch: pytest.Monkey
     ways = measured_ways(more, tmp_path)
     assert asked == [("int8", 9.0)]
     assert [way.precision for way in ways] == ["fp32", "int8"] and ways[0].chosen_for == ("ingest", "query")
+
+
+def test_golden_vectors_may_be_of_photos_only_and_are_never_half_read(tmp_path: Path) -> None:
+    """A model of somebody's own making ended an index run with a KeyError."""
+    folder = Path(shutil.copytree(STARTER_FOLDER, tmp_path / "own", copy_function=shutil.copyfile))
+    with np.load(STARTER_FOLDER / "golden.npz") as archive:
+        np.savez(folder / "golden.npz", pixels=archive["pixels"], image_vectors=archive["image_vectors"])
+        pixels = archive["pixels"]
+    card = read_card(folder)
+    assert trials.golden_of(card).keys() == {"image fp32"}
+    np.testing.assert_array_equal(probe(card)[0], pixels)
+    assert len(probe(card)[1]) == 3
+    for content in (b"PK\x03\x04 and no more", b"nonsense"):
+        (folder / "golden.npz").write_bytes(content)
+        with pytest.raises(ModelError, match=r"golden\.npz cannot be read"):
+            trials.golden_of(card)
 
 
 def test_a_device_is_not_its_own_judge(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,10 +34,11 @@ from clipsearch.engine.export.proof import (
     runtimes_for,
     text_vectors,
 )
+from clipsearch.engine.golden import GOLDEN
 from clipsearch.engine.publication import publish_model, room_in
 from clipsearch.engine.sources import file_digest
 from clipsearch.engine.store import DEFAULT_MODEL, is_installed
-from clipsearch.engine.verify import GOLDEN, checked_files, checked_towers
+from clipsearch.engine.verify import checked_files, checked_towers
 from clipsearch.errors import LibraryError, ModelError, UsageError
 from clipsearch.files import exclusive_lock, sync_file
 
