@@ -5,11 +5,12 @@ Reads files and the names of the platform; loads no runtime, for a query asks th
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from clipsearch.engine.backends import PACKAGES, TABLE, usable_cores
+from clipsearch.engine.backends import OTHER_PACKAGES, TABLE, usable_cores
 
 _NVIDIA = Path("/proc/driver/nvidia/version")
 _DEVICES = (Path("/dev/dri"), Path("/dev/accel"))  # GPUs and NPUs whose drivers come with the kernel
@@ -46,16 +47,11 @@ def drivers() -> list[str]:
 
 
 def runtime_version(runtime: str) -> str | None:
-    """Of its package and of all that plug into it; None for a runtime that another release knew."""
-    if runtime not in TABLE:
+    """Of its package, its other builds and its plug-ins. None where none is installed."""
+    if runtime not in TABLE:  # it was written down by another release
         return None
-    package = TABLE[runtime].package
-    found = {one: _version(one) for one in (package, *PACKAGES) if one.startswith(package)}
-    return ", ".join(f"{one} {said}" for one, said in found.items() if said)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    found = []
+    for package in (TABLE[runtime].package, *OTHER_PACKAGES.get(runtime, ())):
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    return ", ".join(found) or None

@@ -71,8 +71,8 @@ def test_threads_are_a_number(indexed: Program) -> None:
 def test_auto_that_falls_back_says_why(indexed: Program, tmp_path: Path) -> None:
     """The run would be ten times slower than the last one, and nobody could tell for what reason."""
     card = read_card(STARTER_FOLDER)
-    lost = MeasuredWay("onnxruntime", "cuda", "f32", "fp32", 4, 2, chosen_for=("ingest", "query"))
-    choice._kept(card, tmp_path, (lost,))
+    lost = MeasuredWay("onnxruntime", "cuda", "f32", "fp32", 4, 2, 9.0, verdict="good", fit_for=("ingest", "query"))
+    choice._keep(card, tmp_path, choice._Known({"onnxruntime": [["cuda", "f32"]]}, [lost]))
     outcome = indexed("search", "a dog", env={"CLIPSEARCH_CACHE": str(tmp_path)})
     assert outcome.code == 0 and outcome.paths
     assert "onnxruntime-cpu is taken" in outcome.stderr and "no CUDAExecutionProvider" in outcome.stderr

@@ -119,7 +119,6 @@ def test_a_graph_that_is_quantised_as_it_runs_is_run_one_by_one(tmp_path: Path) 
     assert chosen(ways, "ingest").batch == 1
 
 
-@pytest.mark.slow  # loads PyTorch in a process of its own
 def test_programs_are_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch is a candidate like others, where the model has files for it."""
     monkeypatch.setattr(choice, "listed", lambda runtime, seconds: [Way(runtime)])  # to load it once is slow enough
@@ -325,6 +324,7 @@ def test_a_named_backend_is_a_demand(tmp_path: Path) -> None:
 
 def test_threads_that_were_asked_for_win_over_those_measured(tmp_path: Path) -> None:
     keep(tmp_path, replace(GOOD_ROW, runtime="openvino"))
+    assert Engine(STARTER, cache_folder=tmp_path).candidate("query").way == Way("openvino", threads=2)
     for backend in (AUTO, "onnxruntime"):
         engine = Engine(STARTER, backend=backend, threads=7, cache_folder=tmp_path)
         assert engine.candidate("query").way.threads == 7
@@ -339,6 +339,21 @@ def test_auto_alone_falls_back_and_says_why(tmp_path: Path, caplog: pytest.LogCa
         Engine(STARTER, backend="onnxruntime-cuda", cache_folder=tmp_path).encode_text("a cat")
 
 
+def test_a_plugin_that_is_installed_makes_other_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's plug-in that was added would never be tried."""
+    installed = {"onnxruntime": "1.31"}
+
+    def version(package: str) -> str:
+        if package not in installed:
+            raise machine.PackageNotFoundError(package)
+        return installed[package]
+
+    monkeypatch.setattr(machine, "version", version)
+    before = machine.runtime_version("onnxruntime")
+    installed["onnxruntime-ep-webgpu"] = "0.4"
+    assert before != machine.runtime_version("onnxruntime") and machine.runtime_version("openvino") is None
+
+
 def compared(**numbers: float) -> Comparison:
     good = {"image_mean": 0.99, "image_least": 0.97, "text_mean": 0.99, "text_least": 0.97, "top10": 0.95, "labels": 0}
     return Comparison(100, 100, **(good | numbers))
@@ -350,7 +365,9 @@ def test_a_variant_is_taken_only_by_its_runtimes() -> None:
     card = replace(STARTER, variants=(int8,))
     assert default_candidate(card, "openvino").variant == "int8"
     assert default_candidate(card, AUTO) == Candidate(Way("openvino"), "int8")
-    with pytest.raises(ModelError, match=r"onnxruntime: int8 \(image\.onnx, text\.onnx\)") as it:
+    with pytest.raises(
+        ModelError, match=r"No variant of starter runs on onnxruntime: int8 .image\.onnx, text\.onnx"
+    ) as it:
         default_candidate(card, "onnxruntime")
     assert it.value.hint == "--backend openvino"
     assert default_candidate(STARTER, AUTO).way == Way("onnxruntime")

@@ -38,11 +38,13 @@ TABLE = {
     "openvino": Runtime(f"{__name__}.openvino", "openvino", (".onnx", ".xml")),
     "pytorch": Runtime(f"{__name__}.pytorch", "torch", (".pt2",)),  # the reference; of [export]
 }
-# What, installed anew or in another version, makes other ways or other speeds of the same machine.
-PACKAGES = (
-    "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-ep-webgpu", "onnxruntime-ep-mlx",
-    "onnxruntime-ep-nv-tensorrt-rtx", "onnxruntime-ep-openvino", "onnxruntime-ggml", "openvino",
-)  # fmt: skip
+# What stands for a runtime's package, or beside it: installed anew, it makes other ways of the same machine.
+OTHER_PACKAGES = {
+    "onnxruntime": (
+        "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-ep-webgpu", "onnxruntime-ep-mlx",
+        "onnxruntime-ep-nv-tensorrt-rtx", "onnxruntime-ep-openvino", "onnxruntime-ggml",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
