@@ -103,6 +103,8 @@ def _captions(file: Path) -> list[tuple[bytes, str]]:
     found = [(os.fsencode(file.parent.absolute() / name), text) for name, _, text in rows if text]
     if found and not os.path.exists(found[0][0]):
         found = found[1:]
+    if not found:
+        raise UsageError(f"{file} names no photos.", "Write a photo, a tab and a caption a line.")
     if missing := [path for path, _ in found if not os.path.exists(path)]:
         raise UsageError(
             f"There is no {os.fsdecode(missing[0])}.", f"{file} names it; names are relative to that file."

@@ -100,6 +100,11 @@ def test_too_few_photos_are_refused(card: ModelCard, paths: Paths, given: list[M
 
 
 def test_a_caption_of_a_photo_that_is_not_there_is_named(card: ModelCard, paths: Paths, tmp_path: Path) -> None:
-    (tmp_path / "captions.tsv").write_text("file\tcaption\ngone.jpg\ta dog\n")
-    with pytest.raises(UsageError, match=r"There is no .*gone\.jpg"):
-        ask(card, paths, calibrate=[SAMPLES], captions=tmp_path / "captions.tsv")
+    captions = tmp_path / "captions.tsv"
+    for content, said in (
+        ("file\tcaption\ngone.jpg\ta dog\n", r"There is no .*gone\.jpg"),
+        ("a, b\n", "names no photos"),
+    ):
+        captions.write_text(content)
+        with pytest.raises(UsageError, match=said):
+            ask(card, paths, calibrate=[SAMPLES], captions=captions)

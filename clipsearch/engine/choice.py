@@ -148,8 +148,7 @@ def _candidates(card: ModelCard, known: _Known) -> Iterator[Candidate]:
         for variant in card.variants
         for runtime in _runtimes(card)
         for device, arithmetic in known.ways.get(runtime, [["cpu", "f32"]])  # it was not asked yet
-        # One row says that a variant is refused, in whatever arithmetic.
-        if fits(variant, Way(runtime)) and (arithmetic == "f32" or refusal(variant) is None)
+        if fits(variant, Way(runtime, device, arithmetic))
     ]
 
     def turn(candidate: Candidate) -> tuple[bool, ...]:

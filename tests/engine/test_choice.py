@@ -362,6 +362,7 @@ def compared(**numbers: float) -> Comparison:
 def test_a_variant_is_taken_only_by_its_runtimes() -> None:
     int8 = replace(STARTER.reference, name="int8", runtimes=("openvino",), compared=compared())
     assert fits(int8, Way("openvino")) and not fits(int8, Way("onnxruntime"))
+    assert not fits(int8, Way("openvino", "cpu", "bf16"))
     card = replace(STARTER, variants=(int8,))
     assert default_candidate(card, "openvino").variant == "int8"
     assert default_candidate(card, AUTO) == Candidate(Way("openvino"), "int8")

@@ -18,7 +18,7 @@ from clipsearch.engine.quantize.feeds import Feeds, embedding_output, image_feed
 from clipsearch.engine.quantize.material import Material
 from clipsearch.engine.quantize.weights import to_blocks, to_fp16
 from clipsearch.engine.towers import ImageTower, TextTower
-from clipsearch.errors import ModelError
+from clipsearch.errors import ClipsearchError, ModelError
 
 Precision = Literal["fp16", "int8", "int4"]
 Role = Literal["image", "text"]
@@ -74,7 +74,7 @@ def quantized(
             for role in ROLES:
                 yield Doing(f"{recipe.name}: the {role} tower")
                 target = here.folder / f"{new_stem(recipe.name, role)}{recipe.suffix}"
-                for what in recipe.make(here, role, target, material):
+                for what in _made(recipe, here, role, target, material):
                     yield Doing(f"{recipe.name}: the {role} tower, {what}")
                 towers[role] = described(target)
             variant = Variant(recipe.name, towers["image"], towers["text"], recipe.runtimes)
@@ -115,6 +115,18 @@ def _recipes(precision: Precision) -> list[_Recipe]:
         return [blocks]
     openvino = _Recipe("int8-openvino", ("openvino",), ".xml", _int8_ir)
     return [one for one in (openvino, blocks) if is_installed(one.runtimes[0])]
+
+
+def _made(recipe: _Recipe, card: ModelCard, role: Role, target: Path, material: Material) -> Iterator[str]:
+    try:
+        yield from recipe.make(card, role, target, material)
+    except (ClipsearchError, OSError):
+        raise
+    except Exception as error:  # NNCF, onnx and the runtimes raise their own classes straight from Exception
+        raise ModelError(
+            f"The {role} tower of {card.name} cannot be made {recipe.name}: {error}",
+            "The model is as it was. Take other bits: --to fp16",
+        ) from error
 
 
 def _plainly(make: Callable[[Path, Path], None], card: ModelCard, role: Role, target: Path) -> Iterator[str]:

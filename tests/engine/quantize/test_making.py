@@ -17,7 +17,7 @@ from clipsearch.engine.quantize.making import Added, Precision, check_extra, qua
 from clipsearch.engine.quantize.material import Material
 from clipsearch.engine.towers import ImageTower, TextTower
 from clipsearch.engine.verify import checked_files
-from clipsearch.errors import ModelError
+from clipsearch.errors import LibraryError, ModelError
 from tests.support.small import pictures, small_model, texts
 
 MATERIAL = Material(pictures(24), texts(24), pictures(20, seed=1), texts(20, seed=1), texts(6, seed=2))
@@ -173,3 +173,27 @@ def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest
     with pytest.raises(ModelError, match="needs no_such_module") as caught:
         check_extra()
     assert caught.value.hint == "pip install 'clipsearch[quantize]'"
+
+
+def test_a_graph_that_cannot_be_quantised_leaves_the_model_as_it_was(
+    card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library's own error is a page of its source."""
+
+    def fail(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(making, "to_fp16", fail)
+    before = (card.folder / CARD).read_bytes()
+    with pytest.raises(ModelError, match="image tower of small cannot be made fp16: no such operator"):
+        list(quantized(card, card.folder.parent, "fp16", MATERIAL, 0.98, 0.9))
+    assert (card.folder / CARD).read_bytes() == before
+
+
+def test_two_do_not_change_a_model_at_once(card: ModelCard) -> None:
+    running = quantized(card, card.folder.parent, "fp16", MATERIAL, 0.98, 0.9)
+    next(running)
+    with pytest.raises(LibraryError, match="small is being changed by process"):
+        next(quantized(card, card.folder.parent, "fp16", MATERIAL, 0.98, 0.9))
+    running.close()
