@@ -119,6 +119,7 @@ def test_a_graph_that_is_quantised_as_it_runs_is_run_one_by_one(tmp_path: Path) 
     assert chosen(ways, "ingest").batch == 1
 
 
+@pytest.mark.slow  # loads PyTorch in a process of its own
 def test_programs_are_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch is a candidate like others, where the model has files for it."""
     monkeypatch.setattr(choice, "listed", lambda runtime, seconds: [Way(runtime)])  # to load it once is slow enough
