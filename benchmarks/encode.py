@@ -34,7 +34,7 @@ from encoder_process import picture
 from PIL import Image
 
 from clipsearch.engine.cards import read_card
-from clipsearch.engine.choice import chosen, measured_ways
+from clipsearch.engine.choosing.choice import chosen, measured_ways
 from clipsearch.types import MeasuredWay
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ import pytest
 from clipsearch import library
 from clipsearch.cli import cli
 from clipsearch.cli.notices import noticed
-from clipsearch.engine import choice
 from clipsearch.engine.cards import read_card
+from clipsearch.engine.choosing import choice
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.errors import Exit
 from clipsearch.types import MeasuredWay

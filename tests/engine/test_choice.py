@@ -12,11 +12,12 @@ import pytest
 
 from clipsearch.config import Paths
 from clipsearch.encoding import Engine
-from clipsearch.engine import backends, choice, machine, trials
+from clipsearch.engine import backends
 from clipsearch.engine.backends import AUTO, Runtime, Way
-from clipsearch.engine.candidates import Candidate, default_candidate, fits, refusal
 from clipsearch.engine.cards import Comparison, read_card
-from clipsearch.engine.choice import chosen, is_measured, known_ways, measured_ways
+from clipsearch.engine.choosing import choice, machine, trials
+from clipsearch.engine.choosing.candidates import Candidate, default_candidate, fits, refusal
+from clipsearch.engine.choosing.choice import chosen, is_measured, known_ways, measured_ways
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
 from clipsearch.errors import ModelError

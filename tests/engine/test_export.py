@@ -19,8 +19,8 @@ import pytest
 from clipsearch import cli, config
 from clipsearch.engine import export as extra
 from clipsearch.engine.backends import Way, open_session
-from clipsearch.engine.candidates import Candidate
 from clipsearch.engine.cards import ModelCard, read_card
+from clipsearch.engine.choosing.candidates import Candidate
 from clipsearch.engine.towers import ImageTower, TextTower
 from clipsearch.engine.verify import checked_files, checked_towers
 from clipsearch.errors import ModelError, UsageError
