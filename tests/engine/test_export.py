@@ -208,7 +208,8 @@ def test_quickgelu_and_gelu_are_two_models(
     assert (answers[0] * answers[1]).sum(1).max() < 0.99999
 
 
-@pytest.mark.parametrize("format_", ["openvino", pytest.param("torch", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("format_", ["openvino", "torch"])
 def test_other_formats_are_proven_too(openclip: dict[str, Path], tmp_path: Path, format_: graphs.Format) -> None:
     model = loaded_source(str(openclip["gelu"]))
     graph = graphs.written(model, "text", tmp_path, format_, 18)
@@ -220,6 +221,7 @@ def test_other_formats_are_proven_too(openclip: dict[str, Path], tmp_path: Path,
         assert graph.path.with_suffix(".bin").stat().st_size > 49_408 * 64 * 4  # float32, not halves
 
 
+@pytest.mark.slow
 def test_weights_beyond_one_file_lie_beside_it_and_may_be_moved(
     openclip: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
