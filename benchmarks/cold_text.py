@@ -21,7 +21,7 @@ CHILD = """
 import json, sys, time
 from pathlib import Path
 from clipsearch.engine.backends import backend_of
-from clipsearch.engine.candidates import default_candidate
+from clipsearch.engine.choosing.candidates import default_candidate
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.towers import TextTower
 card = read_card(Path(sys.argv[1]))

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.engine.backends import Way
-from clipsearch.engine.candidates import Candidate
 from clipsearch.engine.cards import ModelCard, read_card
+from clipsearch.engine.choosing.candidates import Candidate
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.tokenize import TextTokenizer
 from clipsearch.engine.towers import ImageTower, TextTower

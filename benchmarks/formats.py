@@ -26,8 +26,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from clipsearch.decoding.raw import PREVIEW_FACTOR
-from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import ImageInput, read_card
+from clipsearch.engine.choosing.candidates import default_candidate
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower

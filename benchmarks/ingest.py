@@ -42,8 +42,8 @@ from camera_photos import SHARED_PHOTOS, SIDES, camera_photos
 
 from clipsearch.decoding.decode import decode
 from clipsearch.engine.backends import usable_cores
-from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import read_card
+from clipsearch.engine.choosing.candidates import default_candidate
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
 from clipsearch.types import Decoded

@@ -22,9 +22,9 @@ from clipsearch.background import background_texts
 from clipsearch.config import resolved_paths
 from clipsearch.engine.backends import AUTO, check_backend, usable_cores
 from clipsearch.engine.bank import bank_vectors
-from clipsearch.engine.candidates import Candidate, default_candidate
 from clipsearch.engine.cards import ModelCard
-from clipsearch.engine.choice import Purpose, chosen, known_ways, measured_ways
+from clipsearch.engine.choosing.candidates import Candidate, default_candidate
+from clipsearch.engine.choosing.choice import Purpose, chosen, known_ways, measured_ways
 from clipsearch.engine.store import DEFAULT_MODEL, find_model
 from clipsearch.engine.textcache import CachedVectors, TextCache
 from clipsearch.errors import ModelError, SystemFault, UsageError

@@ -21,7 +21,7 @@ from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.encoding import Engine
 from clipsearch.engine.backends import AUTO, usable_cores
 from clipsearch.engine.cards import ModelCard
-from clipsearch.engine.choice import BUDGET_S, is_measured
+from clipsearch.engine.choosing.choice import BUDGET_S, is_measured
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.towers import ImageTower, PendingImageTower
 from clipsearch.errors import LibraryBusy, LibraryError, SystemFault, UsageError

@@ -13,7 +13,7 @@ from PIL import Image
 
 from clipsearch.encoding import Engine
 from clipsearch.engine import towers
-from clipsearch.engine.candidates import IMAGE_BATCH
+from clipsearch.engine.choosing.candidates import IMAGE_BATCH
 from clipsearch.errors import ModelError, SystemFault, UsageError
 from clipsearch.types import Advanced, Failure, LabelScore
 from tests.conftest import REPOSITORY, SAMPLES

@@ -47,7 +47,7 @@ _COLUMNS = Columns(
 def command(context: click.Context, model: str, again: bool, as_json: bool) -> int:
     """Show the ways to run a model here, and which are chosen."""
     from clipsearch.encoding import Engine
-    from clipsearch.engine.choice import BUDGET_S, forget, is_measured
+    from clipsearch.engine.choosing.choice import BUDGET_S, forget, is_measured
     from clipsearch.engine.store import find_model
 
     paths = chosen_paths(context, None)

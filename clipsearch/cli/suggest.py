@@ -58,7 +58,7 @@ def model_names(context: click.Context, parameter: click.Parameter, incomplete: 
 
 def known_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
     """Models that are here or can be fetched."""
-    from clipsearch.engine.catalogue import catalogue
+    from clipsearch.engine.pulling.catalogue import catalogue
 
     ready = [CompletionItem(entry.name, help=entry.title) for entry in catalogue() if entry.repository]
     here = model_names(context, parameter, incomplete)

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from clipsearch.engine.backends import Way
 from clipsearch.engine.cards import TowerFile
+from clipsearch.engine.choosing.machine import machine, runtime_version
 from clipsearch.engine.digests import sha256
-from clipsearch.engine.machine import machine, runtime_version
 from clipsearch.files import replace_unsynced
 
 KEEPING = ("openvino",)  # runtimes that can take a folder for it

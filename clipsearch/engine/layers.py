@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.engine.backends import Session, Way, open_session, unoptimised_session
-from clipsearch.engine.candidates import Candidate, variant_of
 from clipsearch.engine.cards import ModelCard, TowerFile, Variant
+from clipsearch.engine.choosing.candidates import Candidate, variant_of
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.tokenize import TextTokenizer
 from clipsearch.errors import ModelError, SystemFault

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from clipsearch.engine.cards import CARD, ModelCard, read_card
-from clipsearch.engine.catalogue import canonical, catalogue, entry_for, nearest
+from clipsearch.engine.pulling.catalogue import canonical, catalogue, entry_for, nearest
 from clipsearch.errors import ModelError, UsageError
 
 STARTER_FOLDER = Path(__file__).parent.parent / "starter"

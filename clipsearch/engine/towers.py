@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.engine.backends import Port, Session, Way, open_session
-from clipsearch.engine.candidates import IMAGE_BATCH, Candidate, default_candidate, variant_of
 from clipsearch.engine.cards import ModelCard, TowerFile
+from clipsearch.engine.choosing.candidates import IMAGE_BATCH, Candidate, default_candidate, variant_of
 from clipsearch.engine.compiled import kept
 from clipsearch.engine.digests import sha256
 from clipsearch.engine.preprocess import Preprocess

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from clipsearch.engine.backends import AUTO
-from clipsearch.engine.candidates import Candidate, default_candidate
 from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.choosing.candidates import Candidate, default_candidate
 from clipsearch.engine.golden import golden_arrays
-from clipsearch.engine.sources import file_digest
+from clipsearch.engine.pulling.sources import file_digest
 from clipsearch.engine.towers import ImageTower, TextTower
 from clipsearch.errors import ModelError
 

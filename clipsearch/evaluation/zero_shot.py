@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
-from clipsearch.engine.candidates import Candidate
-from clipsearch.engine.measure import peak_mb
+from clipsearch.engine.choosing.candidates import Candidate
+from clipsearch.engine.choosing.measure import peak_mb
 from clipsearch.engine.towers import ImageTower
 from clipsearch.errors import UsageError
 from clipsearch.evaluation.class_folders import ClassFolders

@@ -26,8 +26,8 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 from clipsearch.decoding.appearance import perceptual_hashes
 from clipsearch.decoding.decode import FORMATS, decode, upright_rgb
 from clipsearch.duplicates import ALL_BITS, BURST_COSINE, COARSE_BITS, COPY_COSINE, SHAPE, copies, looks_of
-from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import read_card
+from clipsearch.engine.choosing.candidates import default_candidate
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
 from clipsearch.types import Decoded, Metadata

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import CARD, read_card
+from clipsearch.engine.choosing.candidates import default_candidate
 from clipsearch.engine.towers import ImageTower, TextTower
 
 STARTER = Path(__file__).parents[2] / "clipsearch" / "starter"

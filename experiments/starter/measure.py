@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipsearch.decoding.decode import decode, upright_rgb
-from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import CARD, ModelCard, read_card
+from clipsearch.engine.choosing.candidates import default_candidate
 from clipsearch.engine.towers import ImageTower, TextTower
 from clipsearch.labels.verdicts import ensembled
 from clipsearch.types import Failure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clipsearch.cli.model.words import gflop_text, percent_text
-from clipsearch.engine.catalogue import Entry, catalogue
+from clipsearch.engine.pulling.catalogue import Entry, catalogue
 from manual.markdown import MADE, fenced, table
 
 _HEAD = ("model", "finds", "GFLOP", "ImageNet", "36 languages", "dimensions", "px", "size", "languages", "licence")

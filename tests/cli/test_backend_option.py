@@ -11,9 +11,10 @@ import pytest
 from clipsearch import encoding, library
 from clipsearch.cli import cli
 from clipsearch.cli.notices import noticed
-from clipsearch.engine import choice, layers
-from clipsearch.engine.candidates import Candidate
+from clipsearch.engine import layers
 from clipsearch.engine.cards import read_card
+from clipsearch.engine.choosing import choice
+from clipsearch.engine.choosing.candidates import Candidate
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.errors import Exit
 from clipsearch.types import MeasuredWay

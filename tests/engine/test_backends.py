@@ -10,8 +10,8 @@ import pytest
 
 from clipsearch.engine import backends
 from clipsearch.engine.backends import AUTO, TABLE, Session, Way, default_way, is_installed, open_session, usable_cores
-from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import ModelCard, read_card
+from clipsearch.engine.choosing.candidates import default_candidate
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower, TextTower
 from clipsearch.errors import Exit, ModelError

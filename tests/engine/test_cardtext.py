@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipsearch.engine.cards import (
@@ -51,6 +51,7 @@ CARDS = st.builds(
 )  # fmt: skip
 
 
+@settings(max_examples=40)
 @given(CARDS)
 def test_a_card_that_is_written_reads_as_the_same_card(card: ModelCard) -> None:
     """A variant that loses its runtimes is opened by one that cannot; one that loses its numbers passes every gate."""

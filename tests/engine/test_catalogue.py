@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from clipsearch.engine import catalogue as module
 from clipsearch.engine.cards import ImageInput
-from clipsearch.engine.catalogue import canonical, catalogue, entry_for, nearest
+from clipsearch.engine.pulling import catalogue as module
+from clipsearch.engine.pulling.catalogue import canonical, catalogue, entry_for, nearest
 
 
 def test_every_family_of_the_field_is_there_in_every_size_that_is_known() -> None:

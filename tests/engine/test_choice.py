@@ -13,12 +13,13 @@ import pytest
 
 from clipsearch.config import Paths
 from clipsearch.encoding import Engine
-from clipsearch.engine import backends, choice, machine, trials
+from clipsearch.engine import backends
 from clipsearch.engine.backends import AUTO, Runtime, Way
-from clipsearch.engine.candidates import Candidate, default_candidate, fits, refusal
 from clipsearch.engine.cards import Comparison, read_card
-from clipsearch.engine.choice import chosen, is_measured, known_ways, measured_ways
-from clipsearch.engine.measure import probe
+from clipsearch.engine.choosing import choice, machine, trials
+from clipsearch.engine.choosing.candidates import Candidate, default_candidate, fits, refusal
+from clipsearch.engine.choosing.choice import chosen, is_measured, known_ways, measured_ways
+from clipsearch.engine.choosing.measure import probe
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower
 from clipsearch.errors import ModelError
@@ -121,6 +122,7 @@ def test_a_graph_that_is_quantised_as_it_runs_is_run_one_by_one(tmp_path: Path) 
     assert chosen(ways, "ingest").batch == 1
 
 
+@pytest.mark.slow  # loads PyTorch in a process of its own
 def test_programs_are_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch is a candidate like others, where the model has files for it."""
     monkeypatch.setattr(choice, "listed", lambda runtime, seconds: [Way(runtime)])  # to load it once is slow enough

@@ -11,8 +11,8 @@ import pytest
 
 from clipsearch.engine import compiled
 from clipsearch.engine.backends import Way, openvino
-from clipsearch.engine.candidates import Candidate
 from clipsearch.engine.cards import read_card
+from clipsearch.engine.choosing.candidates import Candidate
 from clipsearch.engine.compiled import kept
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower, TextTower

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from clipsearch.engine import hub as module
-from clipsearch.engine import sources
-from clipsearch.engine.hub import HubRepository
-from clipsearch.engine.sources import SourceFile, Waiting
+from clipsearch.engine.pulling import hub as module
+from clipsearch.engine.pulling import sources
+from clipsearch.engine.pulling.hub import HubRepository
+from clipsearch.engine.pulling.sources import SourceFile, Waiting
 from clipsearch.errors import ClipsearchError, ModelError, SystemFault
 from tests.support.hub import COMMIT, Hub, running
 

@@ -13,11 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from clipsearch.engine import layers
 from clipsearch.engine.backends import Way
-from clipsearch.engine.candidates import Candidate
 from clipsearch.engine.cards import ImageInput, ModelCard, Scoring, TextInput, TowerFile, Variant
 from clipsearch.engine.cardtext import card_text
+from clipsearch.engine.choosing.candidates import Candidate
 from clipsearch.engine.layers import LayerReport, compared_layers
-from clipsearch.engine.sources import file_digest
+from clipsearch.engine.pulling.sources import file_digest
 from clipsearch.errors import Exit, ModelError
 from tests.cli.program import Program
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from clipsearch.engine.cards import ImageInput, TextInput
-from clipsearch.engine.catalogue import Entry, entry_for
-from clipsearch.engine.layouts import layout_of
-from clipsearch.engine.published import Described, described
+from clipsearch.engine.pulling.catalogue import Entry, entry_for
+from clipsearch.engine.pulling.layouts import layout_of
+from clipsearch.engine.pulling.published import Described, described
 from clipsearch.errors import ModelError
 from tests.support.models import CLIP_MEAN, CLIP_STD
 

@@ -16,7 +16,7 @@ import pytest
 from clipsearch.engine import tokenize
 from clipsearch.engine.cards import CARD, ModelCard, read_card
 from clipsearch.engine.cardtext import card_text
-from clipsearch.engine.pull import Checking, Fetched, Plan, planned, pulled, understood
+from clipsearch.engine.pulling.pull import Checking, Fetched, Plan, planned, pulled, understood
 from clipsearch.engine.store import (
     PULLING,
     STARTER_FOLDER,
@@ -39,7 +39,7 @@ from tests.support.hub import COMMIT, Hub, running
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     with running() as hub:
         use_hub(monkeypatch, hub)
-        for place in ("clipsearch.engine.hub.CHUNK", "clipsearch.engine.sources.CHUNK"):
+        for place in ("clipsearch.engine.pulling.hub.CHUNK", "clipsearch.engine.pulling.sources.CHUNK"):
             monkeypatch.setattr(place, 1 << 16)
         hub.repositories["acme/tiny"] = tiny.immich(tmp_path / "immich")
         hub.repositories["acme/tiny-js"] = tiny.transformers_js(tmp_path / "js", external=True)

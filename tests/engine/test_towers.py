@@ -11,8 +11,8 @@ import pytest
 
 from clipsearch.engine import towers
 from clipsearch.engine.backends import Port
-from clipsearch.engine.candidates import IMAGE_BATCH, default_candidate
 from clipsearch.engine.cards import ModelCard, TextInput, TowerFile, read_card
+from clipsearch.engine.choosing.candidates import IMAGE_BATCH, default_candidate
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import TEXT_BATCH, ImageTower, PendingImageTower, TextTower, unit_vectors
 from clipsearch.errors import Exit, ModelError

@@ -19,7 +19,7 @@ import pytest
 CHILD = """
 import json, sys
 import numpy as np
-from clipsearch.engine.candidates import default_candidate
+from clipsearch.engine.choosing.candidates import default_candidate
 from clipsearch.engine.cards import read_card
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower, TextTower

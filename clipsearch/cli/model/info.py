@@ -11,7 +11,7 @@ from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import known_models
 from clipsearch.engine.cards import ModelCard, Variant
-from clipsearch.engine.catalogue import Entry, entry_for
+from clipsearch.engine.pulling.catalogue import Entry, entry_for
 from clipsearch.engine.store import find_model
 from clipsearch.errors import Exit, ModelError
 
@@ -86,7 +86,7 @@ def _here(card: ModelCard) -> list[tuple[str, str]]:
 
 
 def _variant(variant: Variant) -> str:
-    from clipsearch.engine.candidates import refusal  # numpy comes with it
+    from clipsearch.engine.choosing.candidates import refusal  # numpy comes with it
 
     found = variant.compared
     if found is None:

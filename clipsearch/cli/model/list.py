@@ -12,7 +12,7 @@ from clipsearch.cli.model.words import card_fields, entry_fields, gflop_text, me
 from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.engine.cards import ModelCard
-from clipsearch.engine.catalogue import Entry, catalogue
+from clipsearch.engine.pulling.catalogue import Entry, catalogue
 from clipsearch.engine.store import available_models, begun_models
 from clipsearch.errors import Exit
 

@@ -21,7 +21,7 @@ from clipsearch.engine.store import is_installed
 from clipsearch.errors import Exit, UsageError
 
 if TYPE_CHECKING:  # numpy comes with it
-    from clipsearch.engine.pull import Plan, Step
+    from clipsearch.engine.pulling.pull import Plan, Step
 
 EPILOG = """\b
 NAME is one of clipsearch model list, owner/repository of a model hub, or the
@@ -45,7 +45,7 @@ _PLAIN_EVERY_S = 10.0
 @click.pass_context
 def pull(context: click.Context, name: str, yes: bool) -> int:
     """Fetch the model NAME; what has come is kept, and the same command goes on."""
-    from clipsearch.engine.pull import planned, pulled, understood
+    from clipsearch.engine.pulling.pull import planned, pulled, understood
 
     models = chosen_paths(context, None).models
     wish = understood(name, models)
@@ -93,7 +93,7 @@ def _reporter() -> Iterator[Callable[[Step], None]]:
 
 
 def _plain() -> Callable[[Step], None]:
-    from clipsearch.engine.pull import Checking, Fetched
+    from clipsearch.engine.pulling.pull import Checking, Fetched
 
     last = time.monotonic()
 
@@ -117,7 +117,7 @@ def _live() -> Iterator[Callable[[Step], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    from clipsearch.engine.pull import Checking, Fetched
+    from clipsearch.engine.pulling.pull import Checking, Fetched
 
     console = Console(stderr=True, color_system="auto" if output.colored(sys.stderr) else None)
     room = max(0, console.width - 76)  # what bar, sizes, speed and time leave for the name of the file

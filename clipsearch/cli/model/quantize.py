@@ -80,7 +80,7 @@ def quantize(
 ) -> int:
     """Add variants of the model NAME in fewer bits, and say how far each is from the model as it is."""
     from clipsearch.encoding import Engine
-    from clipsearch.engine.choice import BUDGET_S
+    from clipsearch.engine.choosing.choice import BUDGET_S
     from clipsearch.engine.quantize.making import Added
     from clipsearch.quantizing import quantize as quantized
 

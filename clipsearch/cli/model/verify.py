@@ -52,7 +52,7 @@ def verify(context: click.Context, name: str, backend: str, layers: bool, varian
 
 def _layers(card: ModelCard, backend: str, threads: int, variant: str | None, as_json: bool) -> int:
     from clipsearch.engine.backends import default_way
-    from clipsearch.engine.candidates import Candidate, default_candidate
+    from clipsearch.engine.choosing.candidates import Candidate, default_candidate
     from clipsearch.engine.layers import TOWERS, compared_layers
 
     known = [one.name for one in card.variants]

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from clipsearch.engine.cards import ModelCard
-from clipsearch.engine.catalogue import Entry
+from clipsearch.engine.pulling.catalogue import Entry
 
 
 def agreed(question: str) -> bool | None:

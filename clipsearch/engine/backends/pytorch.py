@@ -54,8 +54,9 @@ class _TorchSession:
         values = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
         signature = program.graph_signature
         self.inputs = tuple(_port(name, values[name]) for name in signature.user_inputs)
-        (result,) = signature.user_outputs
-        self.outputs = (_port(OUTPUT, values[result]),)
+        if len(signature.user_outputs) != 1:
+            raise ValueError(f"it gives {len(signature.user_outputs)} results, and a tower gives one")
+        self.outputs = (_port(OUTPUT, values[signature.user_outputs[0]]),)
         self._module = program.module(check_guards=False)  # without, shapes are checked all the same, by no made code
         weights = [*self._module.parameters(), *self._module.buffers()]
         devices = {weight.device.type for weight in weights} or {device}

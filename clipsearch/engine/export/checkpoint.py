@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 
-from clipsearch.engine.catalogue import canonical, entry_for
 from clipsearch.engine.export.clip_cpp import open_clip_cpp
 from clipsearch.engine.export.clip_weights import (
     ClipShape,
@@ -35,7 +34,8 @@ from clipsearch.engine.export.openai_archive import is_torchscript, read_archive
 from clipsearch.engine.export.openclip import OPENCLIP_CONFIG, loaded_openclip, open_openclip
 from clipsearch.engine.export.state_dict import is_safetensors, read_state_dict
 from clipsearch.engine.export.transformers_clip import loaded_transformers, open_transformers
-from clipsearch.engine.layouts import HF_CONFIG
+from clipsearch.engine.pulling.catalogue import canonical, entry_for
+from clipsearch.engine.pulling.layouts import HF_CONFIG
 from clipsearch.errors import ModelError, SystemFault, UsageError
 
 _KINDS = "OpenCLIP's NAME/WEIGHTS, a folder of OpenCLIP or transformers, a .pt, .bin, .safetensors or .gguf file"

@@ -19,7 +19,6 @@ from torch import nn
 
 from clipsearch.engine.backends import TABLE
 from clipsearch.engine.cards import ModelCard, TowerFile, Variant
-from clipsearch.engine.catalogue import canonical, entry_for
 from clipsearch.engine.export.checkpoint import loaded_source
 from clipsearch.engine.export.graphs import Format, Graph, Role, written
 from clipsearch.engine.export.loaded import LoadedModel
@@ -36,7 +35,8 @@ from clipsearch.engine.export.proof import (
 )
 from clipsearch.engine.golden import GOLDEN
 from clipsearch.engine.publication import publish_model, room_in
-from clipsearch.engine.sources import file_digest
+from clipsearch.engine.pulling.catalogue import canonical, entry_for
+from clipsearch.engine.pulling.sources import file_digest
 from clipsearch.engine.store import DEFAULT_MODEL, is_installed
 from clipsearch.engine.verify import checked_files, checked_towers
 from clipsearch.errors import LibraryError, ModelError, UsageError

@@ -16,11 +16,11 @@ import torch
 from torch import nn
 
 from clipsearch.engine.cards import Scoring
-from clipsearch.engine.catalogue import canonical, entry_for, nearest
 from clipsearch.engine.export.causal import CausalText
 from clipsearch.engine.export.loaded import LoadedModel
-from clipsearch.engine.layouts import checkpoint_layout
-from clipsearch.engine.published import openclip_described
+from clipsearch.engine.pulling.catalogue import canonical, entry_for, nearest
+from clipsearch.engine.pulling.layouts import checkpoint_layout
+from clipsearch.engine.pulling.published import openclip_described
 from clipsearch.errors import ModelError
 
 OPENCLIP_CONFIG = "open_clip_config.json"

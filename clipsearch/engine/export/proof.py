@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipsearch.engine.activation import activation_of
 from clipsearch.engine.backends import TABLE, Way, is_installed, open_session
 from clipsearch.engine.export.graphs import IDS, PIXELS, PROGRAM, Graph, Role, exporting, module_of, outputs_of
 from clipsearch.engine.export.loaded import LoadedModel
 from clipsearch.engine.golden import GOLDEN
 from clipsearch.engine.preprocess import Preprocess
+from clipsearch.engine.pulling.activation import activation_of
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.tokenize import TextTokenizer
 from clipsearch.errors import ModelError

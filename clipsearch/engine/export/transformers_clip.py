@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from clipsearch.engine.cards import ImageInput, Scoring, TextInput
-from clipsearch.engine.catalogue import canonical, entry_for
 from clipsearch.engine.export.causal import CausalText, project
 from clipsearch.engine.export.loaded import LoadedModel
-from clipsearch.engine.layouts import HF_CONFIG, HF_IMAGE, checkpoint_layout
-from clipsearch.engine.published import described
+from clipsearch.engine.pulling.catalogue import canonical, entry_for
+from clipsearch.engine.pulling.layouts import HF_CONFIG, HF_IMAGE, checkpoint_layout
+from clipsearch.engine.pulling.published import described
 from clipsearch.errors import ModelError
 
 _ACTIVATIONS = {"quick_gelu": "quickgelu", "gelu": "gelu", "gelu_pytorch_tanh": "gelu-tanh"}

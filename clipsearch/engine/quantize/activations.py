@@ -37,12 +37,10 @@ _LEAST_GAIN = 1e-4  # of the mean cosine; an activation that gives less is not w
 
 def to_int8(source: Path, target: Path, feeds: Sequence[Feeds], output: str) -> Iterator[str]:
     """Writes TARGET and its .bin, and tells what it does; `output` of the ONNX graph is what must stay as it is."""
-    # First, for it keeps both from telling their maker of it.
+    # First, for it keeps OpenVINO, and NNCF after it, from telling their maker of it.
     importlib.import_module("clipsearch.engine.backends.openvino")
-    import nncf
     import openvino
 
-    nncf.set_log_level(logging.ERROR)
     plain = target.with_suffix(".onnx")  # weights that are stored in fewer bits would be left as they are
     write_graph(plain_graph(source), plain)
     core = openvino.Core()
@@ -73,6 +71,7 @@ def calibrated(model: Any, feeds: Sequence[Feeds], alpha: float, *, spare_first:
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, AdvancedSmoothQuantParameters
 
+    nncf.set_log_level(logging.ERROR)
     with redirect_stdout(io.StringIO()):  # its progress bars; ours say what is done
         return nncf.quantize(
             model,

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from clipsearch.engine.cards import CARD, ModelCard, TowerFile, Variant, read_card
 from clipsearch.engine.cardtext import card_text
-from clipsearch.engine.catalogue import canonical
-from clipsearch.engine.sources import file_digest
+from clipsearch.engine.pulling.catalogue import canonical
+from clipsearch.engine.pulling.sources import file_digest
 from clipsearch.engine.store import DEFAULT_MODEL, PULLING, STARTER_FOLDER
 from clipsearch.errors import LibraryError, ModelError, SystemFault
 from clipsearch.files import exclusive_lock, publish, sync_file, sync_folder

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from clipsearch.engine.backends import is_installed
-from clipsearch.engine.candidates import default_candidate
 from clipsearch.engine.cards import ModelCard, TowerFile, Variant
+from clipsearch.engine.choosing.candidates import default_candidate
 from clipsearch.engine.quantize.activations import to_int8
 from clipsearch.engine.quantize.adding import added, described, new_stem, opened_for_adding
 from clipsearch.engine.quantize.compare import Views, compared

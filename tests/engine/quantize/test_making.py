@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from clipsearch.engine.backends import Way
-from clipsearch.engine.candidates import Candidate, refusal
 from clipsearch.engine.cards import CARD, ModelCard, read_card
+from clipsearch.engine.choosing.candidates import Candidate, refusal
 from clipsearch.engine.quantize import making
 from clipsearch.engine.quantize.making import Added, Precision, check_extra, quantized
 from clipsearch.engine.quantize.material import Material

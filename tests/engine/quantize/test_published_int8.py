@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from clipsearch.decoding.decode import decode
-from clipsearch.engine.candidates import refusal
 from clipsearch.engine.cards import CARD, ImageInput, ModelCard, Scoring, TextInput, TowerFile, Variant, read_card
 from clipsearch.engine.cardtext import card_text
+from clipsearch.engine.choosing.candidates import refusal
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.quantize.making import beside, views
 from clipsearch.engine.quantize.material import Material

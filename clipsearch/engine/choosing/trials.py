@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.engine.backends import TABLE, Way
-from clipsearch.engine.candidates import Candidate, refusal, variant_of
 from clipsearch.engine.cards import ModelCard
+from clipsearch.engine.choosing.candidates import Candidate, refusal, variant_of
 from clipsearch.engine.golden import golden_arrays
 from clipsearch.types import MeasuredWay
 
@@ -142,7 +142,7 @@ def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] 
     job = {"runtime": [runtime, *astuple(entry)], "memory_limit": MEMORY_BYTES, **job}
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "clipsearch.engine.measure"],
+            [sys.executable, "-P", "-m", "clipsearch.engine.choosing.measure"],
             input=json.dumps(job).encode(),
             capture_output=True,
             timeout=max(seconds, 0.001),

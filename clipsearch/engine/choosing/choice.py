@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clipsearch.engine.backends import TABLE, Way, is_installed, usable_cores
-from clipsearch.engine.candidates import Candidate, fits, refusal
 from clipsearch.engine.cards import ModelCard
-from clipsearch.engine.machine import machine, runtime_version
-from clipsearch.engine.trials import CANDIDATE_S, UNMEASURED, Golden, golden_of, listed, tried
+from clipsearch.engine.choosing.candidates import Candidate, fits, refusal
+from clipsearch.engine.choosing.machine import machine, runtime_version
+from clipsearch.engine.choosing.trials import CANDIDATE_S, UNMEASURED, Golden, golden_of, listed, tried
 from clipsearch.files import replace_unsynced
 from clipsearch.types import MeasuredWay
 

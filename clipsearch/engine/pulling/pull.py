@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipsearch.engine.activation import activation_of
 from clipsearch.engine.backends import default_way, open_session
 from clipsearch.engine.cards import ModelCard, Scoring, TowerFile, Variant, read_card
-from clipsearch.engine.catalogue import Entry, canonical, entry_for, nearest
-from clipsearch.engine.layouts import Layout, layout_of
 from clipsearch.engine.publication import publish_model, room_in
-from clipsearch.engine.published import described
-from clipsearch.engine.sources import LocalFolder, Source, SourceFile, Waiting, file_digest, safe_path
+from clipsearch.engine.pulling.activation import activation_of
+from clipsearch.engine.pulling.catalogue import Entry, canonical, entry_for, nearest
+from clipsearch.engine.pulling.layouts import Layout, layout_of
+from clipsearch.engine.pulling.published import described
+from clipsearch.engine.pulling.sources import LocalFolder, Source, SourceFile, Waiting, file_digest, safe_path
 from clipsearch.engine.store import DEFAULT_MODEL, PULLING, is_installed, known_names
 from clipsearch.engine.verify import checked_files, checked_towers
 from clipsearch.errors import LibraryError, ModelError, SystemFault, UsageError
@@ -133,7 +133,7 @@ def planned(wish: Wish) -> Plan:
     if isinstance(wish.place, Path):
         source = LocalFolder(wish.place)
     else:
-        from clipsearch.engine.hub import HubRepository  # the network, loaded by whoever asks for it
+        from clipsearch.engine.pulling.hub import HubRepository  # the network, loaded by whoever asks for it
 
         source = HubRepository(wish.place, wish.revision)
     entry = wish.entry

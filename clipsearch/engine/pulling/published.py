@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from clipsearch.engine.cards import ImageInput, Interpolation, Resize, TextInput
-from clipsearch.engine.catalogue import Entry, Family
-from clipsearch.engine.layouts import HF_CONFIG, HF_IMAGE, IMMICH_CONFIG, IMMICH_IMAGE, Layout
+from clipsearch.engine.pulling.catalogue import Entry, Family
+from clipsearch.engine.pulling.layouts import HF_CONFIG, HF_IMAGE, IMMICH_CONFIG, IMMICH_IMAGE, Layout
 from clipsearch.engine.tokenize import CLIP_BPE
 from clipsearch.errors import ModelError
 

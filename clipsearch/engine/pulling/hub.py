@@ -29,7 +29,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, and
     hf_raise_for_status,
 )
 
-from clipsearch.engine.sources import CHUNK, Digest, SourceFile, Waiting, safe_path
+from clipsearch.engine.pulling.sources import CHUNK, Digest, SourceFile, Waiting, safe_path
 from clipsearch.errors import ClipsearchError, ModelError, SystemFault
 
 # The library would tell the server which frameworks and assistants are installed here, and ask the hub for a list of

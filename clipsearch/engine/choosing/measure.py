@@ -1,6 +1,6 @@
 """The child that tries one candidate: opens both towers, runs them, and says what came out and how fast.
 
-`python -m clipsearch.engine.measure` reads one job as JSON and writes JSON objects, one a line. It judges
+`python -m clipsearch.engine.choosing.measure` reads one job as JSON and writes JSON objects, one a line. It judges
 nothing: trials.py does, which is still there when this process crashes, hangs or is killed for its memory.
 """
 
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from clipsearch.engine import backends
 from clipsearch.engine.backends import Way
-from clipsearch.engine.candidates import Candidate
 from clipsearch.engine.cards import ModelCard, read_card
+from clipsearch.engine.choosing.candidates import Candidate
 from clipsearch.engine.compiled import KEEPING
 from clipsearch.engine.golden import golden_arrays
 
