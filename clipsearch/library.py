@@ -417,7 +417,7 @@ class Library(Keeping):
                     yield one
                 else:
                     for path, verdict in zip(one.paths, label(one.vectors), strict=True):
-                        yield Labelled(path, verdict.labels, verdict.label)
+                        yield Labelled(path, verdict.labels, verdict.label, verdict.probability)
 
     def recall(self, *, progress: Callable[[int, int], None] = lambda done, total: None) -> Recall:
         """Measures what share of the true 20 nearest photos a search finds: with texts, and with photos of its own.

@@ -304,6 +304,7 @@ class Labelled:
     path: bytes
     labels: tuple[LabelScore, ...]  # most probable first
     label: str | None  # what it may be called: the best, a broader one, or None where none is clear
+    probability: float | None  # of `label`
 
 
 @dataclass(frozen=True, slots=True)

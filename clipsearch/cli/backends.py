@@ -17,8 +17,8 @@ from clipsearch.types import MeasuredWay
 
 EPILOG = """\b
 Each way is tried once, in a process of its own: it must give the model's own
-vectors. What the time did not suffice for is tried by the next call, and all of
-it again when the machine, a runtime or the model changes.
+vectors. What the time did not suffice for is tried by the next call, and all
+again when the machine, a runtime or the model changes.
 
 \b
 Examples:

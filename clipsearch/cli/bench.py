@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from clipsearch.evaluation.zero_shot import ZeroShotResult
 
 EPILOG = """\b
-FOLDER has one folder for each class, named as the class is called; folders with
-ImageNet's numbers get ImageNet's names. Nothing is added to the library.
+FOLDER has one folder for each class, named as the class is called; folders
+with ImageNet's numbers get ImageNet's names. The library is left as it is.
 
 \b
 Examples:

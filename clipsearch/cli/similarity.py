@@ -21,7 +21,7 @@ A cosine is no percentage: a right pair of the starter has 0.2, a wrong one
 \b
 Examples:
   clipsearch similarity --text "a cat" --image cat.jpg
-  clipsearch similarity --text "a cat" --text "a dog" --image cat.jpg --image dog.jpg --json
+  clipsearch similarity --text "a cat" --text "a dog" --image pet.jpg --json
 """
 
 

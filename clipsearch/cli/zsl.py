@@ -44,7 +44,7 @@ docs/labels.md.
 
 \b
 Examples:
-  clipsearch zsl ~/Inbox --labels receipt,screenshot,"a photo of people" --unknown
+  clipsearch zsl ~/Inbox --labels receipt,screenshot,"people" --unknown
   clipsearch zsl --set everyday --unknown --save
   clipsearch search label:receipt
   clipsearch zsl party.jpg --labels-file labels.toml --json
@@ -175,14 +175,12 @@ def _saving(context: click.Context, library: str | None, asked: LabelSet, found:
 
 
 def _save(library: Library, asked: LabelSet, found: list[Labelled]) -> None:
-    known = library.set_labels(
-        [(one.path, one.label, one.labels[0].probability) for one in found], instead_of=asked.names
-    )
+    known = library.set_labels([(one.path, one.label, one.probability or 0.0) for one in found], instead_of=asked.names)
     clear = [one.label for one in found if one.label is not None]
     if known:
         example = formatted(Query(filters=(Filter("label", clear[0]),)))
         count = f"{known:,} photo{'' if known == 1 else 's'}"
-        output.narrate(f"Saved the label of {count}. Find one: clipsearch search {shlex.quote(example)}")
+        output.narrate(f"Saved the best label of {count}. Find one: clipsearch search {shlex.quote(example)}")
     if known < len(clear):
         output.tell(
             f"clipsearch: {len(clear) - known:,} of these photos are not in the library and got no label\n"
@@ -215,6 +213,7 @@ def _fields(result: Labelled) -> dict[str, Any]:
     return {
         **output.path_fields(result.path),
         "label": result.label,
+        "probability": None if result.probability is None else round(result.probability, 6),
         "labels": [
             {"label": one.label, "probability": round(one.probability, 6), "score": round(one.score, 6)}
             for one in result.labels
@@ -233,9 +232,10 @@ def _csv_row(writer: Any, result: Labelled) -> None:
 
 
 def _row(result: Labelled) -> None:
-    """For programs: path, label and probability of the best label, tab-separated; the path in the disk's own bytes."""
+    """For programs: path, label and its probability, tab-separated; the path in the disk's own bytes."""
     label = result.label or UNKNOWN
-    sys.stdout.buffer.write(result.path + f"\t{label}\t{result.labels[0].probability:.4f}\n".encode())
+    share = "" if result.probability is None else f"{result.probability:.4f}"
+    sys.stdout.buffer.write(result.path + f"\t{label}\t{share}\n".encode())
 
 
 def _line(folder: bytes, result: Labelled) -> None:
@@ -248,7 +248,7 @@ def _line(folder: bytes, result: Labelled) -> None:
     if output.width() < 50:  # the label is what was asked for
         room, others = output.width() - 28 - len(cosine), ()
     label = output.padded(output.fitted(output.printable(result.label or UNKNOWN), 20), 20)
-    share = percent(best.probability) if is_best else "     "
+    share = "     " if result.probability is None else percent(result.probability)
     row = f"{output.padded(output.fitted(name, room), room)}  {label} {share}{cosine}"
     rest = [
         f"  {output.printable(one.label)} {percent(one.probability).strip()}"

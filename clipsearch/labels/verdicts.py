@@ -19,7 +19,9 @@ from clipsearch.types import LabelScore, LabelSet
 Vectors = NDArray[np.float32]
 
 RIVAL = 3  # a photo shows more than one thing: the best two everyday texts may be true beside the label
-SAME = 0.8  # cosine of two texts from which on they mean the same: such an everyday text is no rival (docs/labels.md)
+SAME_PAIRS = (
+    0.002  # of all pairs of everyday texts: those as alike as these mean the same, whatever the model's cosines
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Verdict:
 
     labels: tuple[LabelScore, ...]
     label: str | None
+    probability: float | None  # of that label; of a broader one, of all its kinds
 
 
 def ensembled(vectors: Vectors) -> Vectors:
@@ -45,7 +48,9 @@ def alternatives(bank: Vectors, labels: Vectors) -> Vectors:
     One at least: many labels together leave none in a model whose texts all lie close together, as in OpenAI's CLIP.
     """
     likeness = (bank @ labels.T).max(axis=1)
-    return np.asarray(bank[(likeness < SAME) | (likeness == likeness.min())])
+    pairs = (bank @ bank.T)[np.triu_indices(len(bank), 1)]
+    same = np.quantile(pairs, 1 - SAME_PAIRS) if len(pairs) else 1.0
+    return np.asarray(bank[(likeness < same) | (likeness == likeness.min())])
 
 
 def rivals_of(photos: Vectors, bank: Vectors) -> NDArray[np.float32]:
@@ -89,10 +94,12 @@ def verdicts(
             LabelScore(asked[place].name, share, score)
             for place, share, score in zip(places, of_shares, of_scores, strict=True)
         )
-        said = asked[places[0]].name if is_clear else None
-        if not is_clear and fits[row]:
+        said: tuple[str, float] | tuple[None, None] = (None, None)
+        if is_clear:
+            said = asked[places[0]].name, of_shares[0]
+        elif fits[row]:
             said = _broader(above[places[0]], probabilities[row], exclusive)
-        yield Verdict(listed, said)
+        yield Verdict(listed, *said)
 
 
 def _best_first(probabilities: NDArray[np.float64], count: int | None) -> NDArray[np.intp]:
@@ -125,10 +132,12 @@ def _groups(labels: LabelSet) -> list[list[_Group]]:
     return [[(name, by_name[name].threshold, kinds[name]) for name in chain] for chain in chains]
 
 
-def _broader(above: list[_Group], shares: NDArray[np.float64], exclusive: bool) -> str | None:
+def _broader(
+    above: list[_Group], shares: NDArray[np.float64], exclusive: bool
+) -> tuple[str, float] | tuple[None, None]:
     """The nearest label above that is likely enough: of kinds that exclude each other it has the sum."""
     for name, threshold, kinds in above:
-        share = shares[kinds].sum() if exclusive else shares[kinds].max()
+        share = float(shares[kinds].sum() if exclusive else shares[kinds].max())
         if share >= (0.5 if threshold is None else threshold):
-            return name
-    return None
+            return name, share
+    return None, None

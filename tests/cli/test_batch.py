@@ -128,4 +128,4 @@ def test_a_list_of_paths_is_labelled_whatever_their_bytes(program: Program, phot
         name + b"\tcup\t" for name in names
     ]
     assert program("zsl", "--files0-from", "-", "--labels", "cup,dog", stdin=b"").code == 1
-    assert "nothing to label" in said_once(program("zsl", "--labels", "cup,dog"), 2)
+    assert "no library" in said_once(program("zsl", "--labels", "cup,dog"), 3)  # whose photos are meant

@@ -25,7 +25,7 @@ def test_json_names_every_label_of_every_photo(indexed: Program, photos: Path) -
         *sorted(str(path) for path in (photos / "animals").iterdir()), str(photos / "food/coffee-cup.jpg"),
     ]  # fmt: skip
     for row in rows:
-        assert set(row) == {"path", "label", "labels"} and row["label"] == row["labels"][0]["label"]
+        assert set(row) == {"path", "label", "probability", "labels"} and row["label"] == row["labels"][0]["label"]
         assert {one["label"] for one in row["labels"]} == set(LABELS.split(","))
         assert all(set(one) == {"label", "probability", "score"} for one in row["labels"])
         probabilities = [one["probability"] for one in row["labels"]]
@@ -161,7 +161,7 @@ def test_what_fits_none_of_the_labels_is_unknown(indexed: Program, photos: Path)
     assert [row["label"] for row in indexed(*asked, "--unknown", "--json").json] == [None, "a bird"]
     assert b"\tunknown\t" in indexed(*asked, "--unknown").stdout.splitlines()[0]
     saved = indexed(*asked, "--unknown", "--save")
-    assert "Saved the label of 1 photo." in saved.stderr
+    assert "Saved the best label of 1 photo." in saved.stderr
     assert indexed("search", 'label:"a bird"').paths == [str(photos / "animals/perched-osprey.jpg")]
     assert indexed("search", "label:unknown").code == 1
 
@@ -175,6 +175,7 @@ def test_a_set_that_ships_and_a_file_with_kinds(indexed: Program, photos: Path, 
     cat = photos / "animals/cat-on-armchair.jpg"
     (row,) = indexed("zsl", cat, "--labels-file", labels, "--json").json
     assert (row["label"], row["labels"][0]["label"]) == ("animal", "cat")
+    assert row["probability"] == pytest.approx(1 - row["labels"][-1]["probability"], abs=1e-5)  # cat or dog, not a car
     (row,) = indexed("zsl", cat, "--set", "everyday", "--json").json
     assert row["label"] == "cat"
     assert indexed("zsl", cat, "--set", "nothing").code == 2

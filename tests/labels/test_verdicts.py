@@ -73,6 +73,9 @@ def test_a_label_that_is_not_sure_enough_gives_way_to_the_broader_one() -> None:
     assert said(PETS, [0.1, 0.48, 0.42]) == "pet"
     assert said(PETS, [0.45, 0.46, 0.09]) is None  # 0.55 is less than the threshold of pet
     assert said(PETS, [0.1, 0.48, 0.42], exclusive=False) is None  # each on its own: no sum
+    one = np.array([[0.1, 0.48, 0.42]])
+    (verdict,) = verdicts(PETS, one.astype(np.float32), one, exclusive=True, fits=np.ones(1, np.bool_))
+    assert verdict.probability == pytest.approx(0.9)  # of the pet; the cat's is 0.48
 
 
 def test_everyday_texts_that_mean_a_label_are_no_rivals() -> None:

@@ -42,7 +42,10 @@ def both(
 
 
 def untimed(answer: Answer) -> Answer:
-    return replace(answer, steps=tuple(replace(step, milliseconds=0.0) for step in answer.steps))
+    """Without what took how long, and without what only the first to ask has to do: open the model, encode."""
+    once = {"open the model", "tokenize", "encode"}
+    steps = (replace(step, milliseconds=0.0) for step in answer.steps if step.name not in once)
+    return replace(answer, steps=tuple(steps))
 
 
 SEARCHES: list[dict[str, Any]] = [
@@ -193,7 +196,7 @@ def test_a_service_that_ends_in_between_is_one_sentence(stale: Record) -> None:
 
 def test_an_answer_in_lines_that_was_cut_off_is_an_error(stale: Record, served: Served) -> None:
     """Half of the labels would pass for all of them."""
-    line = b'{"path": "/a.jpg", "labels": [], "label": null}\n'
+    line = b'{"path": "/a.jpg", "labels": [], "label": null, "probability": null}\n'
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def answer() -> None:

@@ -87,7 +87,7 @@ def test_photos_that_cannot_be_listed_in_one_answer_are_told(monkeypatch: pytest
 
     monkeypatch.setattr(tools, "MAX_LABELLED", 2)
     for count, complete in ((2, True), (3, False)):
-        results = (Labelled(b"/%d.jpg" % n, (LabelScore("cat", 1.0, 0.2),), "cat") for n in range(count))
+        results = (Labelled(b"/%d.jpg" % n, (LabelScore("cat", 1.0, 0.2),), "cat", 1.0) for n in range(count))
         answer = tools._labelled(results)
         assert (len(answer.photos), answer.is_complete) == (2, complete)
 

@@ -12,7 +12,7 @@ from tests.tui.driving import Driver, drive
 
 def labelled(path: bytes, label: str, probability: float, *, fits: bool = True) -> Labelled:
     scores = (LabelScore(label, probability, 0.2), LabelScore("other", 1 - probability, 0.1))
-    return Labelled(path, scores, label if fits else None)
+    return Labelled(path, scores, label if fits else None, probability if fits else None)
 
 
 def test_every_photo_stands_in_one_column_and_unknown_is_last() -> None:

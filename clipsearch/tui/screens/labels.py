@@ -38,7 +38,7 @@ def sorted_into_columns(labels: Sequence[str], found: Sequence[Labelled], paths:
     for path in paths:
         one = labelled.get(path)
         column = columns[one.label] if one and one.label is not None else unknown
-        column.append((path, one.labels[0].probability if one else 0.0))
+        column.append((path, (one.probability or one.labels[0].probability) if one else 0.0))
     for column in columns.values():
         column.sort(key=lambda one: -one[1])
     return {**columns, UNKNOWN: unknown}
