@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,10 @@ def command(
     if len(result.failures) > _CONFUSED:
         output.tell(f"clipsearch: {len(result.failures) - _CONFUSED:,} more were left out; --json has them all")
     if target is not None:
-        _write(target, folder, result)
+        command_line = ["clipsearch", "bench", str(folder), *(["--per-class", str(per_class)] if per_class else [])]
+        command_line += [part for template in templates for part in ("--template", template)]
+        command_line += ["--model", model, "--backend", backend]
+        _write(target, folder, result, shlex.join(command_line))
     if as_json:
         output.write_json(_fields(result))
     else:
@@ -95,10 +99,11 @@ def command(
     return Exit.DONE
 
 
-def _write(target: Path, folder: Path, result: ZeroShotResult) -> None:
+def _write(target: Path, folder: Path, result: ZeroShotResult, made_by: str) -> None:
     from clipsearch.files import new_file
 
-    text = _page(folder, result) if target.suffix == ".html" else output.json_text(_fields(result), indent=2) + "\n"
+    is_page = target.suffix == ".html"
+    text = _page(folder, result, made_by) if is_page else output.json_text(_fields(result), indent=2) + "\n"
     with new_file(target) as part:
         part.write_text(text, "utf-8")
     output.narrate(f"Written: {output.printable(str(target))}")
@@ -107,15 +112,15 @@ def _write(target: Path, folder: Path, result: ZeroShotResult) -> None:
 def _facts(result: ZeroShotResult) -> list[tuple[str, str]]:
     count = len(result.classes)
     left_out = f", {len(result.failures):,} left out" if result.failures else ""
-    memory = "" if result.peak_mb is None else f" · {result.peak_mb:,.0f} MB at most"
     return [
         ("Model", f"{result.model} · {result.variant}"),
         ("Photos", f"{result.photos:,} of {count:,} classes{left_out}"),
         ("Templates", f"{result.templates}, averaged" if result.templates > 1 else "1"),
-        ("acc@1", f"{result.acc1:.2%}   by chance {1 / count:.2%}"),
+        ("acc@1", f"{result.acc1:.2%}, by chance {1 / count:.2%}"),
         ("acc@5", f"{result.acc5:.2%}" if count > 5 else "–"),
         ("A photo", f"{1000 * result.seconds / (result.photos + len(result.failures)):.1f} ms with decoding"),
-        ("A text", f"{result.text_ms:.1f} ms{memory}"),
+        ("A text", f"{result.text_ms:.1f} ms"),
+        ("Memory", "–" if result.peak_mb is None else f"{result.peak_mb:,.0f} MB at most"),
     ]
 
 
@@ -184,7 +189,7 @@ def _fields(result: ZeroShotResult) -> dict[str, object]:
     }
 
 
-def _page(folder: Path, result: ZeroShotResult) -> str:
+def _page(folder: Path, result: ZeroShotResult, made_by: str) -> str:
     from clipsearch.pages.report import bars, facts, line, matrix, report
 
     sections = [
@@ -197,4 +202,4 @@ def _page(folder: Path, result: ZeroShotResult) -> str:
     ]
     if len(result.classes) <= 30:
         sections.insert(2, ("Taken for", matrix(result.classes, result.confusion.tolist())))
-    return report(f"{result.model} on {folder.name}", f"Made by: clipsearch bench {folder}", sections)
+    return report(f"{result.model} on {folder.name}", f"Made by: {made_by}", sections)
