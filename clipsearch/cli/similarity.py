@@ -54,6 +54,8 @@ def command(
     if not texts or not images:
         raise UsageError("A text and a photo are compared.", 'clipsearch similarity --text "a cat" --image cat.jpg')
     asked = [utf8(text, "A text") for text in texts]
+    if not all(text.strip() for text in asked):
+        raise UsageError("A text is empty.", 'clipsearch similarity --text "a cat" --image cat.jpg')
     paths = chosen_paths(context, None)
     with Engine(model, backend=backend, models_folder=paths.models, cache_folder=paths.cache) as engine:
         cosines = engine.similarity(asked, list(images))

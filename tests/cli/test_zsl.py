@@ -190,6 +190,13 @@ def test_a_table_for_a_spreadsheet(indexed: Program, photos: Path) -> None:
     assert indexed("zsl", photos / "animals", "--labels", LABELS, "--csv", "--json").code == 2
 
 
+def test_many_texts_are_announced(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ImageNet's 998 labels were minutes without a word."""
+    monkeypatch.setattr("clipsearch.cli.zsl._MANY_TEXTS", 4)
+    asked = ("zsl", "--labels", "cat,dog", "--template", "a {}.", "--template", "the {}.")
+    assert "2 labels are 4 texts to encode" in program(*asked).stderr
+
+
 def test_words_and_pictures_are_compared_without_a_library(program: Program, photos: Path) -> None:
     """clip.cpp's `main`: how alike are these two?"""
     cat, cup = photos / "animals/cat-on-armchair.jpg", photos / "food/coffee-cup.jpg"
@@ -200,3 +207,6 @@ def test_words_and_pictures_are_compared_without_a_library(program: Program, pho
     table = program(*asked).stdout.decode()
     assert f"{pairs['a cat', cat.name]:.4f}" in table.splitlines()[1] and cup.name in table.splitlines()[0]
     assert program("similarity", "--text", "a cat").code == 2
+    assert "A text is empty" in said_once(program("similarity", "--text", " ", "--image", cat), 2)
+    absent = program("similarity", "--text", "a cat", "--image", photos / "absent.jpg")
+    assert "`" not in said_once(absent, 5)  # names of Python's are no way out here
