@@ -189,11 +189,9 @@ def network_filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str |
 
 
 def check_new(final: Path) -> None:
-    """Raises SystemFault where something has that name already, or its folder is not there."""
+    """Raises SystemFault where something has that name already."""
     if final.exists() or final.is_symlink():
         raise SystemFault(f"{final} is there already; nothing was written.", "Name another file, or remove that one.")
-    if not final.parent.is_dir():
-        raise SystemFault(f"There is no folder {final.parent}; nothing was written.", "Make it, or name another one.")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, chosen_paths, utf8
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
-from clipsearch.errors import Exit, UsageError
+from clipsearch.errors import Exit, SystemFault, UsageError
 
 if TYPE_CHECKING:
     from clipsearch.evaluation.zero_shot import ZeroShotResult
@@ -75,6 +75,8 @@ def command(
         raise UsageError(f"{target} is no report.", "Name a file that ends with .html or .json.")
     if target is not None:
         check_new(target)
+        if not target.parent.is_dir():
+            raise SystemFault(f"There is no folder {target.parent}.", "Make it, or name another one.")
     folders = class_folders(folder, per_class)
     sentences = tuple(utf8(template, "A template") for template in templates)
     paths = chosen_paths(context, None)

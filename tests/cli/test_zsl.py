@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from clipsearch import Engine
+from clipsearch.cli import zsl
+from clipsearch.labels.sets import label_set
 from tests.cli.program import Program, copied, said_once
 
 LABELS = "jellyfish,a cup of coffee,a city at night"
@@ -190,11 +192,14 @@ def test_a_table_for_a_spreadsheet(indexed: Program, photos: Path) -> None:
     assert indexed("zsl", photos / "animals", "--labels", LABELS, "--csv", "--json").code == 2
 
 
-def test_many_texts_are_announced(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_texts_are_announced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """ImageNet's 998 labels were minutes without a word."""
-    monkeypatch.setattr("clipsearch.cli.zsl._MANY_TEXTS", 4)
-    asked = ("zsl", "--labels", "cat,dog", "--template", "a {}.", "--template", "the {}.")
-    assert "2 labels are 4 texts to encode" in program(*asked).stderr
+    monkeypatch.setattr(zsl, "_MANY_TEXTS", 4)
+    two = ["a {}.", "the {}."]
+    zsl._tell_long(label_set(["cat"], two))
+    assert capsys.readouterr().err == ""
+    zsl._tell_long(label_set(["cat", "dog"], two))
+    assert "2 labels are 4 texts to encode" in capsys.readouterr().err
 
 
 def test_words_and_pictures_are_compared_without_a_library(program: Program, photos: Path) -> None:
