@@ -76,9 +76,7 @@ class EncodedImages:
         if self.failures:
             failed = self.failures[0]
             name = os.fsdecode(failed.image) if isinstance(failed.image, _PATH) else f"Image {failed.place}"
-            raise SystemFault(
-                f"{name} cannot be read: {failed.reason}.", "Leave it out, or take `rows` and `read` instead."
-            )
+            raise SystemFault(f"{name} cannot be read: {failed.reason}.", "Leave it out.")
         return self.rows
 
 

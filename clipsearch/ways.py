@@ -6,6 +6,7 @@ A name is what `--backend` and the settings take, and what a session reports: "o
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,13 @@ def way_named(name: str) -> Way:
 
 
 def unknown(name: str) -> ModelError:
-    return ModelError(f'There is no backend "{name}".', f"Choose one of: {', '.join(names())}")
+    """With those that were meant, perhaps: 27 names are a list that nobody reads."""
+    said = name.strip().lower().replace("_", "-").replace("fp16", "f16")
+    meant = [one for one in names() if said == one] or [one for one in names() if said and said in one]
+    runtime = said.partition("-")[0]
+    meant = meant or [one for one in names() if runtime in DEVICES and one.startswith(runtime)]
+    meant = meant or difflib.get_close_matches(said, names(), 3)
+    return ModelError(f'There is no backend "{name}".', f"Choose one of: {', '.join(meant or names())}")
 
 
 def _all() -> list[Way]:

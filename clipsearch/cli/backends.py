@@ -60,10 +60,14 @@ def command(context: click.Context, model: str, again: bool, as_json: bool) -> i
         ways = engine.ways()
     if as_json:
         output.write_json([_fields(way) for way in ways])
-    else:
+    elif ways:
         _table(ways)
     if not any(way.fit_for for way in ways):
-        raise ModelError(f"No way to run {card.name} works on this machine.", "The reasons stand in the table above.")
+        said = f"No way to run {card.name} works on this machine."
+        if not ways:
+            needed = ", ".join(sorted({runtime for variant in card.variants for runtime in variant.runtimes}))
+            raise ModelError(said, f"Its files are for {needed}: docs/backends.md says how to install it.")
+        raise ModelError(said, "The reasons stand in the table above.")
     return Exit.DONE
 
 

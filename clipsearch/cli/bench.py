@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from clipsearch.cli.columns import Columns, table_lines
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
 from clipsearch.cli.sections import Verb
-from clipsearch.errors import Exit, UsageError
+from clipsearch.errors import Exit, SystemFault, UsageError
 
 if TYPE_CHECKING:
     from clipsearch.evaluation.zero_shot import ZeroShotResult
@@ -66,6 +67,8 @@ def command(
         raise UsageError(f"{target} is no report.", "Name a file that ends with .html or .json.")
     if target is not None:
         check_new(target)
+        if not target.parent.is_dir():
+            raise SystemFault(f"There is no folder {target.parent}.", "Make it, or name another one.")
     folders = class_folders(folder, per_class)
     sentences = tuple(utf8(template, "A template") for template in templates)
     with opened_engine(context, model, backend) as engine, meter("photos") as progress:
@@ -75,7 +78,10 @@ def command(
     if len(result.failures) > _CONFUSED:
         output.tell(f"clipsearch: {len(result.failures) - _CONFUSED:,} more were left out; --json has them all")
     if target is not None:
-        _write(target, folder, result)
+        command_line = ["clipsearch", "bench", str(folder), *(["--per-class", str(per_class)] if per_class else [])]
+        command_line += [part for template in templates for part in ("--template", template)]
+        command_line += ["--model", model, "--backend", backend]
+        _write(target, folder, result, shlex.join(command_line))
     if as_json:
         output.write_json(_fields(result))
     else:
@@ -83,10 +89,11 @@ def command(
     return Exit.DONE
 
 
-def _write(target: Path, folder: Path, result: ZeroShotResult) -> None:
+def _write(target: Path, folder: Path, result: ZeroShotResult, made_by: str) -> None:
     from clipsearch.files import new_file
 
-    text = _page(folder, result) if target.suffix == ".html" else output.json_text(_fields(result), indent=2) + "\n"
+    is_page = target.suffix == ".html"
+    text = _page(folder, result, made_by) if is_page else output.json_text(_fields(result), indent=2) + "\n"
     with new_file(target) as part:
         part.write_text(text, "utf-8")
     output.narrate(f"Written: {output.printable(str(target))}")
@@ -95,15 +102,15 @@ def _write(target: Path, folder: Path, result: ZeroShotResult) -> None:
 def _facts(result: ZeroShotResult) -> list[tuple[str, str]]:
     count = len(result.classes)
     left_out = f", {len(result.failures):,} left out" if result.failures else ""
-    memory = "" if result.peak_mb is None else f" · {result.peak_mb:,.0f} MB at most"
     return [
         ("Model", f"{result.model} · {result.variant}"),
         ("Photos", f"{result.photos:,} of {count:,} classes{left_out}"),
         ("Templates", f"{result.templates}, averaged" if result.templates > 1 else "1"),
-        ("acc@1", f"{result.acc1:.2%}   by chance {1 / count:.2%}"),
+        ("acc@1", f"{result.acc1:.2%}, by chance {1 / count:.2%}"),
         ("acc@5", f"{result.acc5:.2%}" if count > 5 else "–"),
         ("A photo", f"{1000 * result.seconds / (result.photos + len(result.failures)):.1f} ms with decoding"),
-        ("A text", f"{result.text_ms:.1f} ms{memory}"),
+        ("A text", f"{result.text_ms:.1f} ms"),
+        ("Memory", "–" if result.peak_mb is None else f"{result.peak_mb:,.0f} MB at most"),
     ]
 
 
@@ -172,7 +179,7 @@ def _fields(result: ZeroShotResult) -> dict[str, object]:
     }
 
 
-def _page(folder: Path, result: ZeroShotResult) -> str:
+def _page(folder: Path, result: ZeroShotResult, made_by: str) -> str:
     from clipsearch.pages.report import bars, facts, line, matrix, report
 
     sections = [
@@ -186,4 +193,4 @@ def _page(folder: Path, result: ZeroShotResult) -> str:
     if len(result.classes) <= 30:
         sections.insert(2, ("Taken for", matrix(result.classes, result.confusion.tolist())))
     shown = output.shown(os.fsencode(folder))
-    return report(f"{result.model} on {Path(shown).name}", f"Made by: clipsearch bench {shown}", sections)
+    return report(f"{result.model} on {Path(shown).name}", f"Made by: {made_by}", sections)

@@ -44,6 +44,8 @@ def command(
     if not texts or not images:
         raise UsageError("A text and a photo are compared.", 'clipsearch similarity --text "a cat" --image cat.jpg')
     asked = [utf8(text, "A text") for text in texts]
+    if not all(text.strip() for text in asked):
+        raise UsageError("A text is empty.", 'clipsearch similarity --text "a cat" --image cat.jpg')
     with opened_engine(context, model, backend) as engine:
         cosines = engine.similarity(asked, list(images))
     if as_json:

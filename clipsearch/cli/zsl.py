@@ -51,6 +51,7 @@ Examples:
   clipsearch zsl ~/Art --labels cat,dog --template "a drawing of a {}."
   clipsearch zsl ~/Zoo --labels lion,tiger --template imagenet --csv
 """
+_MANY_TEXTS = 5_000  # half a minute of the starter, on two cores
 
 
 def _set_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
@@ -113,6 +114,7 @@ def command(
 ) -> int:
     """Label photos with words of your own."""
     asked = _label_set(labels, labels_file, named, templates)
+    _tell_long(asked)
     targets += listed or ()
     if not targets and listed is not None:
         output.narrate("No path is listed, so nothing is labelled.")
@@ -141,6 +143,16 @@ def command(
         output.tell("hint: Name photos, or a folder of them.")
         return Exit.SYSTEM
     return Exit.DONE if found else Exit.NOTHING_FOUND
+
+
+def _tell_long(asked: LabelSet) -> None:
+    """ImageNet's labels are 80,000 texts: minutes of which nothing is seen."""
+    texts = sum(len(label.words) * len(label.templates) for label in asked.labels)
+    if texts >= _MANY_TEXTS:
+        output.narrate(
+            f"{len(asked.labels):,} labels are {texts:,} texts to encode, which can take minutes; "
+            'with one template they are fewer: --template "a photo of a {}."'
+        )
 
 
 def _label_set(

@@ -32,8 +32,10 @@ def captioned_photos(file: Path, folder: Path | None = None) -> CaptionedPhotos:
     """
     try:
         text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read ({error}).", "Name a file with captions.") from error
+    except UnicodeDecodeError as error:
+        raise _unknown(file) from error
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror}).", "Name a file with captions.") from error
     try:
         pairs = list(_coco(json.loads(text)) if text.lstrip().startswith("{") else _lines(text.splitlines()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -68,7 +68,7 @@ def extras() -> Iterator[Check]:
         if match := re.match(r"([\w.-]+).*;.*extra == [\"']([\w-]+)[\"']", line):
             wanted.setdefault(match[2], set()).add(_normal(match[1]))
     here = sorted(extra for extra, names in wanted.items() if names <= installed.keys())
-    missing = sorted(wanted.keys() - set(here))
+    missing = sorted(wanted.keys() - set(here) - {"all"})  # which is not a part, but the others
     text = f"{', '.join(here) or 'none'} installed" + (f"; not {', '.join(missing)}" if missing else "")
     yield ok("extras", text)
 

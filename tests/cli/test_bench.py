@@ -39,7 +39,9 @@ def test_each_photo_is_counted_and_the_figures_are_those_of_its_vector(
     assert sum(map(sum, found["confusion"])) == 4
     assert [one["name"] for one in found["classes"]] == sorted(CLASSES)
     assert found["batches"][0]["batch"] == 1 and found["text_ms"] > 0
-    assert page.read_text("utf-8").count("<svg") == 3 and "<script" not in page.read_text()
+    text = page.read_text("utf-8")
+    assert text.count("<svg") == 3 and "<script" not in text
+    assert "--template &#x27;a photo of a {}.&#x27; --model starter" in text  # and can be made again
 
 
 def test_what_cannot_be_measured_is_told_before_the_work(program: Program, photos: Path, tmp_path: Path) -> None:
@@ -48,4 +50,5 @@ def test_what_cannot_be_measured_is_told_before_the_work(program: Program, photo
     there.touch()
     assert program("bench", photos, "--output", there).code == 5
     assert program("bench", photos, "--output", tmp_path / "report.pdf").code == 2
+    assert "There is no folder" in program("bench", photos, "--output", tmp_path / "nowhere" / "report.html").stderr
     assert program("bench", photos / "animals").code == 2  # photos, and no class folders

@@ -25,3 +25,5 @@ def test_captions_find_their_photos(program: Program, photos: Path, tmp_path: Pa
     assert "R@1" in text and "0.750 [" in text
     missing = program("eval", "retrieval", captions)
     assert missing.code == 2 and "--photos DIR" in missing.stderr
+    absent = program("eval", "retrieval", tmp_path / "absent.tsv")
+    assert absent.code == 2 and "absent.tsv cannot be read (No such file or directory)." in absent.stderr

@@ -78,7 +78,10 @@ def test_a_model_folder_put_there_is_listed(program: Program) -> None:
     card = (STARTER_FOLDER / "card.toml").read_text().replace('name = "starter"', 'name = "mine"', 1)
     (folder / "card.toml").write_text(card)
     assert listed(program) == ["starter", "mine"]
-    shutil.rmtree(folder)
+    copy = folder.with_name("yours")
+    folder.rename(copy)  # its card still calls it mine, which no command would find
+    assert "\n  yours " in program("model", "list").stdout.decode()
+    shutil.rmtree(copy)
     assert listed(program) == ["starter"]
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from clipsearch import Engine
+from clipsearch.cli import zsl
+from clipsearch.labels.sets import label_set
 from tests.cli.program import Program, copied, said_once
 
 LABELS = "jellyfish,a cup of coffee,a city at night"
@@ -199,6 +201,16 @@ def test_numbers_of_a_table_are_those_of_the_label_beside_them(indexed: Program,
     assert row["others"].startswith("jellyfish 0.") and "; cat 0." in row["others"]
 
 
+def test_many_texts_are_announced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """ImageNet's 998 labels were minutes without a word."""
+    monkeypatch.setattr(zsl, "_MANY_TEXTS", 4)
+    two = ["a {}.", "the {}."]
+    zsl._tell_long(label_set(["cat"], two))
+    assert capsys.readouterr().err == ""
+    zsl._tell_long(label_set(["cat", "dog"], two))
+    assert "2 labels are 4 texts to encode" in capsys.readouterr().err
+
+
 def test_words_and_pictures_are_compared_without_a_library(program: Program, photos: Path) -> None:
     """clip.cpp's `main`: how alike are these two?"""
     cat, cup = photos / "animals/cat-on-armchair.jpg", photos / "food/coffee-cup.jpg"
@@ -209,3 +221,6 @@ def test_words_and_pictures_are_compared_without_a_library(program: Program, pho
     table = program(*asked).stdout.decode()
     assert f"{pairs['a cat', cat.name]:.4f}" in table.splitlines()[1] and cup.name in table.splitlines()[0]
     assert program("similarity", "--text", "a cat").code == 2
+    assert "A text is empty" in said_once(program("similarity", "--text", " ", "--image", cat), 2)
+    absent = program("similarity", "--text", "a cat", "--image", photos / "absent.jpg")
+    assert "`" not in said_once(absent, 5)  # names of Python's are no way out here

@@ -15,6 +15,7 @@ from clipsearch.engine.choosing.candidates import default_candidate
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.towers import ImageTower, TextTower
 from clipsearch.errors import Exit, ModelError
+from clipsearch.ways import way_named
 from tests.support import programs
 
 STARTER = read_card(STARTER_FOLDER)
@@ -225,9 +226,27 @@ def test_backends_agree_with_each_other() -> None:
 
 def test_an_unknown_backend_is_refused_with_the_choices() -> None:
     """A typing mistake must not fall back to some other runtime."""
-    with pytest.raises(ModelError, match='"onnx"') as caught:
-        open_session(STARTER_FOLDER / "text.onnx", Way("onnx"))
+    with pytest.raises(ModelError, match='"mine"') as caught:
+        open_session(STARTER_FOLDER / "text.onnx", Way("mine"))
     assert all(name in caught.value.hint for name in (AUTO, *TABLE))
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("OpenVINO", "openvino"),
+        ("openvino_cpu", "openvino-cpu"),
+        ("openvino-cpu-fp16", "openvino-cpu-f16"),
+        ("directml", "onnxruntime-directml"),
+        ("tensorrt", "onnxruntime-tensorrt, onnxruntime-tensorrt-f16"),
+        ("pytorhc", "pytorch, pytorch-cpu, pytorch-cuda"),
+    ],
+)
+def test_an_unknown_backend_is_answered_with_what_was_meant(said: str, meant: str) -> None:
+    """All 27 names are a list that nobody reads."""
+    with pytest.raises(ModelError, match=f'"{said}"') as caught:
+        way_named(said)
+    assert caught.value.hint == f"Choose one of: {meant}"
 
 
 def test_a_backend_that_is_not_installed_is_refused(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,8 +330,9 @@ def test_devices_are_told_what_they_need(monkeypatch: pytest.MonkeyPatch) -> Non
         raise RuntimeError("no such device")
 
     monkeypatch.setattr(openvino.openvino.Core, "compile_model", compiled)
-    with pytest.raises(ModelError, match="no such device"):
+    with pytest.raises(ModelError, match="on gpu: no such device") as caught:
         openvino.open_session(STARTER_FOLDER / "text.onnx", Way("openvino", "gpu", "f16", 2, batch=16))
+    assert "driver" in caught.value.hint  # the model's files are not at fault
     assert told == {
         "device": "GPU",
         "INFERENCE_PRECISION_HINT": "f16",

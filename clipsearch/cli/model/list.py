@@ -13,7 +13,7 @@ from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.pulling.catalogue import Entry, catalogue
-from clipsearch.engine.store import available_models, begun_models
+from clipsearch.engine.store import available_models, begun_models, model_handle
 from clipsearch.errors import Exit
 
 EPILOG = """\b
@@ -52,7 +52,7 @@ def model_list(context: click.Context, as_json: bool) -> int:
         return Exit.DONE
     click.echo("Here")
     for card in cards:
-        _installed(card)
+        _installed(card, model_handle(card, paths.models))
     for name in begun_models(paths.models):
         output.say(
             f"  {output.printable(name)}  fetched in part: clipsearch model pull {output.printable(name)} goes on"
@@ -73,10 +73,9 @@ def model_list(context: click.Context, as_json: bool) -> int:
     return Exit.DONE
 
 
-def _installed(card: ModelCard) -> None:
-    output.say(
-        f"  {output.printable(card.name)} {card.version}  ({card.dim} dimensions, {output.printable(card.licence)})"
-    )
+def _installed(card: ModelCard, name: str) -> None:
+    """Under the name that the other commands take: its card may call it otherwise."""
+    output.say(f"  {output.printable(name)} {card.version}  ({card.dim} dimensions, {output.printable(card.licence)})")
     output.say(f"    {output.printable(card.summary)}", hanging="      ")
     for name, value in card.measured.items():
         output.say(f"    {name}: {measured_text(value)}", hanging="      ")

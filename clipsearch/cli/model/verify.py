@@ -10,7 +10,7 @@ from clipsearch.cli.options import backend_option, chosen_paths, threads_of
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
 from clipsearch.engine.cards import ModelCard
-from clipsearch.engine.store import find_model
+from clipsearch.engine.store import find_model, model_handle
 from clipsearch.errors import Exit, ModelError, UsageError
 
 EPILOG = """\b
@@ -40,13 +40,15 @@ def verify(context: click.Context, name: str, backend: str, layers: bool, varian
     context.with_resource(noticed())
     if not layers and (variant or as_json):
         raise UsageError("--variant and --json go with --layers.", f"clipsearch model verify {name} --layers")
-    card = find_model(name, chosen_paths(context, None).models)
+    models = chosen_paths(context, None).models
+    card = find_model(name, models)
     files = list(checked_files(card))
     if layers:
         return _layers(card, backend, threads_of(context), variant, as_json)
     for what in checked_towers(card, backend, threads_of(context)):
         output.narrate(f"checking: {what}")
-    output.narrate(f"{output.printable(card.name)} is whole and works: {len(files)} files, both towers.")
+    shown = output.printable(model_handle(card, models))
+    output.narrate(f"{shown} is whole and works: {len(files)} files, both towers.")
     return Exit.DONE
 
 

@@ -67,7 +67,8 @@ def open_session(path: Path, way: Way) -> Session:
             graph.reshape({port.get_any_name(): _fixed(port, way) for port in graph.inputs})
         compiled = core.compile_model(graph, _DEVICES[way.device], properties)
     except Exception as error:  # the runtime raises RuntimeError and others
-        raise ModelError(f"OpenVINO cannot open {path}: {error}", "Fetch the model again.") from error
+        hint = "Fetch the model again." if way.device == "cpu" else "Install the device's driver, or use --backend auto"
+        raise ModelError(f"OpenVINO cannot open {path} on {way.device}: {error}", hint) from error
     return _OpenVinoSession(compiled, several=way.batch > 1)
 
 

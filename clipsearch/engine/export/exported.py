@@ -169,8 +169,8 @@ def _card(model: LoadedModel, wish: Wish, graphs: list[Graph], agreements: list[
         scoring=model.scoring,
         variants=(Variant("fp32", towers["image"], towers["text"], _RUNTIMES[wish.format]),),
         measured={
-            "export, least cosine with PyTorch": round(min(one.cosine for one in agreements), 7),
-            "export, largest difference from PyTorch": float(f"{max(one.gap for one in agreements):.1e}"),
+            "export, least cosine with PyTorch": f"{min(one.cosine for one in agreements):.7f}",
+            "export, largest difference from PyTorch": f"{max(one.gap for one in agreements):.1e}",
         },
         folder=folder,
         origin=model.origin,
