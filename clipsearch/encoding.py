@@ -339,11 +339,11 @@ class Engine:
     def label_vectors(self, labels: LabelSet, *, fresh: bool = False) -> Vector:
         """float32 (labels, dim), unit rows: of each label's prompts the mean, made unit again.
 
-        `fresh`: past the text cache.
+        `fresh`: past the text cache. So are more than a thousand: ImageNet's 80,000 would push all others out of it.
         """
-        encode = self.freshly_encoded if fresh else self.encode_text
         sentences = [prompts(label) for label in labels.labels]
-        vectors = encode([sentence for one in sentences for sentence in one])
+        texts = [sentence for one in sentences for sentence in one]
+        vectors = self.freshly_encoded(texts) if fresh or len(texts) > _KEPT_TEXTS else self.encode_text(texts)
         ends = np.cumsum([len(one) for one in sentences])
         return np.stack([ensembled(group) for group in np.split(vectors, ends[:-1])])
 
@@ -357,6 +357,7 @@ class Engine:
 
 
 _PATH = (str, bytes, os.PathLike)
+_KEPT_TEXTS = 1000  # of one set of labels, that the text cache is asked to keep
 
 
 def _several(images: Picture | Iterable[Picture]) -> list[Picture]:

@@ -9,7 +9,7 @@ import click
 from clipsearch.cli import output
 from clipsearch.cli.arguments import filled
 from clipsearch.cli.columns import Columns, table_lines
-from clipsearch.cli.options import chosen_paths
+from clipsearch.cli.options import answering, chosen_paths
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
 from clipsearch.errors import Exit, ModelError
@@ -35,40 +35,50 @@ _COLUMNS = Columns(
 @click.option(
     "--model",
     metavar="NAME",
-    default="starter",
-    show_default=True,
     callback=filled,
     shell_complete=model_names,
-    help="The model to run.",
+    help="The model to run; by default the one that the library searches with.",
 )
 @click.option("--again", is_flag=True, help="Measure, though it was measured before.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 @click.pass_context
-def command(context: click.Context, model: str, again: bool, as_json: bool) -> int:
+def command(context: click.Context, model: str | None, again: bool, as_json: bool) -> int:
     """Show the ways to run a model here, and which are chosen."""
     from clipsearch.encoding import Engine
     from clipsearch.engine.choosing.choice import BUDGET_S, forget, is_measured
     from clipsearch.engine.store import find_model
 
     paths = chosen_paths(context, None)
-    card = find_model(model, paths.models)
+    handle = model or _in_use(context)
+    card, shown = find_model(handle, paths.models), output.printable(handle)
     if again:
         forget(card, paths.cache)
     if not is_measured(card, paths.cache):
-        output.narrate(f"Measuring the ways to run {card.name} on this machine, {BUDGET_S:.0f} s at most.")
+        output.narrate(f"Measuring the ways to run {shown} on this machine, {BUDGET_S:.0f} s at most.")
     with Engine(card, cache_folder=paths.cache) as engine:
         ways = engine.ways()
     if as_json:
         output.write_json([_fields(way) for way in ways])
     elif ways:
+        output.narrate(f"{shown} on this machine:")
         _table(ways)
     if not any(way.fit_for for way in ways):
-        said = f"No way to run {card.name} works on this machine."
+        said = f"No way to run {shown} works on this machine."
         if not ways:
             needed = ", ".join(sorted({runtime for variant in card.variants for runtime in variant.runtimes}))
             raise ModelError(said, f"Its files are for {needed}: docs/backends.md says how to install it.")
         raise ModelError(said, "The reasons stand in the table above.")
     return Exit.DONE
+
+
+def _in_use(context: click.Context) -> str:
+    from clipsearch.engine.store import DEFAULT_MODEL
+    from clipsearch.opened import catalog_path
+
+    if not catalog_path(chosen_paths(context, None)).exists():
+        return DEFAULT_MODEL
+    with answering(context, None) as library:
+        return library.status().model
 
 
 def _fields(way: MeasuredWay) -> dict[str, object]:

@@ -81,7 +81,7 @@ def command(
         command_line = ["clipsearch", "bench", str(folder), *(["--per-class", str(per_class)] if per_class else [])]
         command_line += [part for template in templates for part in ("--template", template)]
         command_line += ["--model", model, "--backend", backend]
-        _write(target, folder, result, shlex.join(command_line))
+        _write(target, folder, result, output.shown(os.fsencode(shlex.join(command_line))))
     if as_json:
         output.write_json(_fields(result))
     else:

@@ -14,6 +14,7 @@ from clipsearch.cli import output
 from clipsearch.cli.arguments import filled
 from clipsearch.cli.options import chosen_paths
 from clipsearch.cli.sections import Verb
+from clipsearch.cli.signals import noticed_interrupts
 from clipsearch.cli.voice import is_quiet
 from clipsearch.errors import Exit
 
@@ -70,8 +71,10 @@ def export(
     models = chosen_paths(context, None).models
     wish = Wish(source, out.absolute() if out else None, name, combined, opset, format_, activation)  # type: ignore[arg-type]  # click has checked the format
     try:
-        with _reporter() as report:
+        with noticed_interrupts() as received, _reporter() as report:
             for step in exported(wish, models):
+                if received:  # while PyTorch was in one of its own callbacks
+                    raise KeyboardInterrupt
                 if isinstance(step, Exported):
                     done = step
                 else:

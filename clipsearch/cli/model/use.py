@@ -20,10 +20,13 @@ from clipsearch.errors import UsageError
 @click.pass_context
 def use(context: click.Context, name: str, backend: str, library: str | None) -> int:
     """Search with the model NAME: encodes all photos again, and changes over when all are encoded."""
-    from clipsearch.opened import catalog_path  # numpy comes with it
+    from clipsearch.engine.choosing.candidates import default_candidate  # numpy comes with these
+    from clipsearch.opened import catalog_path
 
     paths = chosen_paths(context, library)
-    handle = model_handle(find_model(name, paths.models), paths.models)
+    card = find_model(name, paths.models)
+    default_candidate(card, backend)  # a model that nothing here can run is refused before a word of it
+    handle = model_handle(card, paths.models)
     shown = output.printable(handle)
     if not catalog_path(paths).exists():
         raise UsageError("The library has no photos yet.", f"clipsearch index ~/Photos --model {handle}")
