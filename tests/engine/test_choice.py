@@ -434,10 +434,25 @@ def test_a_variant_that_means_something_else_is_refused_with_its_number(
     ways = measured_ways(replace(STARTER, variants=(STARTER.reference, drifted)), tmp_path)
     (row,) = (way for way in ways if way.precision == "int8")
     assert row.verdict == "refused" and said in row.reason and not row.fit_for
-    assert default_candidate(replace(STARTER, variants=(drifted, STARTER.reference))).variant == "fp32"
+    near = replace(STARTER.reference, compared=compared())
+    assert default_candidate(replace(STARTER, variants=(drifted, near))).variant == "fp32"
     with pytest.raises(ModelError, match="asked for"):
         default_candidate(replace(STARTER, variants=(drifted,)), "onnxruntime")
 
 
 def test_a_gate_can_be_wider() -> None:
-    assert refusal(replace(STARTER.reference, compared=compared(top10=0.8, least_top10=0.75))) is None
+    wide = replace(STARTER.reference, name="int8", compared=compared(top10=0.8, least_top10=0.75))
+    assert refusal(STARTER, wide) is None
+
+
+def test_a_variant_that_nobody_compared_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own golden vectors would be right whatever they are, and being the fastest it would be chosen."""
+    only(monkeypatch, "onnxruntime")
+    monkeypatch.setattr(trials, "_asked", lambda *_: trials._Failed("it was not there"))
+    unknown = replace(STARTER.reference, name="int8")
+    ways = measured_ways(replace(STARTER, variants=(STARTER.reference, unknown)), tmp_path)
+    rows = {way.precision: (way.verdict, way.reason) for way in ways}
+    assert rows["int8"] == ("refused", "nobody compared it with the reference") and rows["fp32"][0] == "failed"
+    only_there = replace(STARTER.reference, name="fp32", runtimes=("openvino",))
+    with pytest.raises(ModelError, match=r"int8 .* nobody compared it with the reference"):
+        default_candidate(replace(STARTER, variants=(only_there, unknown)), "onnxruntime")

@@ -238,7 +238,7 @@ def _of(card: ModelCard) -> dict[str, Any]:
 def _files(card: ModelCard) -> dict[str, list[Any]]:
     """What the verdicts on a variant depend on."""
     return {
-        one.name: [_identity(one.image.identity), _identity(one.text.identity), list(one.runtimes), refusal(one)]
+        one.name: [_identity(one.image.identity), _identity(one.text.identity), list(one.runtimes), refusal(card, one)]
         for one in card.variants
     }
 

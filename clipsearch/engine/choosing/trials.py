@@ -60,7 +60,7 @@ def tried(
     query will: with what `cache` remembers.
     """
     row = unmeasured(candidate)
-    if reason := refusal(variant_of(card, candidate.variant)):
+    if reason := refusal(card, variant_of(card, candidate.variant)):
         return replace(row, verdict="refused", reason=reason, unfinished=False), golden
     if seconds <= 0:
         return row, golden

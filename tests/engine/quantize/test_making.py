@@ -167,7 +167,7 @@ def test_the_gate_is_kept_with_the_comparison(card: ModelCard) -> None:
     assert isinstance(last, Added)
     (variant,) = (one for one in read_card(card.folder).variants if one.name == "int4-onnxruntime")
     assert variant.compared and variant.compared.least_cosine == 0.99999
-    assert "0.99999 is asked for" in (refusal(variant) or "")
+    assert "0.99999 is asked for" in (refusal(card, variant) or "")
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
