@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -143,6 +144,30 @@ def test_what_is_broken_is_skipped_with_its_reason(tmp_path: Path, planted, monk
     assert ways["lies"].verdict == "refused" and "are not the model's" in ways["lies"].reason
     assert ways["elsewhere"].verdict == "failed" and "says it runs on onnxruntime-cpu" in ways["elsewhere"].reason
     assert ways["onnxruntime"].chosen_for == ("ingest", "query")
+
+
+@pytest.mark.parametrize(
+    ("pages", "gigabytes"), [(1 << 20, 2), (1 << 30, 8), (-1, 8), (ValueError("unrecognized configuration name"), 8)]
+)
+def test_a_trial_takes_half_of_the_memory_at_most(
+    monkeypatch: pytest.MonkeyPatch, pages: int | ValueError, gigabytes: int
+) -> None:
+    """On a machine of 4 GB a runtime that fills it would drive everything else out."""
+    limits = []
+
+    def sysconf(name: str) -> int:
+        if isinstance(pages, ValueError):
+            raise pages
+        return {"SC_PHYS_PAGES": pages, "SC_PAGE_SIZE": 4096}[name]
+
+    def run(*_: object, input: bytes, **__: object) -> None:  # subprocess calls it so
+        limits.append(json.loads(input)["memory_limit"])
+        raise subprocess.TimeoutExpired("measure", 1.0)
+
+    monkeypatch.setattr(os, "sysconf", sysconf)
+    monkeypatch.setattr(trials.subprocess, "run", run)
+    trials.listed("onnxruntime", 1.0)
+    assert limits == [gigabytes << 30]
 
 
 def test_what_hangs_is_ended_after_its_time(tmp_path: Path, planted, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,9 @@ nothing and keeps nothing: choice.py does.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import astuple, dataclass, replace
@@ -23,7 +25,7 @@ from clipsearch.engine.golden import golden_arrays
 from clipsearch.types import MeasuredWay
 
 CANDIDATE_S = 10.0  # for one candidate
-MEMORY_BYTES = 8 << 30  # for one
+MEMORY_BYTES = 8 << 30  # for one, and half of what the machine has where that is less
 LEAST_COSINE = 0.999  # with the golden vectors of its variant
 LEAST_WITH_MATES = 0.9995  # of a photo alone with the same photo in a batch
 UNMEASURED = "unmeasured"  # the verdict on a candidate that got too little time
@@ -139,7 +141,7 @@ def _judged(row: MeasuredWay, found: dict[str, Any], cosines: dict[str, float], 
 def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] | _Failed:
     """What the child found, its last word where its time was over, or why there is none."""
     entry = TABLE[runtime]
-    job = {"runtime": [runtime, *astuple(entry)], "memory_limit": MEMORY_BYTES, **job}
+    job = {"runtime": [runtime, *astuple(entry)], "memory_limit": _memory_limit(), **job}
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "clipsearch.engine.choosing.measure"],
@@ -162,6 +164,16 @@ def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] 
         return _Failed("it ended without a word")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def _memory_limit() -> int:
+    """Bytes. A machine that swaps, or whose kernel kills, would pay with other programs for a trial."""
+    limit = MEMORY_BYTES
+    if hasattr(os, "sysconf"):  # not on Windows
+        with contextlib.suppress(OSError, ValueError):  # a system without these names; -1: it does not know
+            pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+            limit = min(limit, pages * size // 2) if pages > 0 and size > 0 else limit
+    return limit
 
 
 def _last_words(stderr: bytes) -> str:
