@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
-from dataclasses import replace
+import sys
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +180,33 @@ def test_what_hangs_is_ended_after_its_time(tmp_path: Path, planted, monkeypatch
     (way,) = measured_ways(STARTER, tmp_path)
     assert way.verdict == "failed" and "took longer than 2 s" in way.reason
     assert is_measured(STARTER, tmp_path)  # a second try would take as long
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such timer")
+def test_what_hangs_ends_itself_where_nobody_is_left_to_end_it(planted) -> None:
+    """A parent that is killed leaves a process with a broken driver's memory until the machine is switched off."""
+    planted("hangs")
+    asked = {"card": str(STARTER_FOLDER), "device": "cpu", "arithmetic": "f32", "threads": 1, "variant": "fp32"}
+    runtime = ["hangs", *astuple(backends.TABLE["hangs"])]
+    job = {"runtime": runtime, "memory_limit": 8 << 30, "time_limit": 0.5, "best_rate": 0.0, "cache": "", **asked}
+    done = subprocess.run(
+        [sys.executable, "-m", "clipsearch.engine.choosing.measure"],
+        input=json.dumps(job).encode(), capture_output=True, timeout=20, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGALRM
+
+
+def test_a_child_outlives_its_time_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sooner than its parent it would have crashed, later it would stay."""
+    limits = []
+
+    def run(*_: object, input: bytes, timeout: float, **__: object) -> None:  # subprocess calls it so
+        limits.append(json.loads(input)["time_limit"] - timeout)
+        raise subprocess.TimeoutExpired("measure", timeout)
+
+    monkeypatch.setattr(trials.subprocess, "run", run)
+    trials.listed("onnxruntime", 7.0)
+    assert 0 < limits[0] <= 5
 
 
 def test_indexing_works_with_the_one_that_does(paths: Paths, planted, monkeypatch: pytest.MonkeyPatch) -> None:

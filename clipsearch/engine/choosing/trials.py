@@ -28,6 +28,7 @@ CANDIDATE_S = 10.0  # for one candidate
 MEMORY_BYTES = 8 << 30  # for one, and half of what the machine has where that is less
 LEAST_COSINE = 0.999  # with the golden vectors of its variant
 LEAST_WITH_MATES = 0.9995  # of a photo alone with the same photo in a batch
+_GRACE_S = 3.0  # after its time the child ends itself, if nobody has
 UNMEASURED = "unmeasured"  # the verdict on a candidate that got too little time
 _INCOMPARABLE = "nothing says what its vectors should be: the model brings none, and the CPU gave none"
 _GOES_ON = "clipsearch backends goes on"
@@ -141,7 +142,12 @@ def _judged(row: MeasuredWay, found: dict[str, Any], cosines: dict[str, float], 
 def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] | _Failed:
     """What the child found, its last word where its time was over, or why there is none."""
     entry = TABLE[runtime]
-    job = {"runtime": [runtime, *astuple(entry)], "memory_limit": _memory_limit(), **job}
+    job = {
+        "runtime": [runtime, *astuple(entry)],
+        "memory_limit": _memory_limit(),
+        "time_limit": seconds + _GRACE_S,
+        **job,
+    }
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "clipsearch.engine.choosing.measure"],
