@@ -294,6 +294,31 @@ def test_a_device_is_not_its_own_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tried(Way("onnxruntime", "webgpu"), golden)[0].verdict == "good"
 
 
+@pytest.mark.parametrize(
+    ("image", "text", "said"),
+    [
+        ([[0.99, 0.141]], [[0.999, 0.0447]], ""),
+        ([[0.9, 0.436]], [[0.999, 0.0447]], "vectors of photos have a mean cosine of 0.9000 on this machine, 0.98 is"),
+        ([[0.99, 0.141]], [[0.6, 0.8]], "vectors of texts have a mean cosine of 0.6000 on this machine, 0.98 is"),
+    ],
+)
+def test_a_variant_is_not_its_own_judge(
+    monkeypatch: pytest.MonkeyPatch, image: list[list[float]], text: list[list[float]], said: str
+) -> None:
+    """An int8 that saturates on an older processor agreed with itself, was the fastest, and was chosen."""
+    found = {
+        "image_vectors": image, "text_vectors": text, "rates": {"1": 3.0}, "mates": {"1": 1.0},
+        "query_ms": 5.0, "cold_ms": 50.0, "peak_mb": 100.0,
+    }  # fmt: skip
+    monkeypatch.setattr(trials, "_asked", lambda runtime, job, seconds: found)
+    card = replace(STARTER, variants=(STARTER.reference, replace(STARTER.reference, name="int8", compared=compared())))
+    reference: trials.Golden = {"image fp32": [[1.0, 0.0]], "text fp32": [[1.0, 0.0]]}
+    row, golden = trials.tried(card, Candidate(Way("onnxruntime"), "int8"), reference, 10.0, 0.0, Path())
+    assert (row.verdict, row.unfinished) == ("refused" if said else "good", False)
+    assert said in row.reason and bool(row.fit_for) == (not said)
+    assert ("image int8" in golden) == (not said)  # another device that is right must not be measured by it
+
+
 @pytest.mark.parametrize(("seconds", "unfinished"), [(10.0, False), (4.0, True)])
 def test_what_was_found_before_the_time_was_over_counts(
     monkeypatch: pytest.MonkeyPatch, seconds: float, unfinished: bool

@@ -30,7 +30,7 @@ Purpose = Literal["ingest", "query"]
 
 BUDGET_S = 20.0  # for all candidates of a model; those left over are said to be unmeasured
 _CLOSE = 0.85  # of the best rate: what comes so near may be the better one, and both are tried again
-_FORMAT = 2  # of the file; raise it when what is measured changes
+_FORMAT = 3  # of the file; raise it when what is measured changes
 
 
 @dataclass

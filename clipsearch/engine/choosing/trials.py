@@ -82,12 +82,35 @@ def tried(
     if isinstance(found, _Failed):
         given_all = not found.timed_out or seconds >= CANDIDATE_S
         return (replace(row, verdict="failed", reason=found.reason, unfinished=False) if given_all else row), golden
+    if reason := _drift(card, candidate.variant, found, golden):
+        return replace(row, verdict="refused", reason=reason, unfinished=False), golden
     golden = {names["ingest"]: found["image_vectors"], names["query"]: found["text_vectors"]} | golden
     cosines = {
         "ingest": _least_cosine(found["image_vectors"], golden[names["ingest"]]),
         "query": _least_cosine(found["text_vectors"], golden[names["query"]]),
     }
     return _judged(row, found, cosines, seconds), golden
+
+
+def _drift(card: ModelCard, variant: str, found: dict[str, Any], golden: Golden) -> str | None:
+    """Why the variant does not mean here what it meant where it was compared with the reference.
+
+    Its own vectors are those of the first way that runs it, which agrees with itself: an int8 that saturates on an
+    older processor would be right. The mean is what the gate asks for.
+    """
+    compared = variant_of(card, variant).compared
+    if variant == card.reference.name or compared is None:
+        return None
+    reasons = []
+    for kind, what in (("image", "photos"), ("text", "texts")):
+        if vectors := golden.get(f"{kind} {card.reference.name}"):
+            mean = float(_cosines(found[f"{kind}_vectors"], vectors).mean())
+            if not mean >= compared.least_cosine:
+                reasons.append(
+                    f"beside the reference its vectors of {what} have a mean cosine of {mean:.4f} on this machine, "
+                    f"{compared.least_cosine:g} is asked for"
+                )
+    return "; ".join(reasons) or None
 
 
 def unmeasured(candidate: Candidate) -> MeasuredWay:
@@ -194,8 +217,13 @@ def _last_words(stderr: bytes) -> str:
 
 
 def _least_cosine(some: list[list[float]], others: list[list[float]]) -> float:
+    return float(_cosines(some, others).min())
+
+
+def _cosines(some: list[list[float]], others: list[list[float]]) -> NDArray[np.float32]:
+    """Row by row; NaN where they do not belong together."""
     one, other = np.array(some, np.float32), np.array(others, np.float32)
     if one.shape != other.shape:
-        return float("nan")
+        return np.array([np.nan], np.float32)
     lengths: NDArray[np.float32] = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return float(((one * other).sum(axis=1) / lengths).min())
+    return np.asarray((one * other).sum(axis=1) / lengths, np.float32)
