@@ -188,6 +188,17 @@ def test_no_images_are_no_rows(engine: Engine, monkeypatch: pytest.MonkeyPatch) 
     assert engine.encode_images([]).vectors.shape == (0, 512)
 
 
+def test_nothing_given_is_nothing_of_the_right_shape(engine: Engine) -> None:
+    """A filter that leaves nothing would end a program in numpy's words."""
+    assert engine.freshly_encoded([]).shape == (0, 512)
+    assert engine.freshly_encoded([]).dtype == np.float32
+    tokens = engine.tokenize([])
+    assert tokens.ids.shape == tokens.mask.shape == (0, 0)
+    assert tokens.truncated.shape == (0,) and tokens.truncated.dtype == np.bool_
+    vectors = engine.image_tower().encode_pixels(np.empty((0, 224, 224, 3), np.uint8))
+    assert vectors.shape == (0, 512) and vectors.dtype == np.float32
+
+
 @pytest.mark.parametrize(
     "array",
     [
