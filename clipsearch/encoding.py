@@ -173,7 +173,8 @@ class Engine:
     # -- words ------------------------------------------------------------------------------------
 
     def encode_text(self, texts: str | Iterable[str]) -> NDArray[np.float32]:
-        """float32 (texts, dim), unit rows. Texts asked before come from the text cache and load no model.
+        """float32 (texts, dim), unit rows. Texts asked before come from the text cache and load no model, unless a
+        backend was named that computes in another arithmetic, or runs another variant.
 
         A model reads the beginning of a long text only; `text_vectors` says of which. Raises UsageError for
         a text that is not UTF-8.
@@ -188,8 +189,21 @@ class Engine:
         if not asked:
             return CachedVectors(np.empty((0, self.dim), np.float32), ())
         self.text_steps = ()
+        if not self._makes_common_texts():
+            return self._encoded(asked)
         with TextCache(self._cache_folder) as cache:
             return cache.vectors(self.card.text_fingerprint, asked, self._encoded)
+
+    def _makes_common_texts(self) -> bool:
+        """Whether its vectors of texts are those that everybody else would get: kept, and taken from what was kept.
+
+        A demand of another arithmetic or variant is answered in that, and leaves nothing behind: its vectors would
+        answer who never asked for them.
+        """
+        if self._backend == AUTO:
+            return True
+        demanded = self.candidate("query")
+        return demanded.way.arithmetic == "f32" and demanded.variant == self.card.reference.name
 
     def text_cache(self) -> TextCacheStatus:
         """How many texts are remembered, of all models, and how often that has helped."""
@@ -353,7 +367,8 @@ class Engine:
 
     def bank(self) -> Vector:
         """Vectors of the everyday texts, float32 (texts, dim), unit rows; made once for a model and kept."""
-        return bank_vectors(self.card, background_texts(), self._cache_folder, self.freshly_encoded)
+        keep = self._makes_common_texts()
+        return bank_vectors(self.card, background_texts(), self._cache_folder, self.freshly_encoded, keep=keep)
 
 
 _PATH = (str, bytes, os.PathLike)

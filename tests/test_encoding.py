@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from clipsearch import encoding
 from clipsearch.encoding import Engine
 from clipsearch.engine import towers
-from clipsearch.engine.choosing.candidates import IMAGE_BATCH
+from clipsearch.engine.cards import Comparison, ModelCard, read_card
+from clipsearch.engine.choosing.candidates import IMAGE_BATCH, Candidate
+from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.errors import ModelError, SystemFault, UsageError
 from clipsearch.types import Advanced, Failure, LabelScore
 from tests.conftest import REPOSITORY, SAMPLES
 
+STARTER = read_card(STARTER_FOLDER)
 JELLYFISH = SAMPLES / "animals/jellyfish.jpg"
 COFFEE = SAMPLES / "food/coffee-cup.jpg"
 HALF = SAMPLES / "broken/half-copied.jpg"
@@ -54,6 +59,61 @@ def test_one_text_is_one_row_and_not_a_row_a_letter(engine: Engine) -> None:
     assert engine.encode_text("a cat").shape == (1, 512)
     assert engine.tokenize("a cat").ids.tolist() == [[101, 1037, 4937, 102]]  # of BERT's published vocabulary
     assert engine.encode_text([]).shape == (0, 512)
+
+
+@pytest.fixture
+def said_by(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The candidates that were opened for texts; each gives vectors of its own."""
+    opened: list[str] = []
+
+    class Tower:
+        def __init__(self, card: ModelCard, candidate: Candidate, cache: Path) -> None:
+            opened.append(candidate.name)
+            self.place = len(opened)
+
+        def encode(self, texts: list[str]) -> towers.TextVectors:
+            vectors = np.tile(np.eye(512, dtype=np.float32)[self.place], (len(texts), 1))
+            return towers.TextVectors(vectors, np.zeros(len(texts), np.bool_))
+
+    monkeypatch.setattr(towers, "TextTower", Tower)
+    return opened
+
+
+CLOSE = Comparison(100, 100, 0.99, 0.97, 0.99, 0.97, 0.95, 0.0)
+INT8 = replace(STARTER.reference, name="int8", runtimes=("openvino",), compared=CLOSE)
+WITH_INT8 = replace(STARTER, variants=(replace(STARTER.reference, runtimes=("onnxruntime",)), INT8))
+
+
+@pytest.mark.parametrize(
+    ("card", "backend", "name"),
+    [
+        (STARTER, "openvino-cpu-bf16", "fp32/openvino-cpu-bf16"),
+        (STARTER, "onnxruntime-ggml-f16", "fp32/onnxruntime-ggml-f16"),
+        (WITH_INT8, "openvino", "int8/openvino-cpu"),
+    ],
+)
+def test_a_demand_of_other_arithmetic_is_answered_so_and_leaves_nothing(
+    card: ModelCard, backend: str, name: str, said_by: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One trial of a short float would have answered every later query for that text, and itself been answered by
+    what the cache held."""
+    monkeypatch.setattr(encoding, "background_texts", lambda: ("everyday",))
+    plain, demanded = Engine(card, cache_folder=tmp_path), Engine(card, backend=backend, cache_folder=tmp_path)
+    for _ in range(2):
+        assert demanded.encode_text("a dog")[0, 1] == 1
+    demanded.bank()
+    assert demanded.text_cache().entries == 0 and not list(tmp_path.glob("background-*"))
+    assert plain.encode_text("a dog")[0, 2] == 1
+    assert demanded.encode_text("a dog")[0, 1] == 1
+    assert plain.encode_text("a dog")[0, 2] == 1
+    assert said_by == [name, "fp32/onnxruntime-cpu"]
+
+
+def test_a_demand_of_plain_floats_shares_the_cache(said_by: list[str], tmp_path: Path) -> None:
+    """Who sets a backend once would load a model with every query."""
+    for backend in ("openvino", "onnxruntime", "auto"):
+        assert Engine(STARTER, backend=backend, cache_folder=tmp_path).encode_text("a dog")[0, 1] == 1
+    assert said_by == ["fp32/openvino-cpu"]
 
 
 def test_a_text_that_the_model_reads_in_part_is_told(engine: Engine) -> None:
@@ -126,6 +186,17 @@ def test_no_images_are_no_rows(engine: Engine, monkeypatch: pytest.MonkeyPatch) 
     """A filter that leaves nothing would load a model, or crash where nothing is stacked."""
     monkeypatch.setattr(towers, "ImageTower", None)
     assert engine.encode_images([]).vectors.shape == (0, 512)
+
+
+def test_nothing_given_is_nothing_of_the_right_shape(engine: Engine) -> None:
+    """A filter that leaves nothing would end a program in numpy's words."""
+    assert engine.freshly_encoded([]).shape == (0, 512)
+    assert engine.freshly_encoded([]).dtype == np.float32
+    tokens = engine.tokenize([])
+    assert tokens.ids.shape == tokens.mask.shape == (0, 0)
+    assert tokens.truncated.shape == (0,) and tokens.truncated.dtype == np.bool_
+    vectors = engine.image_tower().encode_pixels(np.empty((0, 224, 224, 3), np.uint8))
+    assert vectors.shape == (0, 512) and vectors.dtype == np.float32
 
 
 @pytest.mark.parametrize(

@@ -22,18 +22,19 @@ Vectors = NDArray[np.float32]
 
 
 def bank_vectors(
-    card: ModelCard, texts: Sequence[str], cache_folder: Path, encode: Callable[[Sequence[str]], Vectors]
+    card: ModelCard, texts: Sequence[str], cache_folder: Path, encode: Callable[[Sequence[str]], Vectors], *, keep: bool
 ) -> Vectors:
-    """float32 (texts, dim), unit rows. `encode` is called, and its result kept, when no file holds them."""
+    """float32 (texts, dim), unit rows. `encode` is called when no file holds them, and its result kept if asked."""
     name = bank_file(card, texts)
     for folder in (card.folder, cache_folder):
         if (stored := _read(folder / name, (len(texts), card.dim))) is not None:
             return stored
     vectors = encode(texts)
-    # A cache that cannot be written costs the next query its time, and this one nothing.
-    with contextlib.suppress(OSError):
-        cache_folder.mkdir(parents=True, exist_ok=True)
-        write_bank(cache_folder / name, vectors)
+    if keep:
+        # A cache that cannot be written costs the next query its time, and this one nothing.
+        with contextlib.suppress(OSError):
+            cache_folder.mkdir(parents=True, exist_ok=True)
+            write_bank(cache_folder / name, vectors)
     return vectors
 
 

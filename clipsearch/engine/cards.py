@@ -103,7 +103,7 @@ class Variant:
     image: TowerFile
     text: TowerFile
     runtimes: tuple[str, ...] = ()  # those that its files are made for; all where none is named
-    compared: Comparison | None = None  # None: nobody did, or it is the reference itself
+    compared: Comparison | None = None  # None: it is the reference itself, or nobody did and it is not taken
 
 
 @dataclass(frozen=True, slots=True)

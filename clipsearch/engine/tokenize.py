@@ -53,7 +53,7 @@ class TextTokenizer:
         Where the card leaves the width to the longest text, it is a multiple of `step`, or the context.
         """
         encodings = self._tokenizer.encode_batch([cleaned(text, self._text.cleaning) for text in texts])
-        longest = max(len(encoding.ids) for encoding in encodings)
+        longest = max((len(encoding.ids) for encoding in encodings), default=0)
         whole = self._text.padding == "context"
         width = length or (self._text.context if whole else min(rounded_up(longest, step), self._text.context))
         ids = np.full((len(texts), width), self._text.pad_id, np.int64)
@@ -61,7 +61,7 @@ class TextTokenizer:
         for row, encoding in enumerate(encodings):
             ids[row, : len(encoding.ids)] = encoding.ids
             mask[row, : len(encoding.ids)] = 1
-        truncated = np.array([bool(encoding.overflowing) for encoding in encodings])
+        truncated = np.array([bool(encoding.overflowing) for encoding in encodings], np.bool_)
         return Tokens(ids, mask, truncated)
 
 

@@ -80,6 +80,8 @@ class ImageTower:
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (n, s, s, 3) as `prepare` makes them -> float32 (n, dim), unit rows. Raises ModelError."""
+        if not len(pixels):
+            return np.empty((0, self._card.dim), np.float32)
         size, fixed = self.batch_size, not self.takes_batches
         parts = []
         for start in range(0, len(pixels), size):
@@ -178,7 +180,8 @@ class TextTower:
                 yield batch, widths[batch[-1]]
                 batch = []
             batch.append(row)
-        yield batch, widths[batch[-1]]
+        if batch:  # none of no texts
+            yield batch, widths[batch[-1]]
 
     def _run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
         count = len(ids)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
-from dataclasses import replace
+import sys
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +148,30 @@ def test_what_is_broken_is_skipped_with_its_reason(tmp_path: Path, planted, monk
     assert ways["onnxruntime"].chosen_for == ("ingest", "query")
 
 
+@pytest.mark.parametrize(
+    ("pages", "gigabytes"), [(1 << 20, 2), (1 << 30, 8), (-1, 8), (ValueError("unrecognized configuration name"), 8)]
+)
+def test_a_trial_takes_half_of_the_memory_at_most(
+    monkeypatch: pytest.MonkeyPatch, pages: int | ValueError, gigabytes: int
+) -> None:
+    """On a machine of 4 GB a runtime that fills it would drive everything else out."""
+    limits = []
+
+    def sysconf(name: str) -> int:
+        if isinstance(pages, ValueError):
+            raise pages
+        return {"SC_PHYS_PAGES": pages, "SC_PAGE_SIZE": 4096}[name]
+
+    def run(*_: object, input: bytes, **__: object) -> None:  # subprocess calls it so
+        limits.append(json.loads(input)["memory_limit"])
+        raise subprocess.TimeoutExpired("measure", 1.0)
+
+    monkeypatch.setattr(os, "sysconf", sysconf)
+    monkeypatch.setattr(trials.subprocess, "run", run)
+    trials.listed("onnxruntime", 1.0)
+    assert limits == [gigabytes << 30]
+
+
 def test_what_hangs_is_ended_after_its_time(tmp_path: Path, planted, monkeypatch: pytest.MonkeyPatch) -> None:
     planted("hangs")
     only(monkeypatch, "hangs")
@@ -153,6 +180,33 @@ def test_what_hangs_is_ended_after_its_time(tmp_path: Path, planted, monkeypatch
     (way,) = measured_ways(STARTER, tmp_path)
     assert way.verdict == "failed" and "took longer than 2 s" in way.reason
     assert is_measured(STARTER, tmp_path)  # a second try would take as long
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such timer")
+def test_what_hangs_ends_itself_where_nobody_is_left_to_end_it(planted) -> None:
+    """A parent that is killed leaves a process with a broken driver's memory until the machine is switched off."""
+    planted("hangs")
+    asked = {"card": str(STARTER_FOLDER), "device": "cpu", "arithmetic": "f32", "threads": 1, "variant": "fp32"}
+    runtime = ["hangs", *astuple(backends.TABLE["hangs"])]
+    job = {"runtime": runtime, "memory_limit": 8 << 30, "time_limit": 0.5, "best_rate": 0.0, "cache": "", **asked}
+    done = subprocess.run(
+        [sys.executable, "-m", "clipsearch.engine.choosing.measure"],
+        input=json.dumps(job).encode(), capture_output=True, timeout=20, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGALRM
+
+
+def test_a_child_outlives_its_time_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sooner than its parent it would have crashed, later it would stay."""
+    limits = []
+
+    def run(*_: object, input: bytes, timeout: float, **__: object) -> None:  # subprocess calls it so
+        limits.append(json.loads(input)["time_limit"] - timeout)
+        raise subprocess.TimeoutExpired("measure", timeout)
+
+    monkeypatch.setattr(trials.subprocess, "run", run)
+    trials.listed("onnxruntime", 7.0)
+    assert 0 < limits[0] <= 5
 
 
 def test_indexing_works_with_the_one_that_does(paths: Paths, planted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,6 +292,31 @@ def test_a_device_is_not_its_own_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     row, golden = tried(Way("onnxruntime"), golden)
     assert row.verdict == "good"
     assert tried(Way("onnxruntime", "webgpu"), golden)[0].verdict == "good"
+
+
+@pytest.mark.parametrize(
+    ("image", "text", "said"),
+    [
+        ([[0.99, 0.141]], [[0.999, 0.0447]], ""),
+        ([[0.9, 0.436]], [[0.999, 0.0447]], "vectors of photos have a mean cosine of 0.9000 on this machine, 0.98 is"),
+        ([[0.99, 0.141]], [[0.6, 0.8]], "vectors of texts have a mean cosine of 0.6000 on this machine, 0.98 is"),
+    ],
+)
+def test_a_variant_is_not_its_own_judge(
+    monkeypatch: pytest.MonkeyPatch, image: list[list[float]], text: list[list[float]], said: str
+) -> None:
+    """An int8 that saturates on an older processor agreed with itself, was the fastest, and was chosen."""
+    found = {
+        "image_vectors": image, "text_vectors": text, "rates": {"1": 3.0}, "mates": {"1": 1.0},
+        "query_ms": 5.0, "cold_ms": 50.0, "peak_mb": 100.0,
+    }  # fmt: skip
+    monkeypatch.setattr(trials, "_asked", lambda runtime, job, seconds: found)
+    card = replace(STARTER, variants=(STARTER.reference, replace(STARTER.reference, name="int8", compared=compared())))
+    reference: trials.Golden = {"image fp32": [[1.0, 0.0]], "text fp32": [[1.0, 0.0]]}
+    row, golden = trials.tried(card, Candidate(Way("onnxruntime"), "int8"), reference, 10.0, 0.0, Path())
+    assert (row.verdict, row.unfinished) == ("refused" if said else "good", False)
+    assert said in row.reason and bool(row.fit_for) == (not said)
+    assert ("image int8" in golden) == (not said)  # another device that is right must not be measured by it
 
 
 @pytest.mark.parametrize(("seconds", "unfinished"), [(10.0, False), (4.0, True)])
@@ -434,10 +513,25 @@ def test_a_variant_that_means_something_else_is_refused_with_its_number(
     ways = measured_ways(replace(STARTER, variants=(STARTER.reference, drifted)), tmp_path)
     (row,) = (way for way in ways if way.precision == "int8")
     assert row.verdict == "refused" and said in row.reason and not row.fit_for
-    assert default_candidate(replace(STARTER, variants=(drifted, STARTER.reference))).variant == "fp32"
+    near = replace(STARTER.reference, compared=compared())
+    assert default_candidate(replace(STARTER, variants=(drifted, near))).variant == "fp32"
     with pytest.raises(ModelError, match="asked for"):
         default_candidate(replace(STARTER, variants=(drifted,)), "onnxruntime")
 
 
 def test_a_gate_can_be_wider() -> None:
-    assert refusal(replace(STARTER.reference, compared=compared(top10=0.8, least_top10=0.75))) is None
+    wide = replace(STARTER.reference, name="int8", compared=compared(top10=0.8, least_top10=0.75))
+    assert refusal(STARTER, wide) is None
+
+
+def test_a_variant_that_nobody_compared_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own golden vectors would be right whatever they are, and being the fastest it would be chosen."""
+    only(monkeypatch, "onnxruntime")
+    monkeypatch.setattr(trials, "_asked", lambda *_: trials._Failed("it was not there"))
+    unknown = replace(STARTER.reference, name="int8")
+    ways = measured_ways(replace(STARTER, variants=(STARTER.reference, unknown)), tmp_path)
+    rows = {way.precision: (way.verdict, way.reason) for way in ways}
+    assert rows["int8"] == ("refused", "nobody compared it with the reference") and rows["fp32"][0] == "failed"
+    only_there = replace(STARTER.reference, name="fp32", runtimes=("openvino",))
+    with pytest.raises(ModelError, match=r"int8 .* nobody compared it with the reference"):
+        default_candidate(replace(STARTER, variants=(only_there, unknown)), "onnxruntime")

@@ -11,12 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
-from clipsearch.engine import tokenize
-from clipsearch.engine.cards import CARD, ModelCard, read_card
+from clipsearch.engine import tokenize, verify
+from clipsearch.engine.cards import CARD, Comparison, ModelCard, TowerFile, read_card
 from clipsearch.engine.cardtext import card_text
 from clipsearch.engine.pulling.pull import Checking, Fetched, Plan, planned, pulled, understood
+from clipsearch.engine.pulling.sources import file_digest
 from clipsearch.engine.store import (
     PULLING,
     STARTER_FOLDER,
@@ -33,6 +36,7 @@ from clipsearch.files import exclusive_lock
 from tests.engine.test_hub import use_hub
 from tests.support import models as tiny
 from tests.support.hub import COMMIT, Hub, running
+from tests.support.small import pictures, small_model, texts
 
 
 @pytest.fixture
@@ -446,3 +450,39 @@ def test_vectors_off_the_golden_ones_are_found_out(hub: Hub, models: Path, role:
     np.savez(card.folder / "golden.npz", **golden)
     with pytest.raises(ModelError, match=f"the {role} tower is off its golden vectors"):
         list(checked_towers(card))
+
+
+NEAR = Comparison(100, 100, 0.99, 0.97, 0.99, 0.97, 0.95, 0.0)
+
+
+def test_each_variant_is_opened_and_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is fastest is what is taken: a model whose int8 answers nonsense here was said to work."""
+    card = small_model(tmp_path / "small")
+    photos, words = pictures(3), list(texts(3))
+    monkeypatch.setattr(verify, "_TEXTS", words)  # it knows no others
+    np.savez(
+        card.folder / "golden.npz",
+        pixels=photos, image_vectors=ImageTower(card).encode_pixels(photos),
+        texts=np.array(words), text_vectors=TextTower(card).encode(words).vectors,
+    )  # fmt: skip
+    graph = onnx.load(card.folder / "image.onnx")
+    weight = next(one for one in graph.graph.initializer if one.name == "down")
+    noise = np.random.default_rng(0).standard_normal(tuple(weight.dims), np.float32)
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) + 0.05 * noise, "down"))
+    onnx.save_model(graph, card.folder / "off.onnx")
+    int8 = replace(card.reference, name="int8", runtimes=("openvino",), compared=NEAR)
+    elsewhere = replace(int8, name="int4", runtimes=("absent",))
+    unknown = replace(card.reference, name="fp16")
+    assert list(checked_towers(replace(card, variants=(card.reference, int8, elsewhere, unknown)))) == [
+        "text tower",
+        "image tower",
+        "int8 on openvino-cpu, text tower",
+        "int8 on openvino-cpu, image tower",
+        "int4, which no runtime here opens: its files only",
+        "fp16, which is refused (nobody compared it with the reference): its files only",
+    ]
+    off = replace(int8, image=TowerFile("off.onnx", file_digest(card.folder / "off.onnx")))
+    with pytest.raises(ModelError, match=r"image tower of int8 is off its golden vectors \(cosine 0\.\d+, .* 0\.98\)"):
+        list(checked_towers(replace(card, variants=(card.reference, off))))
+    wide = replace(off, compared=replace(NEAR, least_cosine=0.1))
+    assert len(list(checked_towers(replace(card, variants=(card.reference, wide))))) == 4

@@ -80,17 +80,16 @@ def _here(card: ModelCard) -> list[tuple[str, str]]:
         ("Summary", card.summary),
         ("Its licence", card.licence),
         *([("Its caution", card.caution)] if card.caution else []),
-        ("Variants", "; ".join(map(_variant, card.variants))),
+        ("Variants", "; ".join(_variant(card, one) for one in card.variants)),
         *((name, measured_text(value)) for name, value in card.measured.items()),
     ]
 
 
-def _variant(variant: Variant) -> str:
+def _variant(card: ModelCard, variant: Variant) -> str:
     from clipsearch.engine.choosing.candidates import refusal  # numpy comes with it
 
-    found = variant.compared
+    found, refused = variant.compared, refusal(card, variant)
     if found is None:
-        return variant.name
-    refused = ", refused" if refusal(variant) else ""
+        return f"{variant.name} (refused: {refused})" if refused else variant.name
     cosines = f"cosine {found.image_mean:.4f}, texts {found.text_mean:.4f}"
-    return f"{variant.name} ({cosines}, ten nearest {found.top10:.3f}{refused})"
+    return f"{variant.name} ({cosines}, ten nearest {found.top10:.3f}{', refused' if refused else ''})"

@@ -45,11 +45,11 @@ def fits(variant: Variant, way: Way) -> bool:
     return made_for_it and (way.arithmetic == "f32" or variant.compared is None)
 
 
-def refusal(variant: Variant) -> str | None:
+def refusal(card: ModelCard, variant: Variant) -> str | None:
     """Why the variant does not mean what the reference means, with the number; None where it does (the gate)."""
     found = variant.compared
     if found is None:
-        return None
+        return None if variant.name == card.reference.name else "nobody compared it with the reference"
     measured = (
         ("its vectors of photos have a mean cosine of", found.image_mean, found.least_cosine),
         ("its vectors of texts have a mean cosine of", found.text_mean, found.least_cosine),
@@ -60,13 +60,13 @@ def refusal(variant: Variant) -> str | None:
 
 
 def _first_variant(card: ModelCard, way: Way) -> Variant | None:
-    return next((one for one in card.variants if fits(one, way) and refusal(one) is None), None)
+    return next((one for one in card.variants if fits(one, way) and refusal(card, one) is None), None)
 
 
 def _whys(card: ModelCard, way: Way) -> str:
     return "; ".join(
         f"{one.name} ({one.image.file}, {one.text.file}): "
-        + ((refusal(one) or "") if fits(one, way) else "its files are for another runtime")
+        + ((refusal(card, one) or "") if fits(one, way) else "its files are for another runtime")
         for one in card.variants
     )
 

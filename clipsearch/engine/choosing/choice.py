@@ -30,7 +30,7 @@ Purpose = Literal["ingest", "query"]
 
 BUDGET_S = 20.0  # for all candidates of a model; those left over are said to be unmeasured
 _CLOSE = 0.85  # of the best rate: what comes so near may be the better one, and both are tried again
-_FORMAT = 2  # of the file; raise it when what is measured changes
+_FORMAT = 3  # of the file; raise it when what is measured changes
 
 
 @dataclass
@@ -238,7 +238,7 @@ def _of(card: ModelCard) -> dict[str, Any]:
 def _files(card: ModelCard) -> dict[str, list[Any]]:
     """What the verdicts on a variant depend on."""
     return {
-        one.name: [_identity(one.image.identity), _identity(one.text.identity), list(one.runtimes), refusal(one)]
+        one.name: [_identity(one.image.identity), _identity(one.text.identity), list(one.runtimes), refusal(card, one)]
         for one in card.variants
     }
 

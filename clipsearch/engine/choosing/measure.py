@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -146,8 +147,19 @@ def _limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
+def _limit_time(seconds: float) -> None:
+    """The parent ends this process sooner; where the parent was killed, a driver that hangs would stay for ever.
+
+    The signal's own action, for a driver that hangs lets no handler of Python's run.
+    """
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
 def _serve() -> None:
     job = json.load(sys.stdin)
+    _limit_time(job["time_limit"])
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a library that prints must not garble the answer
     _limit_memory(job["memory_limit"])

@@ -6,7 +6,9 @@ nothing and keeps nothing: choice.py does.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import astuple, dataclass, replace
@@ -23,9 +25,10 @@ from clipsearch.engine.golden import golden_arrays
 from clipsearch.types import MeasuredWay
 
 CANDIDATE_S = 10.0  # for one candidate
-MEMORY_BYTES = 8 << 30  # for one
+MEMORY_BYTES = 8 << 30  # for one, and half of what the machine has where that is less
 LEAST_COSINE = 0.999  # with the golden vectors of its variant
 LEAST_WITH_MATES = 0.9995  # of a photo alone with the same photo in a batch
+_GRACE_S = 3.0  # after its time the child ends itself, if nobody has
 UNMEASURED = "unmeasured"  # the verdict on a candidate that got too little time
 _INCOMPARABLE = "nothing says what its vectors should be: the model brings none, and the CPU gave none"
 _GOES_ON = "clipsearch backends goes on"
@@ -60,7 +63,7 @@ def tried(
     query will: with what `cache` remembers.
     """
     row = unmeasured(candidate)
-    if reason := refusal(variant_of(card, candidate.variant)):
+    if reason := refusal(card, variant_of(card, candidate.variant)):
         return replace(row, verdict="refused", reason=reason, unfinished=False), golden
     if seconds <= 0:
         return row, golden
@@ -79,12 +82,35 @@ def tried(
     if isinstance(found, _Failed):
         given_all = not found.timed_out or seconds >= CANDIDATE_S
         return (replace(row, verdict="failed", reason=found.reason, unfinished=False) if given_all else row), golden
+    if reason := _drift(card, candidate.variant, found, golden):
+        return replace(row, verdict="refused", reason=reason, unfinished=False), golden
     golden = {names["ingest"]: found["image_vectors"], names["query"]: found["text_vectors"]} | golden
     cosines = {
         "ingest": _least_cosine(found["image_vectors"], golden[names["ingest"]]),
         "query": _least_cosine(found["text_vectors"], golden[names["query"]]),
     }
     return _judged(row, found, cosines, seconds), golden
+
+
+def _drift(card: ModelCard, variant: str, found: dict[str, Any], golden: Golden) -> str | None:
+    """Why the variant does not mean here what it meant where it was compared with the reference.
+
+    Its own vectors are those of the first way that runs it, which agrees with itself: an int8 that saturates on an
+    older processor would be right. The mean is what the gate asks for.
+    """
+    compared = variant_of(card, variant).compared
+    if variant == card.reference.name or compared is None:
+        return None
+    reasons = []
+    for kind, what in (("image", "photos"), ("text", "texts")):
+        if vectors := golden.get(f"{kind} {card.reference.name}"):
+            mean = float(_cosines(found[f"{kind}_vectors"], vectors).mean())
+            if not mean >= compared.least_cosine:
+                reasons.append(
+                    f"beside the reference its vectors of {what} have a mean cosine of {mean:.4f} on this machine, "
+                    f"{compared.least_cosine:g} is asked for"
+                )
+    return "; ".join(reasons) or None
 
 
 def unmeasured(candidate: Candidate) -> MeasuredWay:
@@ -139,7 +165,12 @@ def _judged(row: MeasuredWay, found: dict[str, Any], cosines: dict[str, float], 
 def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] | _Failed:
     """What the child found, its last word where its time was over, or why there is none."""
     entry = TABLE[runtime]
-    job = {"runtime": [runtime, *astuple(entry)], "memory_limit": MEMORY_BYTES, **job}
+    job = {
+        "runtime": [runtime, *astuple(entry)],
+        "memory_limit": _memory_limit(),
+        "time_limit": seconds + _GRACE_S,
+        **job,
+    }
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "clipsearch.engine.choosing.measure"],
@@ -164,6 +195,16 @@ def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] 
     return found
 
 
+def _memory_limit() -> int:
+    """Bytes. A machine that swaps, or whose kernel kills, would pay with other programs for a trial."""
+    limit = MEMORY_BYTES
+    if hasattr(os, "sysconf"):  # not on Windows
+        with contextlib.suppress(OSError, ValueError):  # a system without these names; -1: it does not know
+            pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+            limit = min(limit, pages * size // 2) if pages > 0 and size > 0 else limit
+    return limit
+
+
 def _last_words(stderr: bytes) -> str:
     """The last line of a traceback: the error and what it says."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines() or ["it failed without a word"]
@@ -176,8 +217,13 @@ def _last_words(stderr: bytes) -> str:
 
 
 def _least_cosine(some: list[list[float]], others: list[list[float]]) -> float:
+    return float(_cosines(some, others).min())
+
+
+def _cosines(some: list[list[float]], others: list[list[float]]) -> NDArray[np.float32]:
+    """Row by row; NaN where they do not belong together."""
     one, other = np.array(some, np.float32), np.array(others, np.float32)
     if one.shape != other.shape:
-        return float("nan")
+        return np.array([np.nan], np.float32)
     lengths: NDArray[np.float32] = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return float(((one * other).sum(axis=1) / lengths).min())
+    return np.asarray((one * other).sum(axis=1) / lengths, np.float32)

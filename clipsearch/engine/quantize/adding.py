@@ -2,7 +2,8 @@
 
 (A1) At any moment the card names files that are there, whole. A kill leaves the old card, and files that no card names.
 (A2) A file is never written over: a variant that is made again gets new names, and the old files go after the new card.
-(A3) Files that no card names, and are called as variants are, belong to a killed run; the next one removes them.
+(A3) Files that no card names, called as variants are, are of a run that failed, which removes them, or of one
+     that was killed: the next one does.
 """
 
 from __future__ import annotations
@@ -42,7 +43,12 @@ def opened_for_adding(card: ModelCard, models: Path) -> Iterator[ModelCard]:
             _copied(card, folder)
         here = read_card(folder)
         _drop_strangers(here)
-        yield here
+        try:
+            yield here
+        except BaseException:  # Ctrl-C too: what was written is of no use, and may be gigabytes
+            with contextlib.suppress(OSError, ModelError):  # the first error is the one to tell; the next run comes by
+                _drop_strangers(read_card(folder))
+            raise
 
 
 def new_stem(variant: str, role: str) -> str:

@@ -167,7 +167,7 @@ def test_the_gate_is_kept_with_the_comparison(card: ModelCard) -> None:
     assert isinstance(last, Added)
     (variant,) = (one for one in read_card(card.folder).variants if one.name == "int4-onnxruntime")
     assert variant.compared and variant.compared.least_cosine == 0.99999
-    assert "0.99999 is asked for" in (refusal(variant) or "")
+    assert "0.99999 is asked for" in (refusal(card, variant) or "")
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +191,24 @@ def test_a_graph_that_cannot_be_quantised_leaves_the_model_as_it_was(
     with pytest.raises(ModelError, match="image tower of small cannot be made fp16: no such operator"):
         list(quantized(card, card.folder.parent, "fp16", MATERIAL, 0.98, 0.9))
     assert (card.folder / CARD).read_bytes() == before
+    assert {path.name for path in card.folder.iterdir()} == {*card.digests, CARD}
+
+
+def test_a_run_that_is_given_up_leaves_nothing(card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gigabytes of a large model would lie there until somebody quantises it again."""
+    running = quantized(card, card.folder.parent, "fp16", MATERIAL, 0.98, 0.9)
+    while len(list(card.folder.iterdir())) <= len(card.digests) + 1:
+        next(running)
+    running.close()
+    assert {path.name for path in card.folder.iterdir()} == {*card.digests, CARD}
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(making, "beside", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        add(card, "fp16")
+    assert {path.name for path in card.folder.iterdir()} == {*card.digests, CARD}
 
 
 def test_a_model_of_other_graphs_is_refused_before_it_is_copied(card: ModelCard, tmp_path: Path) -> None:
