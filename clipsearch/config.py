@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,9 @@ def platform_folder(kind: str) -> Path:
     if kind == "config":
         return Path(platformdirs.user_config_dir("clipsearch", appauthor=False))
     if kind == "runtime":
-        return Path(platformdirs.user_runtime_dir("clipsearch", appauthor=False))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that XDG_RUNTIME_DIR is not set, as in a container: /tmp is as good
+            return Path(platformdirs.user_runtime_dir("clipsearch", appauthor=False))
     return Path(platformdirs.user_data_dir("clipsearch", appauthor=False))
 
 

@@ -164,7 +164,7 @@ def _told_by(place: str, hint: str) -> Iterator[None]:
     try:
         yield
     except (OSError, OverflowError) as error:  # OverflowError: a port above 65535
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = (error.strerror if isinstance(error, OSError) else None) or error  # a path too long has no strerror
         raise SystemFault(f"The service cannot listen on {place} ({reason}).", hint) from error
 
 

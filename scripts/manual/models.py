@@ -23,7 +23,7 @@ def page() -> str:
                 "clipsearch model list                          # what is here, what there is, finds, costs\n"
                 "clipsearch model info siglip2-b-32-256         # all that is known of one\n"
                 "clipsearch model pull siglip2-b-32-256         # fetch it: size and licence are shown first\n"
-                "clipsearch model verify siglip2-b-32-256       # digests of its files, both towers of each variant, golden vectors\n"
+                "clipsearch model verify siglip2-b-32-256       # digests of its files, the towers of each variant\n"
                 "clipsearch model use siglip2-b-32-256          # encode all photos with it, then search with it\n"
                 "clipsearch model remove siglip2-b-32-256",
                 "sh",

@@ -296,8 +296,18 @@ def test_each_way_stands_in_the_docs() -> None:
         assert len(package) > 10 and package in page, recipe.install
 
 
-@pytest.mark.parametrize("name", ["onnxruntime-gpu", "cuda", "openvino-cpu-int8", "", "auto-cpu", "ONNXRUNTIME"])
-def test_an_unknown_way_is_refused_with_those_there_are(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("onnxruntime-gpu", "onnxruntime-"),
+        ("cuda", "onnxruntime-cuda"),
+        ("openvino-cpu-int8", "openvino-cpu"),
+        ("ONNXRUNTIME", "onnxruntime"),
+        ("nothing like it", "pytorch"),
+    ],
+)
+def test_an_unknown_way_is_refused_with_what_may_be_meant(name: str, meant: str) -> None:
+    """A name that is nearly right is answered with the right one, any other with the runtimes."""
     with pytest.raises(ModelError, match="There is no backend") as caught:
         default_way(name)
-    assert all(known in caught.value.hint for known in names())
+    assert meant in caught.value.hint

@@ -8,8 +8,10 @@ import shutil
 import signal
 import socket
 import stat
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -264,15 +266,22 @@ def test_a_port_that_is_taken_is_one_sentence(program: Program, at_port: Served)
     assert sentence == f"The service cannot listen on port {at_port.record.port} of 127.0.0.1 (Address already in use)."
 
 
-def test_a_library_whose_path_is_too_long_for_a_socket_has_it_elsewhere(program: Program, tmp_path: Path) -> None:
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """The tests' own folders may be too long for a socket themselves."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_a_library_whose_path_is_too_long_for_a_socket_has_it_elsewhere(
+    program: Program, tmp_path: Path, short_folder: Path
+) -> None:
     """Photos in deep folders would have no service (a path of a socket has at most 107 bytes)."""
     deep = tmp_path / ("d" * 60) / ("e" * 60)
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
     shutil.copytree(program.library, deep)
     program.library = deep
-    program.environment |= {"CLIPSEARCH_LIBRARY": str(deep), "XDG_RUNTIME_DIR": str(runtime)}
+    program.environment |= {"CLIPSEARCH_LIBRARY": str(deep), "XDG_RUNTIME_DIR": str(short_folder)}
     with serving(program) as service:
-        assert service.record.socket is not None and service.record.socket.startswith(os.fsencode(runtime))
+        assert service.record.socket is not None and service.record.socket.startswith(os.fsencode(short_folder))
         assert mode(Path(os.fsdecode(service.record.socket))) == 0o600
         assert Client(service.record, b"/").search("coffee").hits
