@@ -183,12 +183,19 @@ def test_what_hangs_is_ended_after_its_time(tmp_path: Path, planted, monkeypatch
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such timer")
-def test_what_hangs_ends_itself_where_nobody_is_left_to_end_it(planted) -> None:
+def test_what_hangs_ends_itself_where_nobody_is_left_to_end_it(planted, tmp_path: Path) -> None:
     """A parent that is killed leaves a process with a broken driver's memory until the machine is switched off."""
     planted("hangs")
     asked = {"card": str(STARTER_FOLDER), "device": "cpu", "arithmetic": "f32", "threads": 1, "variant": "fp32"}
     runtime = ["hangs", *astuple(backends.TABLE["hangs"])]
-    job = {"runtime": runtime, "memory_limit": 8 << 30, "time_limit": 0.5, "best_rate": 0.0, "cache": "", **asked}
+    job = {
+        "runtime": runtime,
+        "memory_limit": 8 << 30,
+        "time_limit": 0.5,
+        "best_rate": 0.0,
+        "cache": str(tmp_path),
+        **asked,
+    }
     done = subprocess.run(
         [sys.executable, "-m", "clipsearch.engine.choosing.measure"],
         input=json.dumps(job).encode(), capture_output=True, timeout=20, check=False,
