@@ -18,7 +18,7 @@ from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit, SystemFault, UsageError
 
 if TYPE_CHECKING:
-    from clipsearch.evaluation.zero_shot import ZeroShotResult
+    from clipsearch.evaluation.zero_shot import Pace, Recognised
 
 EPILOG = """\b
 FOLDER has one folder for each class, named as the class is called; folders
@@ -59,8 +59,8 @@ def command(
     backend: str,
 ) -> int:
     """Measure how many photos in class folders a model recognises, and how fast."""
-    from clipsearch.evaluation.class_folders import class_folders
-    from clipsearch.evaluation.zero_shot import zero_shot
+    from clipsearch.evaluation.labelled import labelled_photos
+    from clipsearch.evaluation.zero_shot import pace, recognised
     from clipsearch.files import check_new
 
     if target is not None and target.suffix not in (".html", ".json"):
@@ -69,10 +69,12 @@ def command(
         check_new(target)
         if not target.parent.is_dir():
             raise SystemFault(f"There is no folder {target.parent}.", "Make it, or name another one.")
-    folders = class_folders(folder, per_class)
+    photos = labelled_photos(folder, per_class)
     sentences = tuple(utf8(template, "A template") for template in templates)
-    with opened_engine(context, model, backend) as engine, meter("photos") as progress:
-        result = zero_shot(engine, folders, sentences, progress=progress)
+    with opened_engine(context, model, backend) as engine:
+        with meter("photos") as progress:
+            result = recognised(engine, photos, sentences, progress)
+        speed = pace(engine, photos)
     for one in result.failures[:_CONFUSED]:
         output.tell(f"clipsearch: {output.shown(one.path)} was left out: {one.reason}")
     if len(result.failures) > _CONFUSED:
@@ -81,25 +83,27 @@ def command(
         command_line = ["clipsearch", "bench", str(folder), *(["--per-class", str(per_class)] if per_class else [])]
         command_line += [part for template in templates for part in ("--template", template)]
         command_line += ["--model", model, "--backend", backend]
-        _write(target, folder, result, output.shown(os.fsencode(shlex.join(command_line))))
+        _write(target, folder, result, speed, output.shown(os.fsencode(shlex.join(command_line))))
     if as_json:
-        output.write_json(_fields(result))
+        output.write_json(_fields(result, speed))
     else:
-        _show(result)
+        _show(result, speed)
     return Exit.DONE
 
 
-def _write(target: Path, folder: Path, result: ZeroShotResult, made_by: str) -> None:
+def _write(target: Path, folder: Path, result: Recognised, speed: Pace, made_by: str) -> None:
     from clipsearch.files import new_file
 
     is_page = target.suffix == ".html"
-    text = _page(folder, result, made_by) if is_page else output.json_text(_fields(result), indent=2) + "\n"
+    text = (
+        _page(folder, result, speed, made_by) if is_page else output.json_text(_fields(result, speed), indent=2) + "\n"
+    )
     with new_file(target) as part:
         part.write_text(text, "utf-8")
     output.narrate(f"Written: {output.printable(str(target))}")
 
 
-def _facts(result: ZeroShotResult) -> list[tuple[str, str]]:
+def _facts(result: Recognised, speed: Pace) -> list[tuple[str, str]]:
     count = len(result.classes)
     left_out = f", {len(result.failures):,} left out" if result.failures else ""
     return [
@@ -109,18 +113,18 @@ def _facts(result: ZeroShotResult) -> list[tuple[str, str]]:
         ("acc@1", f"{result.acc1:.2%}, by chance {1 / count:.2%}"),
         ("acc@5", f"{result.acc5:.2%}" if count > 5 else "–"),
         ("A photo", f"{1000 * result.seconds / (result.photos + len(result.failures)):.1f} ms with decoding"),
-        ("A text", f"{result.text_ms:.1f} ms"),
-        ("Memory", "–" if result.peak_mb is None else f"{result.peak_mb:,.0f} MB at most"),
+        ("A text", f"{speed.text_ms:.1f} ms"),
+        ("Memory", "–" if speed.peak_mb is None else f"{speed.peak_mb:,.0f} MB at most"),
     ]
 
 
-def _show(result: ZeroShotResult) -> None:
-    for title, text in _facts(result):
+def _show(result: Recognised, speed: Pace) -> None:
+    for title, text in _facts(result, speed):
         output.say(f"{title:<11}{text}", hanging=" " * 11)
     click.echo()
     rates = [
         (f"{one.batch}", f"{one.images_per_s:,.1f}", f"{1000 * one.batch / one.images_per_s:,.1f}")
-        for one in result.rates
+        for one in speed.rates
     ]
     for line in table_lines(Columns(("batch", "images/s", "ms a batch"), numbers=(0, 1, 2)), rates):
         click.echo(line)
@@ -138,11 +142,11 @@ def _show(result: ZeroShotResult) -> None:
             output.say(f"{count:,} of {output.printable(name)} taken for {output.printable(other)}")
 
 
-def _by_class(result: ZeroShotResult) -> list[tuple[str, float]]:
+def _by_class(result: Recognised) -> list[tuple[str, float]]:
     return list(zip(result.classes, map(float, result.class_accuracies), strict=True))
 
 
-def _confused(result: ZeroShotResult) -> list[tuple[str, str, int]]:
+def _confused(result: Recognised) -> list[tuple[str, str, int]]:
     """The pairs of classes that are taken for each other most."""
     wrong = result.confusion.copy()
     for place in range(len(wrong)):
@@ -154,7 +158,7 @@ def _confused(result: ZeroShotResult) -> list[tuple[str, str, int]]:
     return [(names[row], names[column], int(wrong[row, column])) for row, column in pairs if wrong[row, column]]
 
 
-def _fields(result: ZeroShotResult) -> dict[str, object]:
+def _fields(result: Recognised, speed: Pace) -> dict[str, object]:
     return {
         "model": result.model,
         "variant": result.variant,
@@ -173,21 +177,21 @@ def _fields(result: ZeroShotResult) -> dict[str, object]:
         ],
         "confusion": result.confusion.tolist(),
         "seconds": round(result.seconds, 3),
-        "text_ms": round(result.text_ms, 3),
-        "batches": [{"batch": one.batch, "images_per_s": round(one.images_per_s, 2)} for one in result.rates],
-        "peak_mb": None if result.peak_mb is None else round(result.peak_mb),
+        "text_ms": round(speed.text_ms, 3),
+        "batches": [{"batch": one.batch, "images_per_s": round(one.images_per_s, 2)} for one in speed.rates],
+        "peak_mb": None if speed.peak_mb is None else round(speed.peak_mb),
     }
 
 
-def _page(folder: Path, result: ZeroShotResult, made_by: str) -> str:
+def _page(folder: Path, result: Recognised, speed: Pace, made_by: str) -> str:
     from clipsearch.pages.report import bars, facts, line, matrix, report
 
     sections = [
-        ("In short", facts(_facts(result))),
+        ("In short", facts(_facts(result, speed))),
         ("Classes", bars(sorted(_by_class(result), key=lambda one: -one[1] if one[1] == one[1] else 1))),
         (
             "Images a second, by batch",
-            line([(one.batch, one.images_per_s) for one in result.rates], "batch"),
+            line([(one.batch, one.images_per_s) for one in speed.rates], "batch"),
         ),
     ]
     if len(result.classes) <= 30:

@@ -18,7 +18,8 @@ _STYLE = """
 body { margin: 0 auto; max-width: 46rem; padding: clamp(1rem, 3vw, 3rem); background: var(--ground); color: var(--ink);
   font: 0.875rem/1.5 system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif; }
 h1 { margin: 0; font-size: 1.6rem; font-weight: 600; } h2 { font-size: 1.05rem; margin-top: 2.2rem; }
-.quiet { color: var(--quiet); }
+.quiet { color: var(--quiet); } .wide { overflow-x: auto; } figure { margin: 1rem 0; }
+.span { border: 0; text-align: center; font-style: italic; }
 table { border-collapse: collapse; }
 td, th { padding: .15rem 1rem .15rem 0; text-align: right; font-variant-numeric: tabular-nums; }
 td:first-child, th:first-child, .facts td { text-align: left; } .facts td:first-child { color: var(--quiet); }
@@ -31,8 +32,8 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def report(title: str, summary: str, sections: Sequence[tuple[str, str]]) -> str:
-    """The page: `sections` are (heading, HTML made by the functions below)."""
-    body = "".join(f"<h2>{escape(heading)}</h2>\n{content}\n" for heading, content in sections)
+    """The page: `sections` are (heading, or nothing; HTML made by the functions below)."""
+    body = "".join(f"{f'<h2>{escape(heading)}</h2>' if heading else ''}\n{content}\n" for heading, content in sections)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -48,11 +49,17 @@ def facts(rows: Sequence[tuple[str, str]]) -> str:
     return f'<table class="facts">{lines}</table>'
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first column is text, the others are numbers as they are shown."""
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], above: Sequence[tuple[str, int]] = ()) -> str:
+    """The first column is text, the others are numbers as they are shown; `above`: (words, columns) over the head."""
+    spans = "".join(f'<th class="span" colspan="{count}">{escape(words)}</th>' for words, count in above)
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
-    return f"<table><tr>{cells}</tr>\n{lines}</table>"
+    upper = f"<tr>{spans}</tr>\n" if above else ""
+    return f'<div class="wide"><table>{upper}<tr>{cells}</tr>\n{lines}</table></div>'
+
+
+def paragraph(text: str, *, quiet: bool = False) -> str:
+    return f"<p{' class=quiet' if quiet else ''}>{escape(text)}</p>"
 
 
 def bars(rows: Sequence[tuple[str, float]]) -> str:

@@ -8,25 +8,23 @@ from pathlib import Path
 import pytest
 
 from clipsearch import Engine
-from clipsearch.evaluation import zero_shot as module
-from clipsearch.evaluation.class_folders import class_folders
-from clipsearch.evaluation.zero_shot import ZeroShotResult, zero_shot
+from clipsearch.evaluation.labelled import labelled_photos
+from clipsearch.evaluation.zero_shot import Recognised, recognised
 
 SAMPLES = Path(__file__).parents[2] / "sample_images" / "animals"
 
 
-def measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ZeroShotResult:
-    monkeypatch.setattr(module, "_rates", lambda engine: [])
+def measured(folder: Path) -> Recognised:
     with Engine("starter", models_folder=folder, cache_folder=folder / "cache") as engine:
-        return zero_shot(engine, class_folders(folder / "set"))
+        return recognised(engine, labelled_photos(folder / "set"))
 
 
-def test_two_classes_of_one_name_are_two_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_classes_of_one_name_are_two_classes(tmp_path: Path) -> None:
     """ImageNet has two of missiles and two of sunglasses, so it could not be measured at all."""
     for name in ("a_jellyfish", "a jellyfish", "cat"):
         (tmp_path / "set" / name).mkdir(parents=True)
         shutil.copy(SAMPLES / "jellyfish.jpg", tmp_path / "set" / name)
-    found = measured(tmp_path, monkeypatch)
+    found = measured(tmp_path)
     assert found.classes == ("a jellyfish", "a jellyfish", "cat")
     assert found.confusion.tolist() == [[1, 0, 0]] * 3  # of equal scores the first class wins
     assert found.acc5 == 1.0
@@ -41,4 +39,4 @@ def test_texts_are_encoded_by_the_way_that_is_measured(tmp_path: Path, monkeypat
     monkeypatch.setattr(Engine, "encode_text", cached)
     (tmp_path / "set" / "jellyfish").mkdir(parents=True)
     shutil.copy(SAMPLES / "jellyfish.jpg", tmp_path / "set" / "jellyfish")
-    assert measured(tmp_path, monkeypatch).acc1 == 1.0
+    assert measured(tmp_path).acc1 == 1.0

@@ -1,0 +1,65 @@
+"""Labelled photos and their classes as unit vectors of one model: what every figure of a classifier starts from."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.encoding import Engine
+from clipsearch.errors import UsageError
+from clipsearch.evaluation.labelled import LabelledPhotos
+from clipsearch.labels.sets import label_set
+from clipsearch.types import FailedFile, Failure
+
+Vectors = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedPhotos:
+    vectors: Vectors  # (read, dim), unit rows, of the photos that could be read
+    truth: NDArray[np.int64]  # (read,), the class of each
+    read: NDArray[np.int64]  # (read,), which of the pictures each is of
+    failures: tuple[FailedFile, ...]
+    seconds: float  # for all photos, decoding included
+
+
+def encoded_photos(
+    engine: Engine, photos: LabelledPhotos, progress: Progress = lambda done, total: None
+) -> EncodedPhotos:
+    """Each photo is read or named among the failures. Raises UsageError where none of them can be read."""
+    vectors, read, failures = [], [], []
+    started = time.perf_counter()
+    for place, outcome in enumerate(engine.each_image(photos.pictures)):
+        if isinstance(outcome, Failure):
+            failures.append(FailedFile(_name(photos, place), outcome.reason, 1))
+        else:
+            vectors.append(outcome)
+            read.append(place)
+        progress(place + 1, len(photos.pictures))
+    seconds = time.perf_counter() - started
+    if not vectors:
+        raise UsageError("None of the photos can be read.", f"The first reason: {failures[0].reason}")
+    return EncodedPhotos(np.stack(vectors), photos.truth[read], np.array(read), tuple(failures), seconds)
+
+
+def classifier(engine: Engine, classes: Sequence[str], templates: Sequence[str] = ()) -> Vectors:
+    """Zero-shot weights (classes, dim), unit rows, past the text cache: by the way that is measured.
+
+    Raises UsageError for templates that cannot work.
+    """
+    names = list(dict.fromkeys(classes))  # two of ImageNet's stand for two classes each
+    vectors = engine.label_vectors(label_set(names, templates), fresh=True)
+    return np.asarray(vectors[[names.index(name) for name in classes]])
+
+
+def _name(photos: LabelledPhotos, place: int) -> bytes:
+    picture = photos.pictures[place]
+    if isinstance(picture, (str, bytes, os.PathLike)):
+        return os.fsencode(picture)
+    return f"{photos.name}, picture {place}".encode()
