@@ -1,0 +1,61 @@
+"""Plots: what is drawn is what was found, in the colours of the page, and always the same."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipsearch.errors import SystemFault
+from clipsearch.lab.findings import Bars, Grid, Lines, Plot, Points, Series
+from clipsearch.lab.plots import png, svg
+
+SERIES = (
+    Series("a $5 lens", (1.0, 2.0, 4.0), (1.0, 3.0, 2.0)),
+    Series("the bound", (1.0, 4.0), (2.0, 2.0), quiet=True),
+)
+PLOTS: dict[str, Plot] = {
+    "bars": Bars("Cats win", ("cat", "<b>&dog</b>"), (0.9, 0.4), "share", low=(0.8, 0.3), high=(0.95, 0.6)),
+    "lines": Lines("Four is best", SERIES, "batch", "images/s", logarithmic=True),
+    "points": Points("Small is fast", SERIES[:1], "images/s", "acc@1", names=(("one", "two", "three"),)),
+    "grid": Grid("Cats are dogs", ("cat", "dog"), ("cat", "dog"), ((1.0, 0.2), (float("nan"), 0.5)), "is", "taken for"),
+}
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_plot_has_the_colours_of_its_page_and_its_words_as_text(name: str) -> None:
+    """Fixed colours are black on black by night, and paths for letters cannot be read aloud or searched."""
+    drawn = svg(PLOTS[name])
+    assert drawn.startswith("<svg") and "var(--ink)" in drawn and "#23211d" not in drawn
+    assert PLOTS[name].title in re.sub("<[^>]+>", "", drawn)
+    assert "<b>" not in drawn and "<image" not in drawn  # nothing of a name is markup, and the page loads no picture
+
+
+def test_a_dollar_in_a_name_is_a_dollar() -> None:
+    assert "a $5 lens" in svg(PLOTS["lines"])
+
+
+def test_the_same_plot_is_the_same_bytes() -> None:
+    """A report that is made again would differ in a repository although nothing changed."""
+    assert svg(PLOTS["lines"]) == svg(PLOTS["lines"])
+
+
+def test_a_picture_of_a_plot_shows_it() -> None:
+    def dark(plot: Plot) -> int:
+        pixels = np.asarray(Image.open(io.BytesIO(png(plot))).convert("RGB"), int)
+        return int((np.abs(pixels - [0xD5, 0x5E, 0x00]).sum(axis=2) < 20).sum())  # the first colour
+
+    small = Bars("Cats", ("cat",), (0.1,), "share", low=(0.1,), high=(1.0,))
+    large = Bars("Cats", ("cat",), (0.9,), "share", low=(0.1,), high=(1.0,))
+    assert dark(large) > 5 * dark(small) > 0
+
+
+def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(SystemFault) as caught:
+        png(PLOTS["bars"])
+    assert "clipsearch[lab]" in caught.value.hint
