@@ -28,10 +28,10 @@ from clipsearch.engine.choosing.choice import Purpose, chosen, known_ways, measu
 from clipsearch.engine.store import DEFAULT_MODEL, find_model
 from clipsearch.engine.textcache import CachedVectors, TextCache
 from clipsearch.errors import ModelError, SystemFault, UsageError
+from clipsearch.events import Advanced
 from clipsearch.labels.sets import check_alternatives, label_set, prompts
 from clipsearch.labels.verdicts import Verdict, alternatives, ensembled, rivals_of, verdicts
 from clipsearch.types import (
-    Advanced,
     AnyPath,
     Decoded,
     Failure,

@@ -23,6 +23,7 @@ from clipsearch.engine.backends import AUTO
 from clipsearch.engine.store import DEFAULT_MODEL
 from clipsearch.engine.textcache import TextCache
 from clipsearch.errors import LibraryError, UsageError
+from clipsearch.events import Event, WatchEvent
 from clipsearch.groups import duplicate_groups
 from clipsearch.index.descriptions import DescribedCatalog
 from clipsearch.keeping import Keeping
@@ -37,7 +38,6 @@ from clipsearch.types import (
     AnyPath,
     DuplicateGroup,
     DuplicateKind,
-    Event,
     FailedFile,
     Failure,
     Labelled,
@@ -48,7 +48,6 @@ from clipsearch.types import (
     Sort,
     Status,
     TextCacheStatus,
-    WatchEvent,
 )
 from clipsearch.watching.record import read_record
 

@@ -20,9 +20,10 @@ from clipsearch.engine.backends import TABLE, is_installed
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.textcache import CachedVectors
 from clipsearch.errors import ClipsearchError, LibraryError, ModelError, SystemFault, UsageError
+from clipsearch.events import Planned, Scanning, Summary
 from clipsearch.index import digests
 from clipsearch.library import Library
-from clipsearch.types import Answer, FailedFile, Failure, Labelled, Planned, Scanning, Summary
+from clipsearch.types import Answer, FailedFile, Failure, Labelled
 from tests.conftest import SAMPLES
 
 NAMES = [
