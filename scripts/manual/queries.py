@@ -13,8 +13,8 @@ from pathlib import Path
 
 from clipsearch.config import Paths
 from clipsearch.engine.store import DEFAULT_MODEL, find_model
-from clipsearch.library import Library
 from clipsearch.events import Summary
+from clipsearch.library import Library
 
 SAMPLES = Path(__file__).absolute().parents[2] / "sample_images"
 SHOWN = 5
