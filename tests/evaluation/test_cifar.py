@@ -36,6 +36,7 @@ def records(*label_bytes: list[int]) -> bytes:
         ("cifar-10-batches-py", "test_batch", batch(LABELS, PLANES.tobytes()), "cifar10"),
         ("cifar-100-python", "test", batch(LABELS, PLANES.tobytes(), key=b"fine_labels"), "cifar100"),
     ],
+    ids=["binary 10", "binary 100", "python 10", "python 100"],
 )
 def test_each_form_gives_the_same_pictures(folder: str, file: str, content: bytes, name: str, tmp_path: Path) -> None:
     """Red for blue, or rows for columns, costs a model some points, and nobody sees why."""
@@ -58,7 +59,9 @@ def test_the_test_part_comes_before_the_train_part(tmp_path: Path) -> None:
     assert (found.part, len(found.truth)) == ("test", 3)
 
 
-@pytest.mark.parametrize("content", [b"", records(LABELS)[:-1], records([3, 0, 10]), bytes(3073 * 50_001)])
+@pytest.mark.parametrize(
+    "content", [b"", records(LABELS)[:-1], records([3, 0, 10])], ids=["empty", "cut short", "of no class"]
+)
 def test_a_binary_file_that_is_not_whole_pictures_is_refused(content: bytes, tmp_path: Path) -> None:
     """One byte lost shifts every picture behind it, and the figure looks like one all the same."""
     (tmp_path / "test_batch.bin").write_bytes(content)
@@ -90,7 +93,7 @@ ATTACKS = {
     "2 GB in ten bytes": b"\x80\x02T" + HUGE + b"abc.",
     "8 EB in ten bytes": b"\x80\x04\x8e" + struct.pack("<q", 2**62) + b".",
     "a memo of four billion": b"\x80\x02]r\xff\xff\xff\xffh\xff.",
-    "a million lists": b"\x80\x02(" + b"]" * 1_000_000 + b"t.",
+    "half a million lists": b"\x80\x02(" + b"]" * 510_000 + b"t.",
     "a number of a million digits": b"\x80\x02I" + b"9" * 1_000_000 + b"\n.",
     "a list in itself": b"\x80\x02]q\x01h\x01a.",
     "lists for keys": b"\x80\x02}](K\x01es.",
@@ -117,7 +120,7 @@ def test_a_hostile_pickle_is_refused_and_runs_nothing(
     (tmp_path / "test_batch").write_bytes(ATTACKS[attack])
     tracemalloc.start()
     try:
-        with pytest.raises(UsageError, match="nothing of it was run|is of class") as refused:
+        with pytest.raises(UsageError, match=r"nothing of it was run|is of class") as refused:
             read_cifar(tmp_path)
         assert tracemalloc.get_traced_memory()[1] < 100 << 20
     finally:
@@ -126,9 +129,10 @@ def test_a_hostile_pickle_is_refused_and_runs_nothing(
     assert "\n" not in refused.value.message and len(refused.value.message) < 100 + len(str(tmp_path)) * 2
 
 
-def test_a_larger_file_than_any_is_not_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["test_batch", "test_batch.bin"])
+def test_a_larger_file_than_any_is_not_read(name: str, tmp_path: Path) -> None:
     """A sparse file of a terabyte takes no room on the disk."""
-    with (tmp_path / "test_batch").open("wb") as file:
-        file.truncate(1 << 40)
-    with pytest.raises(UsageError, match="more than any file of CIFAR"):
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(3073 << 28)
+    with pytest.raises(UsageError, match=r"more than any file of CIFAR|no whole pictures"):
         read_cifar(tmp_path)
