@@ -37,7 +37,7 @@ def class_folders(folder: Path, per_class: int | None = None) -> ClassFolders:
             f"{folder} has no class folders with photos.",
             f"Expected: {folder}/cat/1.jpg, or the files of CIFAR or MNIST as they are published.",
         )
-    numbers = tuple(_imagenet().get(one.name) for one in folders)
+    numbers = tuple(imagenet_numbers().get(one.name) for one in folders)
     names = tuple(_called(one.name, number) for one, number in zip(folders, numbers, strict=True))
     return ClassFolders(names, tuple(tuple(one[:per_class]) for one in files), numbers)
 
@@ -48,6 +48,6 @@ def _called(folder: str, number: int | None) -> str:
 
 
 @cache
-def _imagenet() -> dict[str, int]:
+def imagenet_numbers() -> dict[str, int]:
     """WordNet's numbers, by which ImageNet's folders are named, to the numbers of its classes."""
     return {wnid: number for number, wnid in enumerate(_WNIDS.read_text("ascii").split())}

@@ -10,7 +10,7 @@ import pytest
 
 from clipsearch.errors import UsageError
 from clipsearch.evaluation import idx
-from clipsearch.evaluation.class_folders import _WNIDS
+from clipsearch.evaluation.class_folders import imagenet_numbers
 from clipsearch.evaluation.known_sets import KNOWN_SETS, known_set
 from clipsearch.evaluation.labelled import labelled_photos
 from tests.evaluation.test_class_folders import made
@@ -67,7 +67,7 @@ def test_folders_may_write_a_class_as_they_can(tmp_path: Path) -> None:
 
 def test_imagenets_folders_are_its_classes_in_their_order(tmp_path: Path) -> None:
     """Two of its names stand for two classes each: by name alone 500 photos would be of another class."""
-    made(tmp_path, *(f"{wnid}/1.jpg" for wnid in _WNIDS.read_text("ascii").split()))
+    made(tmp_path, *(f"{wnid}/1.jpg" for wnid in imagenet_numbers()))
     found = labelled_photos(tmp_path)
     assert found.published == "imagenet" and found.truth.tolist() == list(range(1000))
 
