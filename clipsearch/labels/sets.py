@@ -196,6 +196,7 @@ def _check_no_circle(under: dict[str, str | None]) -> None:
             at = under.get(at)
 
 
+@cache
 def imagenet_names() -> tuple[str, ...]:
     """ImageNet's thousand names in the order of its classes; two of them stand for two classes each."""
     table = tomllib.loads((_BUILTIN / "imagenet.toml").read_text("utf-8"))

@@ -5,19 +5,22 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.eval.retrieval import retrieval
+from clipsearch.cli.eval.zero_shot import zero_shot
 
 EPILOG = """\b
-Of photos in class folders see: clipsearch bench --help
+How fast a model is, and which classes it confuses: clipsearch bench --help
 
 \b
 Examples:
+  clipsearch eval zero-shot ~/data/cifar-10-batches-bin
   clipsearch eval retrieval captions.tsv
 """
 
 
 @click.group("eval", epilog=EPILOG)
 def command() -> None:
-    """Measure what a model finds, on photos with captions."""
+    """Measure what a model is worth, on photos with classes or captions."""
 
 
-command.add_command(retrieval)
+for figure in (zero_shot, retrieval):
+    command.add_command(figure)
