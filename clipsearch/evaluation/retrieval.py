@@ -1,7 +1,8 @@
 """Captions to photos and back: the recall that models are compared by, with how sure it is.
 
 R@k of captions: the share of captions whose photo is among the k best photos. R@k of photos: the share of photos with
-one of their captions among the k best captions. Both as CLIP-benchmark has them, pure numpy.
+one of their captions among the k best captions. Both as CLIP-benchmark has them (which leaves equal scores to
+torch.topk, in any order; here what comes first in the file wins). Pure numpy.
 """
 
 from __future__ import annotations
@@ -33,13 +34,18 @@ def to_photos(captions: Vectors, photos: Vectors, photo_of: Places, ks: tuple[in
 
 
 def to_captions(photos: Vectors, captions: Vectors, photo_of: Places, ks: tuple[int, ...] = (1, 5, 10)) -> list[Recall]:
-    """R@k of photos (m, d): whether one of the captions (n, d) that are about it comes among the k best."""
-    best = np.empty(len(photos), np.int64)
+    """R@k of photos (m, d): whether one of the captions (n, d) that are about it comes among the k best.
+
+    A photo without captions is never found, and counts.
+    """
+    best = np.full(len(photos), len(captions), np.int64)
     for start in range(0, len(photos), _TOGETHER):
         scores = photos[start : start + _TOGETHER] @ captions.T
         for row, score in enumerate(scores, start):
-            own = photo_of == row
-            best[row] = (score > score[own].max()).sum() if own.any() else len(captions)
+            own = np.flatnonzero(photo_of == row)
+            if len(own):
+                first = own[score[own].argmax()]  # of equal ones the first
+                best[row] = (score > score[first]).sum() + (score[:first] == score[first]).sum()
     numbers = np.arange(len(photos))
     return [_recall(best < k, numbers, k) for k in ks]
 

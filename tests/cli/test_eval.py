@@ -70,3 +70,21 @@ def test_published_figures_stand_in_a_column_of_their_own(program: Program, tmp_
     assert found["templates"] == ["a {}."]
     assert found["published"]["same_model"] is None
     assert found["published"]["nearest_in_size"][0]["percent"] == {"acc@1": 94.2}
+
+
+def test_words_find_their_photos(program: Program, photos: Path, tmp_path: Path) -> None:
+    """Three words find theirs first; the fourth is said of a photo that shows none, which comes late."""
+    table = tmp_path / "objects.tsv"
+    table.write_text(
+        "file\tobjects\nfood/coffee-cup.jpg\tcoffee, skyscraper\nanimals/jellyfish.jpg\tjellyfish\n"
+        "animals/perched-osprey.jpg\tbird\ncity/skyscrapers-sunset.jpg\t\n"
+    )
+    found = program("eval", "words", table, "--photos", photos, "--json").json
+    assert (found["photos"], found["templates"]) == (4, ["{}"])
+    precision = {one["word"]: one["precision"] for one in found["words"]}
+    assert [precision[word] for word in ("bird", "coffee", "jellyfish")] == [1.0] * 3
+    assert precision["skyscraper"] <= 0.5
+    assert found["mean"] == (3 + precision["skyscraper"]) / 4 and found["low"] <= found["mean"] <= found["high"]
+    said = program("eval", "words", table, "--photos", photos, "--template", "a photo of a {}.").stdout.decode()
+    assert "4 photos · 4 words" in said and "word mAP 0." in said and "by chance" in said
+    assert program("eval", "words", table, "--photos", photos, "--template", "no place").code == 2

@@ -6,6 +6,7 @@ import click
 
 from clipsearch.cli.eval.retrieval import retrieval
 from clipsearch.cli.eval.zero_shot import zero_shot
+from clipsearch.cli.eval.words import words
 
 EPILOG = """\b
 How fast a model is, and which classes it confuses: clipsearch bench --help
@@ -14,13 +15,14 @@ How fast a model is, and which classes it confuses: clipsearch bench --help
 Examples:
   clipsearch eval zero-shot ~/data/cifar-10-batches-bin
   clipsearch eval retrieval captions.tsv
+  clipsearch eval words objects.tsv
 """
 
 
 @click.group("eval", epilog=EPILOG)
 def command() -> None:
-    """Measure what a model is worth, on photos with classes or captions."""
+    """Measure what a model is worth, on photos whose classes, captions or things are known."""
 
 
-for figure in (zero_shot, retrieval):
+for figure in (zero_shot, retrieval, words):
     command.add_command(figure)
