@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.engine.cards import Scoring
+from clipsearch.engine.scoring import probabilities
 
 Cosines = NDArray[np.floating]
 Truth = NDArray[np.integer]
@@ -42,13 +43,14 @@ def tempered(scoring: Scoring, temperature: float) -> Scoring:
     return replace(scoring, scale=scoring.scale / temperature, bias=scoring.bias / temperature)
 
 
-def confidences(probabilities: Values, truth: Truth) -> tuple[Values, NDArray[np.bool_]]:
+def confidences(cosines: Cosines, truth: Truth, scoring: Scoring) -> tuple[Values, NDArray[np.bool_]]:
     """Of each photo the probability of the class that it is taken for (photos,), and whether that is the true one.
 
-    Of equal probabilities the class with the lower number wins.
+    Taken for that of the highest cosine, of equal ones the one with the lower number: of a sharp sigmoid more than one
+    probability is 1.0.
     """
-    best = probabilities.argmax(axis=1)
-    return probabilities[np.arange(len(best)), best], best == truth
+    best = cosines.argmax(axis=1)
+    return probabilities(cosines, scoring)[np.arange(len(best)), best], best == truth
 
 
 def bins_of_equal_width(confidence: Values, right: NDArray[np.bool_], count: int = BINS) -> tuple[Bin, ...]:
@@ -72,9 +74,11 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 
 
 def error_by_chance(confidence: Values, count: int = BINS, draws: int = 100) -> float:
-    """The calibration error, over bins of equal width, that such confidences (photos,) have on average where each is
-    exactly as probable as it says. It is above 0: few photos in a bin are seldom right in just that share (Vaicenavicius
-    et al. 2019, arXiv 1902.06977)."""
+    """The calibration error, over bins of equal width, that confidences (photos,) have on average where all are true.
+
+    It is above 0: few photos in a bin are seldom right in just that share (Vaicenavicius et al. 2019,
+    arXiv 1902.06977).
+    """
     random = np.random.default_rng(0)
     rights = (random.random(len(confidence)) < confidence for _ in range(draws))
     return float(np.mean([calibration_error(bins_of_equal_width(confidence, right, count)) for right in rights]))
@@ -95,9 +99,12 @@ def log_losses(cosines: Cosines, truth: Truth, scoring: Scoring) -> Values:
     return np.asarray(whole - logits[np.arange(len(truth)), truth])
 
 
-def brier_score(probabilities: Values, truth: Truth) -> float:
-    """The mean squared distance from what is true, summed over the classes: 0..2 of shares (Brier 1950)."""
-    return float(((probabilities - _is_true(probabilities, truth)) ** 2).sum(axis=1).mean())
+def brier_score(shares: Values, truth: Truth) -> float:
+    """The mean squared distance of probabilities (photos, classes) from what is true, summed over the classes.
+
+    0..2 where they share one whole (Brier 1950).
+    """
+    return float(((shares - _is_true(shares, truth)) ** 2).sum(axis=1).mean())
 
 
 def best_temperature(cosines: Cosines, truth: Truth, scoring: Scoring) -> float:

@@ -122,8 +122,7 @@ def temperature_fit(
 
 def calibration(cosines: Cosines, truth: NDArray[np.int64], scoring: Scoring) -> Calibration:
     """`cosines` (photos, classes), `truth` (photos,)."""
-    shares = probabilities(cosines, scoring)
-    confidence, right = confidences(shares, truth)
+    confidence, right = confidences(cosines, truth, scoring)
     by_mass = bins_of_equal_mass(confidence, right)
     return Calibration(
         scale=scoring.scale,
@@ -135,7 +134,7 @@ def calibration(cosines: Cosines, truth: NDArray[np.int64], scoring: Scoring) ->
         ece_by_chance=error_by_chance(confidence),
         ece_equal_mass=calibration_error(by_mass),
         nll=float(log_losses(cosines, truth, scoring).mean()),
-        brier=brier_score(shares, truth),
+        brier=brier_score(probabilities(cosines, scoring), truth),
         bins=by_mass,
     )
 
@@ -158,8 +157,9 @@ def finding(fit: TemperatureFit) -> Finding:
             f"{fit.model}, {fit.kind}; {fit.classes:,} classes, averaged over {fit.templates} "
             f"template{'s' if fit.templates > 1 else ''}. The temperature of the least NLL on {fit.fitting:,} photos, "
             f"half of each class; all figures are of the other {fit.telling:,}.",
-            f"ECE, the calibration error: how far confidence and accuracy are apart, over {BINS} bins (Guo et al. 2017). "
-            "By chance: what it were if each probability were true, for few photos are seldom right in just that share.",
+            f"ECE, the calibration error: how far confidence and accuracy are apart, over {BINS} bins (Guo et al. "
+            "2017). By chance: what it were if all probabilities were true, for few photos are seldom right in just "
+            "that share.",
             "It holds for these classes and photos like these: with other labels the best scale is another one.",
             *_limits(fit),
         ),
