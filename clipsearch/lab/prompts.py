@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
 from clipsearch.errors import UsageError
-from clipsearch.evaluation.encoded import Progress, encoded_photos
+from clipsearch.evaluation.encoded import EncodedPhotos, Progress
 from clipsearch.evaluation.halves import halves
 from clipsearch.evaluation.intervals import Interval, difference_interval, mean_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
@@ -73,42 +73,51 @@ class PromptChoice:
     steps: tuple[Added, ...]  # through all candidates
 
 
-def candidates(photos: LabelledPhotos, templates: Sequence[str] = ()) -> tuple[str, ...]:
-    """What is chosen from, each once: `templates`, or CLIP's eighty for ImageNet and those published for this set.
+@dataclass(frozen=True, slots=True)
+class PromptPlan:
+    """Which templates are asked, and what for."""
 
-    Raises UsageError for a template that is neither a name nor a sentence.
+    offered: tuple[str, ...]  # what is chosen from, each once
+    groups: dict[str, tuple[str, ...]]  # what the choice is compared with, by its name for a person
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self.offered, *(one for group in self.groups.values() for one in group)]))
+
+
+def prompt_plan(photos: LabelledPhotos, templates: Sequence[str] = ()) -> PromptPlan:
+    """Choosing from `templates`; of none, from CLIP's eighty for ImageNet and those published for this set.
+
+    Raises UsageError for a template that is neither a name nor a sentence, and for more than memory should hold.
     """
     own = [photos.published] if photos.published in published_templates() else []
-    return tuple(dict.fromkeys(checked_templates(templates or ["imagenet", *own])))
+    offered = tuple(dict.fromkeys(checked_templates(templates or ["imagenet", *own])))
+    _check_memory(len(offered), photos)
+    return PromptPlan(offered, _groups(photos, offered))
 
 
 def prompt_choice(
     engine: Engine,
     photos: LabelledPhotos,
-    templates: Sequence[str] = (),
-    read: Progress = lambda done, total: None,
-    worded: Progress = lambda done, total: None,
+    encoded: EncodedPhotos,
+    plan: PromptPlan,
+    progress: Progress = lambda done, total: None,
 ) -> PromptChoice:
-    """`templates`: see `candidates`. `read` is called after each photo, `worded` after each template.
-
-    Raises UsageError for photos or templates that cannot work, and for more than memory should hold.
-    """
-    offered = candidates(photos, templates)
-    groups = _groups(photos, offered)
-    _check_memory(len(offered), photos)
-    every = tuple(dict.fromkeys([*offered, *(one for group in groups.values() for one in group)]))
-    encoded = encoded_photos(engine, photos, read)
+    """`progress` is called after each template. Raises UsageError for fewer photos than two."""
     parts = halves(encoded.truth)
-    vectors = dict(zip(every, template_vectors(engine, photos.classes, every, worded), strict=True))
+    matrices = template_vectors(engine, photos.classes, plan.every, progress)
+    vectors = dict(zip(plan.every, matrices, strict=True))
     choosing, telling = (
         _Half(encoded.vectors[one], encoded.truth[one], vectors) for one in (parts.choosing, parts.telling)
     )
+    offered = plan.offered
     steps = _steps(choosing, telling, offered)
     best = max(range(len(steps)), key=lambda number: steps[number].choosing)  # the fewest of those that are equal
-    singles = [Single(one, choosing.share([one]), telling.share([one])) for one in offered]
-    singles.sort(key=lambda one: -one.choosing)
-    groups["best single one"] = (singles[0].template,)
     chosen = tuple(one.template for one in steps[: best + 1])
+    singles = sorted(
+        (Single(one, choosing.share([one]), telling.share([one])) for one in offered), key=lambda one: -one.choosing
+    )
+    groups = plan.groups | {"best single one": (singles[0].template,)}
     return PromptChoice(
         model=engine.card.name,
         photos=photos.name,
@@ -215,9 +224,9 @@ def points(interval: Interval) -> str:
 
 def ready(templates: Sequence[str]) -> tuple[str, ...]:
     """Lines to copy: the options of a command, then the same for a label file."""
-    options = " ".join(f"--template {shlex.quote(one)}" for one in templates)
+    options = " \\\n".join(f"--template {shlex.quote(one)}" for one in templates).split("\n")
     rows = [f"  {json.dumps(one, ensure_ascii=False)}," for one in templates]  # TOML's basic strings are JSON's
-    return (options, "", "templates = [", *rows, "]")
+    return (*options, "", "templates = [", *rows, "]")
 
 
 def _told(interval: Interval) -> str:
@@ -255,10 +264,10 @@ _OF_BOTH = (Column("choosing half", "measured", form=".1%"), Column("other half"
 def _selection(choice: PromptChoice) -> Table:
     shown = min(len(choice.chosen.templates) + _BEYOND, _STEPS)
     rows = tuple(
-        (number, one.template, one.choosing, one.telling) for number, one in enumerate(choice.steps[:shown], 1)
+        (f"{number}. {one.template}", one.choosing, one.telling) for number, one in enumerate(choice.steps[:shown], 1)
     )
     title = f"Chosen one after the other: the best are the first {len(choice.chosen.templates)}"
-    return Table(title, (Column("step"), Column("template"), *_OF_BOTH), rows)
+    return Table(title, (Column("template"), *_OF_BOTH), rows)
 
 
 def _singles(choice: PromptChoice) -> Table:

@@ -41,6 +41,8 @@ from clipsearch.types import FailedFile
 Cosines = NDArray[np.float32]
 _CURVE = tuple(2.0**power for power in np.arange(-3, 3.25, 0.25))  # temperatures, around that of the card
 
+_IN_A_BIN = 30  # photos, of the diagram: a share of 7 says nothing, and a line through such shares is a saw
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -56,7 +58,7 @@ class Calibration:
     ece_equal_mass: float
     nll: float  # nats a photo
     brier: float
-    bins: tuple[Bin, ...]  # of equal mass
+    reliability: tuple[Bin, ...]  # of equal mass, with photos enough to be told apart from chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,6 @@ def temperature_fit(
 def calibration(cosines: Cosines, truth: NDArray[np.int64], scoring: Scoring) -> Calibration:
     """`cosines` (photos, classes), `truth` (photos,)."""
     confidence, right = confidences(cosines, truth, scoring)
-    by_mass = bins_of_equal_mass(confidence, right)
     return Calibration(
         scale=scoring.scale,
         bias=scoring.bias,
@@ -132,16 +133,17 @@ def calibration(cosines: Cosines, truth: NDArray[np.int64], scoring: Scoring) ->
         excess=difference_interval(confidence, right, truth),
         ece=calibration_error(bins_of_equal_width(confidence, right)),
         ece_by_chance=error_by_chance(confidence),
-        ece_equal_mass=calibration_error(by_mass),
+        ece_equal_mass=calibration_error(bins_of_equal_mass(confidence, right)),
         nll=float(log_losses(cosines, truth, scoring).mean()),
         brier=brier_score(probabilities(cosines, scoring), truth),
-        bins=by_mass,
+        reliability=bins_of_equal_mass(confidence, right, max(2, min(BINS, len(truth) // _IN_A_BIN))),
     )
 
 
 def _at(temperature: float, cosines: Cosines, truth: NDArray[np.int64], scoring: Scoring) -> AtTemperature:
-    found = calibration(cosines, truth, tempered(scoring, temperature))
-    return AtTemperature(temperature, found.scale, found.ece, found.nll)
+    warm = tempered(scoring, temperature)
+    error = calibration_error(bins_of_equal_width(*confidences(cosines, truth, warm)))
+    return AtTemperature(temperature, warm.scale, error, float(log_losses(cosines, truth, warm).mean()))
 
 
 # -- what it tells --------------------------------------------------------------------------------
@@ -167,14 +169,17 @@ def finding(fit: TemperatureFit) -> Finding:
 
 
 def _sureness(fit: TemperatureFit) -> str:
-    before, excess = fit.before, fit.before.excess
-    word = "is about as sure as it is right"
-    if not excess.low <= 0 <= excess.high:
-        word = "is too sure" if excess.value > 0 else "is not sure enough"
+    before = fit.before
     return (
-        f"With its card's scale of {before.scale:.4g} {fit.model} {word}: it says {before.confidence:.0%} and is right "
-        f"in {before.accuracy:.0%}."
+        f"With its card's scale of {before.scale:.4g} {fit.model} {_word(before.excess)}: it says "
+        f"{before.confidence:.0%} and is right in {before.accuracy:.0%}."
     )
+
+
+def _word(excess: Interval) -> str:
+    if excess.low <= 0 <= excess.high:
+        return "is about as sure as it is right"
+    return "is too sure" if excess.value > 0 else "is not sure enough"
 
 
 def _mended(fit: TemperatureFit) -> str:
@@ -228,17 +233,18 @@ def _reliability(fit: TemperatureFit) -> Table:
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (number, one.photos, one.confidence, one.accuracy, other.confidence, other.accuracy)
-        for number, (one, other) in enumerate(zip(fit.before.bins, fit.after.bins, strict=True), 1)
+        for number, (one, other) in enumerate(zip(fit.before.reliability, fit.after.reliability, strict=True), 1)
     )
     return Table("Bins of equal mass, from the least sure photos to the surest", columns, rows)
 
 
 def _diagram(fit: TemperatureFit) -> Lines:
     return Lines(
-        _sureness(fit),
+        f"{fit.model} {_word(fit.before.excess)}: it says {fit.before.confidence:.0%}, and {fit.before.accuracy:.0%} "
+        "are right",
         (
-            _points(f"scale {fit.before.scale:.3g}, of the card", fit.before.bins),
-            _points(f"scale {fit.after.scale:.3g}, fitted", fit.after.bins),
+            _points(f"scale {fit.before.scale:.3g}, of the card", fit.before.reliability),
+            _points(f"scale {fit.after.scale:.3g}, fitted", fit.after.reliability),
             Series("right as often as it says", (0.0, 100.0), (0.0, 100.0), quiet=True),
         ),
         "says, %",
@@ -254,12 +260,13 @@ def _points(name: str, bins: Sequence[Bin]) -> Series:
 def _errors(fit: TemperatureFit) -> Lines:
     most = 100 * max(one.ece for one in fit.curve)
     ascending = sorted(fit.curve, key=lambda one: one.scale)
-    marks = ((fit.before.scale, "of the card"), (fit.after.scale, "fitted"))
     return Lines(
-        _mended(fit),
+        f"Calibration error: {100 * fit.before.ece:.1f} points at the card's scale, {100 * fit.after.ece:.1f} at the "
+        "fitted one",
         (
             Series("ECE", tuple(one.scale for one in ascending), tuple(100 * one.ece for one in ascending)),
-            *(Series(f"scale {scale:.3g}, {whose}", (scale, scale), (0.0, most), quiet=True) for scale, whose in marks),
+            Series(f"scale {fit.after.scale:.3g}, fitted", (fit.after.scale,) * 2, (0.0, most)),
+            Series(f"scale {fit.before.scale:.3g}, of the card", (fit.before.scale,) * 2, (0.0, most), quiet=True),
         ),
         "scale",
         "ECE, points",

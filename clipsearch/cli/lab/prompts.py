@@ -59,17 +59,18 @@ def prompts(
     backend: str,
 ) -> int:
     """Find the templates that recognise most photos in class folders."""
+    from clipsearch.evaluation.encoded import encoded_photos
     from clipsearch.evaluation.labelled import labelled_photos
-    from clipsearch.lab.prompts import finding, prompt_choice
+    from clipsearch.lab.prompts import finding, prompt_choice, prompt_plan
 
     asked = [*(utf8(template, "A template") for template in templates), *(_lines(file) if file else ())]
     photos = labelled_photos(folder, per_class)
-    with (
-        opened_engine(context, model, backend) as engine,
-        meter("photos") as read,
-        meter("templates") as worded,
-    ):
-        choice = prompt_choice(engine, photos, asked, read, worded)
+    plan = prompt_plan(photos, asked)
+    with opened_engine(context, model, backend) as engine:
+        with meter("photos") as progress:
+            encoded = encoded_photos(engine, photos, progress)
+        with meter("templates") as progress:
+            choice = prompt_choice(engine, photos, encoded, plan, progress)
     tell_failures(choice.failures)
     show(choice, finding(choice), target, as_json)
     return Exit.DONE
