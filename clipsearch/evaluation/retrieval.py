@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.evaluation.intervals import ratio_interval
+
 Vectors = NDArray[np.float32]
 Places = NDArray[np.int64]
 
-_DRAWS = 1000  # of the bootstrap
 _TOGETHER = 512  # queries that are compared at once
 
 
@@ -67,7 +68,5 @@ def _recall(hits: NDArray[np.bool_], photo_of: Places, k: int) -> Recall:
     photos = int(photo_of.max()) + 1
     good = np.bincount(photo_of, hits, minlength=photos)
     all_ = np.bincount(photo_of, minlength=photos)
-    drawn = np.random.default_rng(0).integers(0, photos, (_DRAWS, photos))
-    shares = good[drawn].sum(axis=1) / np.maximum(all_[drawn].sum(axis=1), 1)
-    low, high = np.quantile(shares, [0.025, 0.975])
-    return Recall(k, float(hits.mean()), float(low), float(high))
+    found = ratio_interval(good, all_)
+    return Recall(k, float(hits.mean()), found.low, found.high)

@@ -64,6 +64,11 @@ def paragraph(text: str, *, quiet: bool = False) -> str:
     return f"<p{' class=quiet' if quiet else ''}>{escape(text)}</p>"
 
 
+def preformatted(lines: Sequence[str]) -> str:
+    """Lines to copy, each as it is."""
+    return f'<pre class="wide">{escape(chr(10).join(lines))}</pre>'
+
+
 def bars(rows: Sequence[tuple[str, float]]) -> str:
     """(name, share 0..1), each a bar with its percentage; a share that is not a number has none."""
     height, left = 20, 190

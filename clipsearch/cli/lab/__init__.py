@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.lab.batches import batches
+from clipsearch.cli.lab.prompts import prompts
+from clipsearch.cli.lab.temperature import temperature
 
 EPILOG = """\b
 Plots need the extra [lab]: pip install 'clipsearch[lab]'
@@ -12,6 +14,7 @@ Plots need the extra [lab]: pip install 'clipsearch[lab]'
 \b
 Examples:
   clipsearch lab batches --output batches.html
+  clipsearch lab prompts ~/data/cifar10/test --per-class 100
 """
 
 
@@ -20,5 +23,5 @@ def command() -> None:
     """Experiments: what a model can do, why, and what it costs."""
 
 
-for experiment in (batches,):
+for experiment in (batches, prompts, temperature):
     command.add_command(experiment)
