@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from clipsearch.cli.eval.backends import backends
 from clipsearch.cli.eval.retrieval import retrieval
+from clipsearch.cli.eval.variants import variants
 
 EPILOG = """\b
 Of photos in class folders see: clipsearch bench --help
@@ -12,12 +14,15 @@ Of photos in class folders see: clipsearch bench --help
 \b
 Examples:
   clipsearch eval retrieval captions.tsv
+  clipsearch eval backends
+  clipsearch eval variants ~/Photos/2024
 """
 
 
 @click.group("eval", epilog=EPILOG)
 def command() -> None:
-    """Measure what a model finds, on photos with captions."""
+    """Measure what a model finds, and whether it is run as it should be."""
 
 
-command.add_command(retrieval)
+for subject in (retrieval, backends, variants):
+    command.add_command(subject)
