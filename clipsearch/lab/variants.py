@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipsearch.engine.backends import Way
-from clipsearch.engine.cards import LEAST_COSINE, LEAST_TOP10, Comparison, ModelCard
+from clipsearch.engine.cards import Comparison, ModelCard
 from clipsearch.engine.choosing.candidates import Candidate, fits
 from clipsearch.evaluation.agreement import (
     AskedSamples,
@@ -88,7 +88,8 @@ def finding(drift: VariantDrift) -> Finding:
     notes = [
         f"{drift.texts:,} {'captions' if drift.has_captions else 'everyday texts'}. Of the ten nearest: share of the "
         "ten photos nearest to a text that stay. Other label: share of photos whose likeliest everyday text changes.",
-        "The gate is what the model's card asks: a variant below it is not taken by itself.",
+        "The gate is what the model's card asks of a variant, else it is not taken by itself: the mean cosines, and of "
+        "the ten nearest.",
     ]
     if drift.unopened:
         notes.append(f"No runtime here opens {', '.join(drift.unopened)}.")
@@ -110,8 +111,7 @@ def _table(drift: VariantDrift) -> Table:
         Column("of the ten nearest", "measured", form=".1%"),
         *([Column("R@1", "measured", form="+.3f")] if drift.has_captions else []),
         Column("other label", "measured", form=".1%"),
-        Column("card: cosine", "published", form=".4f"),
-        Column("asked", "published"),
+        Column("on its card", "published", form=".4f"),
         Column("gate"),
     )
     rows = tuple(
@@ -119,17 +119,18 @@ def _table(drift: VariantDrift) -> Table:
             name_of(one.beside),
             *_cells(one.beside, drift.has_captions),
             one.on_card.image_mean if one.on_card else None,
-            _asked(one.beside.compared),
-            "passed" if one.below_gate is None else f"not passed: {one.below_gate}",
+            _gate(one),
         )
         for one in drift.variants
     )
     return Table(f"{drift.model}, beside {drift.reference}; {drift.samples}", columns, rows)
 
 
-def _asked(found: Comparison | None) -> str:
-    least, top10 = (found.least_cosine, found.least_top10) if found else (LEAST_COSINE, LEAST_TOP10)
-    return f"{least:g} and {top10:.0%}"
+def _gate(one: JudgedVariant) -> str:
+    if one.beside.compared is None:
+        return f"failed: {one.below_gate}"
+    found = one.beside.compared
+    return f"{'above' if one.below_gate is None else 'below'} {found.least_cosine:g} and {found.least_top10:.0%}"
 
 
 def _cells(row: Beside, has_captions: bool) -> tuple[Cell, ...]:
@@ -147,7 +148,7 @@ def name_of(row: Beside) -> str:
 
 def _says(drift: VariantDrift) -> str:
     if not drift.variants:
-        return f"{drift.model} has one variant, and nothing here computes it in shorter floats: there is nothing to compare."
+        return f"{drift.model} has one variant, and nothing here computes it in shorter floats."
     below = [one for one in drift.variants if one.below_gate is not None]
     if below:
         told = "; ".join(f"{name_of(one.beside)}: {one.below_gate}" for one in below)

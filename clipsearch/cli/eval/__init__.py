@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.eval.backends import backends
+from clipsearch.cli.eval.recall import recall
 from clipsearch.cli.eval.retrieval import retrieval
 from clipsearch.cli.eval.variants import variants
 
@@ -14,6 +15,7 @@ Of photos in class folders see: clipsearch bench --help
 \b
 Examples:
   clipsearch eval retrieval captions.tsv
+  clipsearch eval recall
   clipsearch eval backends
   clipsearch eval variants ~/Photos/2024
 """
@@ -24,5 +26,5 @@ def command() -> None:
     """Measure what a model finds, and whether it is run as it should be."""
 
 
-for subject in (retrieval, backends, variants):
+for subject in (retrieval, recall, backends, variants):
     command.add_command(subject)
