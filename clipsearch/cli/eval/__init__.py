@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.eval.backends import backends
+from clipsearch.cli.eval.preprocessing import preprocessing
 from clipsearch.cli.eval.recall import recall
 from clipsearch.cli.eval.retrieval import retrieval
 from clipsearch.cli.eval.variants import variants
@@ -18,6 +19,7 @@ Examples:
   clipsearch eval recall
   clipsearch eval backends
   clipsearch eval variants ~/Photos/2024
+  clipsearch eval preprocessing --captions captions.tsv
 """
 
 
@@ -26,5 +28,5 @@ def command() -> None:
     """Measure what a model finds, and whether it is run as it should be."""
 
 
-for subject in (retrieval, recall, backends, variants):
+for subject in (retrieval, recall, backends, variants, preprocessing):
     command.add_command(subject)
