@@ -15,7 +15,7 @@ from typing import Literal
 from PIL import Image
 from PIL.Image import Resampling, Transform
 
-from clipsearch.decoding.decode import FORMATS, decode_picture
+from clipsearch.decoding.decode import DRAFT_FACTOR, FORMATS, decode_picture, draft
 from clipsearch.engine.cards import ImageInput
 from clipsearch.engine.preprocess import Preprocess, bounded_ratio, shortest_to
 from clipsearch.types import Decoded, Failure, Prepare
@@ -84,7 +84,7 @@ def sampled(image: Image.Image, definition: ImageInput, by: Literal["nearest", "
 def as_it_lies(path: bytes, prepare: Prepare, ignored: Literal["turn", "profile"]) -> bytes | None:
     """Pixels of a photo whose EXIF turn or colour profile is not looked at; None where it has none, or does not open.
 
-    In this process, of photos that a worker has read. What Pillow does not open (HEIC, RAW) is turned by its decoder.
+    In this process, of photos that a worker has read. HEIC, RAW and TIFF are turned by what decodes them.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in decode
@@ -93,7 +93,9 @@ def as_it_lies(path: bytes, prepare: Prepare, ignored: Literal["turn", "profile"
                 if not (_is_turned(opened) if ignored == "turn" else opened.info.get("icc_profile")):
                     return None
             with Image.open(os.fsdecode(path), formats=FORMATS) as opened:  # anew: what was asked of EXIF is copied
+                draft(opened, DRAFT_FACTOR * prepare.size)
                 bare = opened.copy()
+                bare.format = opened.format  # which tells whether it is scaled otherwise than by `draft`
         except Exception:  # as in decode: broken metadata in a good picture raises any of half a dozen kinds
             return None
     for name in _TURNED_BY if ignored == "turn" else _PROFILED_BY:

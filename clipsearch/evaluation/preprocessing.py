@@ -63,8 +63,8 @@ def prepared_otherwise(
     `progress` gets (done, of all) over all passes. Raises UsageError where no photo can be read.
     """
     definition = engine.card.image
-    passes, normalisations = _passes(definition), _normalisations(definition)
-    total = len(photos) * (len(passes) + len(_IGNORED) + len(normalisations))
+    passes, normalised = _passes(definition), normalisations(definition)
+    total = len(photos) * (len(passes) + len(_IGNORED) + len(normalised))
     steps = iter(range(1, total + 1))
     made = _Made(engine.image_tower(), definition.size)
     for names, together in passes:
@@ -82,7 +82,7 @@ def prepared_otherwise(
             progress(next(steps), total)
     pixels = np.stack([made.plain[place] for place in read])
     reference, changes = made.reference(pixels), []
-    for name, other in normalisations:
+    for name, other in normalised:
         tower = ImageTower(replace(engine.card, image=other), engine.candidate("ingest"))
         changes.append(Changed(name, tower.encode_pixels(pixels), np.ones(len(read), np.bool_)))
         for _ in photos:
@@ -126,7 +126,7 @@ _IGNORED: tuple[tuple[str, Literal["turn", "profile"]], ...] = (
 )
 
 
-def _normalisations(definition: ImageInput) -> list[tuple[str, ImageInput]]:
+def normalisations(definition: ImageInput) -> list[tuple[str, ImageInput]]:
     """Other means and deviations than the card's."""
     known = {
         "ImageNet's mean and deviation": _IMAGENET,

@@ -43,8 +43,8 @@ def finding(found: Recall) -> Finding:
         tables=(Table(f"{found.photos:,} photos", columns, rows),),
         plots=(bars,) if rows else (),
         notes=(
-            "From, to: the 95 % interval of the mean, questions drawn anew; a point where none missed a hit, though one "
-            "in a third of as many may. Times: once words and pictures are vectors.",
+            "From, to: the 95 % interval of the mean, questions drawn anew. Where none of N missed a hit it is a point,"
+            " and 3 of N may still miss one. Times: once words and pictures are vectors.",
             "A hit as near as the farthest true one counts: which of two equal photos comes first says nothing.",
         ),
     )
