@@ -418,16 +418,23 @@ class Library(Keeping):
                     for path, verdict in zip(one.paths, label(one.vectors), strict=True):
                         yield Labelled(path, verdict.labels, verdict.label, verdict.probability)
 
-    def recall(self, *, progress: Callable[[int, int], None] = lambda done, total: None) -> Recall:
-        """Measures what share of the true 20 nearest photos a search finds: with texts, and with photos of its own.
+    def recall(
+        self,
+        *,
+        k: int = 20,
+        questions: int = 50,
+        queries: Sequence[str] | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Recall:
+        """Measures what share of the true k nearest photos a search finds: with texts, and with photos of its own.
 
-        The texts are those asked before, then everyday ones; `progress` gets (questions, of all). Raises what
-        `search` does.
+        `questions` of each kind. The texts are those asked before, then everyday ones; or all of `queries`, in the
+        language of search. `progress` gets (questions, of all). Raises what `search` does.
         """
-        from clipsearch.upkeep.recall import recall, some_photos, some_texts
+        from clipsearch.upkeep.recall import as_words, recall, some_photos, some_texts
 
-        texts = some_texts(self.history())
-        return recall(self, texts, some_photos(self._opened.catalog), progress)
+        asked = list(map(as_words, some_texts(self.history(), questions))) if queries is None else queries
+        return recall(self, asked, some_photos(self._opened.catalog, questions), progress, k)
 
     def status(self) -> Status:
         """What the library holds and how it is backed: photos, files, roots, model, checkpoint, text cache."""
