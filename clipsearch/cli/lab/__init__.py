@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.lab.batches import batches
+from clipsearch.cli.lab.space import space
 
 EPILOG = """\b
 Plots need the extra [lab]: pip install 'clipsearch[lab]'
@@ -20,5 +21,5 @@ def command() -> None:
     """Experiments: what a model can do, why, and what it costs."""
 
 
-for experiment in (batches,):
+for experiment in (batches, space):
     command.add_command(experiment)
