@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.lab.batches import batches
+from clipsearch.cli.lab.map import map_
 from clipsearch.cli.lab.space import space
 
 EPILOG = """\b
@@ -21,5 +22,5 @@ def command() -> None:
     """Experiments: what a model can do, why, and what it costs."""
 
 
-for experiment in (batches, space):
+for experiment in (batches, map_, space):
     command.add_command(experiment)
