@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipsearch.answers import Question, Stopwatch, answered
 from clipsearch.config import Paths, resolved_paths
@@ -304,6 +305,19 @@ class Library(Keeping):
             labels=labels,
             offline=row.offline,
         )
+
+    def vectors(self) -> Iterator[Batch]:
+        """(paths, unit vectors float32 (n, dim)) of all photos that answer, in batches, in the order of indexing.
+
+        Each photo has one of its paths. It works only as it is iterated. Raises LibraryError without a library.
+        """
+        space = self._opened.space()
+        with self._opened.another_reader() as catalog:
+            yield from stored_vectors(catalog, space)
+
+    def bank(self) -> NDArray[np.float32]:
+        """Vectors (texts, dim) of the everyday texts under the library's model. Raises what `search` does."""
+        return self._opened.engine_of(self._opened.space()).bank()
 
     # -- pictures ---------------------------------------------------------------------------------
 

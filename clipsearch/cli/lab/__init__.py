@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.lab.batches import batches
+from clipsearch.cli.lab.map import map_
 from clipsearch.cli.lab.prompts import prompts
+from clipsearch.cli.lab.space import space
 from clipsearch.cli.lab.temperature import temperature
 
 EPILOG = """\b
@@ -23,5 +25,5 @@ def command() -> None:
     """Experiments: what a model can do, why, and what it costs."""
 
 
-for experiment in (batches, prompts, temperature):
+for experiment in (batches, prompts, temperature, map_, space):
     command.add_command(experiment)
