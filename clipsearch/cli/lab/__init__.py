@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.lab.batches import batches
+from clipsearch.cli.lab.models import models
 
 EPILOG = """\b
 Plots need the extra [lab]: pip install 'clipsearch[lab]'
@@ -12,6 +13,7 @@ Plots need the extra [lab]: pip install 'clipsearch[lab]'
 \b
 Examples:
   clipsearch lab batches --output batches.html
+  clipsearch lab models
 """
 
 
@@ -20,5 +22,5 @@ def command() -> None:
     """Experiments: what a model can do, why, and what it costs."""
 
 
-for experiment in (batches,):
+for experiment in (batches, models):
     command.add_command(experiment)
