@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.lab.batches import batches
+from clipsearch.cli.lab.cache import cache
 from clipsearch.cli.lab.models import models
 
 EPILOG = """\b
@@ -22,5 +23,5 @@ def command() -> None:
     """Experiments: what a model can do, why, and what it costs."""
 
 
-for experiment in (batches, models):
+for experiment in (batches, cache, models):
     command.add_command(experiment)
