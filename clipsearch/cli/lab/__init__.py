@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.lab.batches import batches
+from clipsearch.cli.lab.cache import cache
 from clipsearch.cli.lab.map import map_
+from clipsearch.cli.lab.models import models
 from clipsearch.cli.lab.prompts import prompts
 from clipsearch.cli.lab.space import space
 from clipsearch.cli.lab.temperature import temperature
@@ -17,6 +19,7 @@ Plots need the extra [lab]: pip install 'clipsearch[lab]'
 Examples:
   clipsearch lab batches --output batches.html
   clipsearch lab prompts ~/data/cifar10/test --per-class 100
+  clipsearch lab models
 """
 
 
@@ -25,5 +28,5 @@ def command() -> None:
     """Experiments: what a model can do, why, and what it costs."""
 
 
-for experiment in (batches, prompts, temperature, map_, space):
+for experiment in (batches, prompts, temperature, map_, space, cache, models):
     command.add_command(experiment)
