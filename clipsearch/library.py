@@ -376,11 +376,9 @@ class Library(Keeping):
         replace those of `instead_of`, so that a photo has one of several labels that exclude each other; None in the
         place of a label only takes those away.
         """
-        known = [
-            (found[0], label, probability)
-            for path, label, probability in labels
-            if (found := self._opened.catalog.photo_at(os.path.abspath(os.fsencode(path)))) is not None
-        ]
+        given = [(os.path.abspath(os.fsencode(path)), label, probability) for path, label, probability in labels]
+        photos = self._opened.catalog.photos_at({path for path, _, _ in given})
+        known = [(photos[path], label, probability) for path, label, probability in given if path in photos]
         with self._opened.annotations() as annotations:
             annotations.put_labels(known, instead_of=instead_of)
         return sum(label is not None for _, label, _ in known)

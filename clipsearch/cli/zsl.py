@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -148,25 +148,19 @@ def command(
         write_labels(asked, kept)
         if not targets:
             return Exit.DONE
-    if top is None and not (as_json or ndjson):
-        top = 3
+    top = 3 if top is None and not (as_json or ndjson) else top
     found: list[Labelled] = []
-    failed = 0
     with (
-        answering(context, library, backend) as asked_library,
+        answering(context, library, backend) as answerer,
         _saving(context, library, asked, found) if save else nullcontext(),
         meters() as progress,
     ):
         tell = teller(as_csv, as_json, ndjson, targets)
-        for result in asked_library.classify(
-            targets, asked, unknown=unknown, margin=margin / 100, top=top, progress=progress
-        ):
-            if isinstance(result, FailedFile):
-                failed += 1
-                output.tell(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
-            else:
-                found.append(result)
-                tell(result)
+        failed = _gather(
+            answerer.classify(targets, asked, unknown=unknown, margin=margin / 100, top=top, progress=progress),
+            found,
+            tell,
+        )
     if as_json:
         output.write_json([labelled_fields(result) for result in found])
     if failed and not found:
@@ -175,6 +169,19 @@ def command(
     if write_xmp and not write_sidecars(found, asked, yes=yes):
         return Exit.USAGE
     return Exit.DONE if found else Exit.NOTHING_FOUND
+
+
+def _gather(results: Iterable[Labelled | FailedFile], found: list[Labelled], tell: Callable[[Labelled], None]) -> int:
+    """Tells of each as it comes and puts it to those found; how many could not be read."""
+    failed = 0
+    for result in results:
+        if isinstance(result, FailedFile):
+            failed += 1
+            output.tell(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
+        else:
+            found.append(result)
+            tell(result)
+    return failed
 
 
 def _tell_long(asked: LabelSet) -> None:

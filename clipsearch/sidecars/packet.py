@@ -208,22 +208,30 @@ def _is_utf8(packet: bytes) -> bool:
 
 
 def _edited(packet: bytes, found: Sequence[_Element], gone: Collection[str], there: str | None) -> Iterator[Edit]:
-    """Items that go, with the blanks before them, and the one that must be there, once."""
-    has = False
-    for element in found:
-        for item in _list_of(element).children:
-            if _value(item) in gone or (has and _value(item) == there):
-                yield item.start - len(_blanks_before(packet, item.start)), item.end, b""
-            has = has or _value(item) == there
-    if there is None or has or not found:
-        return
-    bag = _list_of(found[0])
-    new = b"<%bli>%b</%bli>" % (bag.prefix, _escaped(there), bag.prefix)
-    if bag.children:
-        last = bag.children[-1]
-        yield last.end, last.end, _blanks_before(packet, last.start) + new
-    else:
-        yield _put_in(bag, new, packet)
+    """Items that go, with the blanks before them, and the one that must be there, once. What is left empty goes."""
+    has = any(_value(item) == there for element in found for item in _list_of(element).children)
+    seen = False
+    for place, element in enumerate(found):
+        bag, adds = _list_of(element), there is not None and not has and not place
+        going = []
+        for item in bag.children:
+            if _value(item) in gone or (seen and _value(item) == there):
+                going.append(item)
+            seen = seen or _value(item) == there
+        if going and len(going) == len(bag.children) and not adds:
+            going = [element]
+        yield from ((one.start - len(_blanks_before(packet, one.start)), one.end, b"") for one in going)
+        if adds and there is not None:
+            yield _item_edit(packet, bag, there)
+
+
+def _item_edit(packet: bytes, bag: _Element, value: str) -> Edit:
+    """Puts an item behind the others, indented as they are."""
+    item = b"<%bli>%b</%bli>" % (bag.prefix, _escaped(value), bag.prefix)
+    if not bag.children:
+        return _put_in(bag, item, packet)
+    last = bag.children[-1]
+    return last.end, last.end, _blanks_before(packet, last.start) + item
 
 
 def _new_list(packet: bytes, description: _Element, one: Property, value: str) -> bytes:
