@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +45,7 @@ from clipsearch.types import (
     Labelled,
     LabelSet,
     PhotoDetails,
+    Progress,
     RootStatus,
     SavedSearch,
     Sort,
@@ -53,6 +55,7 @@ from clipsearch.types import (
 from clipsearch.watching.record import read_record
 
 if TYPE_CHECKING:
+    from clipsearch.examples import FittedLabels
     from clipsearch.thumbnails import Thumbnails
     from clipsearch.upkeep.recall import Recall
 
@@ -386,11 +389,9 @@ class Library(Keeping):
         replace those of `instead_of`, so that a photo has one of several labels that exclude each other; None in the
         place of a label only takes those away.
         """
-        known = [
-            (found[0], label, probability)
-            for path, label, probability in labels
-            if (found := self._opened.catalog.photo_at(os.path.abspath(os.fsencode(path)))) is not None
-        ]
+        given = [(os.path.abspath(os.fsencode(path)), label, probability) for path, label, probability in labels]
+        photos = self._opened.catalog.photos_at({path for path, _, _ in given})
+        known = [(photos[path], label, probability) for path, label, probability in given if path in photos]
         with self._opened.annotations() as annotations:
             annotations.put_labels(known, instead_of=instead_of)
         return sum(label is not None for _, label, _ in known)
@@ -404,6 +405,7 @@ class Library(Keeping):
         unknown: bool = False,
         margin: float = 0.0,
         top: int | None = None,
+        progress: Progress | None = None,
     ) -> Iterator[Labelled | FailedFile]:
         """Zero-shot labels of photos and folders, from stored vectors where they exist, in the order of paths.
 
@@ -411,8 +413,8 @@ class Library(Keeping):
         `top` of them; where the model shares 100 % among them, each photo's probabilities sum to 1. With `unknown` an
         everyday text takes part, so that none may be clear; so may none where the best is not by `margin` above the
         next. It works without a library too, and only as it is iterated. Each template holds {} once, or is the name of
-        published ones; their vectors are averaged. Raises UsageError for labels or templates that cannot work,
-        SystemFault for a path that is not there.
+        published ones; their vectors are averaged. `progress` is told of texts and of photos that must be encoded.
+        Raises UsageError for labels or templates that cannot work, SystemFault for a path that is not there.
         """
         with contextlib.ExitStack() as stack:
             catalog = None
@@ -420,17 +422,39 @@ class Library(Keeping):
                 catalog = stack.enter_context(self._opened.another_reader())
             space = None if targets else self._opened.space()
             engine = self._opened.engine_of(catalog.active_space() if catalog else None)
-            label = engine.labeller(labels, templates, unknown=unknown, margin=margin, top=top)
+            tell = progress or _untold
+            label = engine.labeller(
+                labels, templates, unknown=unknown, margin=margin, top=top, progress=partial(tell, "encoding labels")
+            )
             if catalog is not None and space is not None:
                 photos: Iterator[Batch | FailedFile] = stored_vectors(catalog, space)
             else:
-                photos = photo_vectors(catalog, engine, targets)
+                photos = photo_vectors(catalog, engine, targets, partial(tell, "encoding photos"))
             for one in photos:
                 if isinstance(one, FailedFile):
                     yield one
                 else:
                     for path, verdict in zip(one.paths, label(one.vectors), strict=True):
                         yield Labelled(path, verdict.labels, verdict.label, verdict.probability)
+
+    def fitted_labels(
+        self,
+        labels: LabelSet,
+        examples: AnyPath,
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> FittedLabels:
+        """The labels with what a few photos of each have taught, for `classify`: see docs/labels.md.
+
+        `examples` is a folder with a folder for each label, named as it is, and perhaps one called unknown with photos
+        that are none of them. `progress` gets (photos, of all). It works without a library too. Raises UsageError for a
+        folder that is named as no label, SystemFault where there are no photos that can be read.
+        """
+        from clipsearch.examples import examples_in, fitted_labels
+
+        catalog = self._opened.catalog_if_any()
+        engine = self._opened.engine_of(catalog.active_space() if catalog else None)
+        return fitted_labels(engine, labels, examples_in(Path(os.fsdecode(examples)), labels), progress)
 
     def recall(
         self,
@@ -472,6 +496,10 @@ class Library(Keeping):
             text_cache=text_cache,
             watcher=watcher,
         )
+
+
+def _untold(what: str, done: int, total: int) -> None:
+    """Nobody asked."""
 
 
 def _resolved(one: Filter) -> Filter:

@@ -7,7 +7,7 @@ Paths are bytes where they come from the disk: a name that is not UTF-8 is a nam
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -28,6 +28,7 @@ Sort = Literal["score", "date", "name"]
 SORTS: tuple[Sort, ...] = ("score", "date", "name")
 DuplicateKind = Literal["exact", "perceptual", "burst"]
 DUPLICATE_KINDS: tuple[DuplicateKind, ...] = ("exact", "perceptual", "burst")
+Progress = Callable[[str, int, int], None]  # what is done, how many are, of how many
 REJECTED = -1  # a rating below all stars, as XMP has it
 BURST_S = 5  # seconds between a frame of a burst and the next
 
@@ -248,6 +249,17 @@ class Label:
     templates: tuple[str, ...]
     threshold: float | None = None  # the least probability, 0..1
     under: str | None = None  # the label of which it is a kind
+    slope: float = 1.0  # its logit is multiplied with this, and the bias added: fitted to examples
+    bias: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Where slopes and biases of a label set come from; under another model they mean nothing."""
+
+    model: str  # its name, for a person
+    space: str  # its fingerprint
+    unknown: float = 0.0  # bias of the everyday texts that a label must stand up to
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +268,7 @@ class LabelSet:
 
     labels: tuple[Label, ...]  # those that are asked
     groups: tuple[Label, ...] = ()  # those that only have kinds
+    fitted: Fitted | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -287,6 +300,7 @@ class LibraryAPI(Protocol):
         unknown: bool = False,
         margin: float = 0.0,
         top: int | None = None,
+        progress: Progress | None = None,
     ) -> Iterable[Labelled | FailedFile]: ...
     def photo(self, path: AnyPath) -> PhotoDetails | None: ...
     def status(self) -> Status: ...
