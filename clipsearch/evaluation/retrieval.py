@@ -15,7 +15,7 @@ Vectors = NDArray[np.float32]
 Places = NDArray[np.int64]
 
 _DRAWS = 1000  # of the bootstrap
-_TOGETHER = 512  # queries that are compared at once
+_SCORES = 1 << 24  # that are compared at once: 64 MiB, whether there are 1,000 others or 155,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,14 @@ def to_photos(captions: Vectors, photos: Vectors, photo_of: Places, ks: tuple[in
 def to_captions(photos: Vectors, captions: Vectors, photo_of: Places, ks: tuple[int, ...] = (1, 5, 10)) -> list[Recall]:
     """R@k of photos (m, d): whether one of the captions (n, d) that are about it comes among the k best."""
     best = np.empty(len(photos), np.int64)
-    for start in range(0, len(photos), _TOGETHER):
-        scores = photos[start : start + _TOGETHER] @ captions.T
+    order = np.argsort(photo_of, kind="stable")
+    ends = np.searchsorted(photo_of[order], np.arange(len(photos) + 1))
+    together = max(1, _SCORES // len(captions))
+    for start in range(0, len(photos), together):
+        scores = photos[start : start + together] @ captions.T
         for row, score in enumerate(scores, start):
-            own = photo_of == row
-            best[row] = (score > score[own].max()).sum() if own.any() else len(captions)
+            own = order[ends[row] : ends[row + 1]]
+            best[row] = (score > score[own].max()).sum() if own.size else len(captions)
     numbers = np.arange(len(photos))
     return [_recall(best < k, numbers, k) for k in ks]
 
@@ -47,21 +50,27 @@ def to_captions(photos: Vectors, captions: Vectors, photo_of: Places, ks: tuple[
 def _ranks(queries: Vectors, found: Vectors, truth: Places) -> Places:
     """How many are above the right one, and of equal ones those that come before it."""
     ranks = np.empty(len(queries), np.int64)
-    for start in range(0, len(queries), _TOGETHER):
-        scores = queries[start : start + _TOGETHER] @ found.T
-        right = truth[start : start + _TOGETHER, None]
+    together = max(1, _SCORES // len(found))
+    for start in range(0, len(queries), together):
+        scores = queries[start : start + together] @ found.T
+        right = truth[start : start + together, None]
         own = np.take_along_axis(scores, right, axis=1)
         before = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < right))
-        ranks[start : start + _TOGETHER] = before.sum(axis=1)
+        ranks[start : start + together] = before.sum(axis=1)
     return ranks
 
 
 def _recall(hits: NDArray[np.bool_], photo_of: Places, k: int) -> Recall:
-    """Photos are drawn, not captions: five captions of one photo are hard or easy together."""
+    """Photos are drawn, not captions: five captions of one photo are hard or easy together.
+
+    Photos with as many hits of as many queries are alike, and there are few kinds: how many of each kind are drawn is
+    multinomial, and 31,000 photos need not be drawn one by one.
+    """
     photos = int(photo_of.max()) + 1
     good = np.bincount(photo_of, hits, minlength=photos)
     all_ = np.bincount(photo_of, minlength=photos)
-    drawn = np.random.default_rng(0).integers(0, photos, (_DRAWS, photos))
-    shares = good[drawn].sum(axis=1) / np.maximum(all_[drawn].sum(axis=1), 1)
+    kinds, counts = np.unique(np.stack([good, all_]), axis=1, return_counts=True)
+    drawn = np.random.default_rng(0).multinomial(photos, counts / photos, _DRAWS)
+    shares = drawn @ kinds[0] / np.maximum(drawn @ kinds[1], 1)
     low, high = np.quantile(shares, [0.025, 0.975])
     return Recall(k, float(hits.mean()), float(low), float(high))
