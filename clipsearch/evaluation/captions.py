@@ -47,7 +47,7 @@ def captioned_photos(file: Path, folder: Path | None = None, set_name: str | Non
         table = json.loads(text) if text.lstrip().startswith("{") else None
         pairs = list(_lines(text.splitlines()) if table is None else _named(table))
         of, is_split = _set_of(table)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unknown(file) from error
     if not pairs:
         raise _unknown(file)

@@ -96,9 +96,8 @@ def _show(name: str, asked: CaptionedPhotos, encoded: EncodedCaptions, rows: lis
     for line in table_lines(Columns(head, numbers=range(1, len(head))), shown):
         click.echo(line)
     if encoded.failures:
-        output.say(
-            f"Left out: {len(encoded.failures):,} photos that cannot be read, with {encoded.left_out:,} captions"
-        )
+        photos = f"{len(encoded.failures):,} photo{'s' * (len(encoded.failures) != 1)}"
+        output.say(f"Left out: {photos} that cannot be read, with {encoded.left_out:,} captions")
     if asked.differences:
         output.say(f"Note: no figure like the published ones: {'; '.join(asked.differences)}")
     tell_failures(encoded.failures)
