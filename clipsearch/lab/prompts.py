@@ -154,14 +154,15 @@ def _groups(photos: LabelledPhotos, offered: tuple[str, ...]) -> dict[str, tuple
     groups = {
         REFERENCE: (REFERENCE,),
         "the bare name": ("{}",),
-        f"{PLAIN_TEMPLATES[0]} as zsl asks": PLAIN_TEMPLATES,
+        f"{PLAIN_TEMPLATES[0]} (zsl)": PLAIN_TEMPLATES,
         "CLIP's 7 for ImageNet": published["imagenet-7"],
         "CLIP's 18 for CIFAR-10": published["cifar10"],
         "CLIP's 80 for ImageNet": published["imagenet"],
     }
-    for name, group in ((f"CLIP's for {photos.name}", published.get(photos.published or "")), ("all", offered)):
-        if group is not None and group not in groups.values():
-            groups[f"{name}, {len(group)}"] = group
+    if (own := published.get(photos.published or "")) and own not in groups.values():
+        groups[f"CLIP's {len(own)} for this set"] = own
+    if offered not in groups.values():
+        groups[f"all {len(offered)}"] = offered
     return groups
 
 

@@ -178,7 +178,7 @@ def _sureness(fit: TemperatureFit) -> str:
 
 def _word(excess: Interval) -> str:
     if excess.low <= 0 <= excess.high:
-        return "is about as sure as it is right"
+        return "is as sure as it is right, within chance"
     return "is too sure" if excess.value > 0 else "is not sure enough"
 
 

@@ -132,7 +132,7 @@ def test_the_temperature_that_made_the_truths_is_found(scoring: Scoring, true_te
     """Fitted the wrong way round (1/T) a model that is too sure would be made surer."""
     random = np.random.default_rng(4)
     cosines = random.normal(0.13, 0.03, (20_000, 2)).astype(np.float32)
-    made = tempered(scoring, true_temperature)
+    made = Scoring(scoring.kind, scoring.scale / true_temperature, scoring.bias / true_temperature)
     if scoring.kind == "softmax":
         truth = (random.random(20_000) > probabilities(cosines, made)[:, 0]).astype(np.int64)
     else:  # one class, and one that never is: yes or no of the first alone

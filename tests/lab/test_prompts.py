@@ -104,7 +104,7 @@ def test_the_sets_own_templates_take_part_and_named_ones_stand_alone() -> None:
     photos = LabelledPhotos("Satellite pictures", CLASSES, ["a.jpg"] * 9, np.arange(9) % 5, "eurosat")
     plan = prompt_plan(photos)
     assert len(plan.offered) == 83 and "a centered satellite photo of {}." in plan.offered
-    assert plan.groups["CLIP's for Satellite pictures, 3"] == plan.offered[80:]
+    assert plan.groups["CLIP's 3 for this set"] == plan.offered[80:]
     assert prompt_plan(photos, ["mnist", "{}!"]).offered == ('a photo of the number: "{}".', "{}!")
 
 

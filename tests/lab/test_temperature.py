@@ -102,8 +102,8 @@ def test_a_model_is_called_too_sure_only_where_it_is() -> None:
     """Of 40 photos a difference of 5 points between sureness and accuracy is chance."""
     assert "is too sure: it says" in finding(told(80, 40)).says
     assert "is not sure enough: it says" in finding(told(20, 40)).says
-    assert "is about as sure as it is right" in finding(told(40, 40)).says
-    assert "is about as sure as it is right" in finding(told(43, 40, photos=40)).says
+    assert "is as sure as it is right, within chance: it says" in finding(told(40, 40)).says
+    assert "is as sure as it is right, within chance: it says" in finding(told(43, 40, photos=40)).says
 
 
 def test_bins_of_the_diagram_have_photos_enough() -> None:

@@ -22,7 +22,7 @@ for zsl and bench, and as lines for a label file.
 \b
 Examples:
   clipsearch lab prompts ~/data/cifar10/test --per-class 100
-  clipsearch lab prompts ~/data/pets --template imagenet --template "a photo of my {}."
+  clipsearch lab prompts ~/data/pets --template imagenet --template "a phone picture of a {}."
   clipsearch lab prompts ~/data/pets --templates-file mine.txt --output prompts.html
 """
 
