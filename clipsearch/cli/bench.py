@@ -114,8 +114,8 @@ def _facts(result: Recognised, speed: Pace) -> list[tuple[str, str]]:
         ("Model", f"{result.model} · {result.variant}"),
         ("Photos", f"{result.photos:,} of {count:,} classes{left_out}"),
         ("Templates", f"{result.templates}, averaged" if result.templates > 1 else "1"),
-        ("acc@1", f"{result.acc1:.2%}, by chance {1 / count:.2%}"),
-        ("acc@5", f"{result.acc5:.2%}" if count > 5 else "–"),
+        ("acc@1", f"{result.acc1.value:.2%}, by chance {1 / count:.2%}"),
+        ("acc@5", f"{result.acc5.value:.2%}" if count > 5 else "–"),
         ("A photo", f"{1000 * result.seconds / (result.photos + len(result.failures)):.1f} ms with decoding"),
         ("A text", f"{speed.text_ms:.1f} ms"),
         ("Memory", "–" if speed.peak_mb is None else f"{speed.peak_mb:,.0f} MB at most"),
@@ -169,8 +169,8 @@ def _fields(result: Recognised, speed: Pace) -> dict[str, object]:
         "photos": result.photos,
         "failures": failure_fields(result.failures),
         "templates": result.templates,
-        "acc1": result.acc1,
-        "acc5": result.acc5,
+        "acc1": result.acc1.value,
+        "acc5": result.acc5.value,
         "classes": [
             {
                 "name": name,

@@ -47,6 +47,13 @@ def difference_interval(first: ArrayLike, second: ArrayLike, strata: Strata | No
     return mean_interval(np.asarray(first, np.float64) - np.asarray(second, np.float64), strata)
 
 
+def class_mean_interval(hits: ArrayLike, truth: NDArray[np.integer]) -> Interval:
+    """The mean of the classes' own means of `hits` (photos,), each class counting the same; `truth` (photos,)."""
+    _, places, sizes = np.unique(truth, return_inverse=True, return_counts=True)
+    weights = len(truth) / (len(sizes) * sizes[places])
+    return mean_interval(np.asarray(hits, np.float64) * weights, truth)
+
+
 def ratio_interval(parts: ArrayLike, wholes: ArrayLike) -> Interval:
     """The sum of `parts` (units,) over the sum of `wholes` (units,), a unit drawn with all that belongs to it."""
     both = np.stack([np.asarray(parts, np.float64), np.asarray(wholes, np.float64)], axis=1)

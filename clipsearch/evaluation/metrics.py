@@ -10,13 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Interval = tuple[float, float]  # 95 %, of a figure
 Scores = NDArray[np.floating]  # (photos, classes), higher is more likely
 Classes = NDArray[np.integer]  # (photos,), the true one
 Present = NDArray[np.bool_]  # (photos,), whether what is asked for is there
-
-_DRAWS = 1000  # of the bootstrap
-_TAILS = (0.025, 0.975)
 
 
 def accuracy(scores: Scores, truth: Classes, k: int = 1) -> float:
@@ -46,28 +42,6 @@ def class_accuracies(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
     """From a confusion matrix: the share of each class that was recognised; NaN for a class without photos."""
     photos = matrix.sum(axis=1)
     return np.where(photos > 0, np.diag(matrix) / np.maximum(photos, 1), np.nan)
-
-
-def mean_class_recall(matrix: NDArray[np.int64]) -> float:
-    """The mean of what was recognised of each class, 0..1, as CLIP-benchmark has it: classes without photos are out."""
-    return float(np.nanmean(class_accuracies(matrix)))
-
-
-def share_interval(share: float, count: int) -> Interval:
-    """Where a share of `count` photos lies when photos are drawn anew: the number of hits is then binomial."""
-    low, high = np.quantile(np.random.default_rng(0).binomial(count, share, _DRAWS) / count, _TAILS)
-    return float(low), float(high)
-
-
-def mean_class_recall_interval(matrix: NDArray[np.int64]) -> Interval:
-    """The same for the mean of the classes: photos drawn anew change how many each class has, too."""
-    hits = np.diag(matrix)
-    cells = np.concatenate([hits, matrix.sum(axis=1) - hits])  # recognised of each class, and not
-    drawn = np.random.default_rng(0).multinomial(cells.sum(), cells / cells.sum(), _DRAWS)
-    good, bad = np.split(drawn, 2, axis=1)
-    with np.errstate(invalid="ignore"):  # a class that no photo was drawn of has no share
-        low, high = np.quantile(np.nanmean(good / (good + bad), axis=1), _TAILS)
-    return float(low), float(high)
 
 
 def average_precision(

@@ -15,16 +15,9 @@ from numpy.typing import NDArray
 from clipsearch.encoding import Engine
 from clipsearch.engine.choosing.measure import peak_mb
 from clipsearch.evaluation.encoded import Progress, classifier, encoded_photos
+from clipsearch.evaluation.intervals import Interval, class_mean_interval, mean_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
-from clipsearch.evaluation.metrics import (
-    Interval,
-    accuracy,
-    class_accuracies,
-    confusion,
-    mean_class_recall,
-    mean_class_recall_interval,
-    share_interval,
-)
+from clipsearch.evaluation.metrics import class_accuracies, confusion, ranks
 from clipsearch.evaluation.speed import BatchRate, batch_rates, text_ms
 from clipsearch.labels.sets import checked_templates
 from clipsearch.types import FailedFile
@@ -38,8 +31,9 @@ class Recognised:
     variant: str  # precision and runtime that encoded the photos
     classes: tuple[str, ...]
     templates: int
-    acc1: float  # 0..1, of the photos that could be read
-    acc5: float
+    acc1: Interval  # 0..1, of the photos that could be read
+    acc5: Interval
+    class_recall: Interval  # the mean of what is recognised of each class, as CLIP-benchmark has it
     confusion: NDArray[np.int64]  # (classes, classes)
     photos: int  # read
     failures: tuple[FailedFile, ...]
@@ -48,19 +42,6 @@ class Recognised:
     @property
     def class_accuracies(self) -> NDArray[np.float64]:
         return class_accuracies(self.confusion)
-
-    @property
-    def mean_class_recall(self) -> float:
-        return mean_class_recall(self.confusion)
-
-    @property
-    def intervals(self) -> tuple[Interval, Interval, Interval]:
-        """Of acc@1, acc@5 and the mean of the classes: 95 %, the photos drawn anew."""
-        return (
-            share_interval(self.acc1, self.photos),
-            share_interval(self.acc5, self.photos),
-            mean_class_recall_interval(self.confusion),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +64,15 @@ def recognised(
     sentences = checked_templates(templates or photos.templates)
     encoded = encoded_photos(engine, photos, progress)
     scores = encoded.vectors @ classifier(engine, photos.classes, sentences).T
+    before = ranks(scores, encoded.truth)
     return Recognised(
         model=engine.card.name,
         variant=engine.image_tower().variant,
         classes=photos.classes,
         templates=len(sentences),
-        acc1=accuracy(scores, encoded.truth),
-        acc5=accuracy(scores, encoded.truth, 5),
+        acc1=mean_interval(before < 1),
+        acc5=mean_interval(before < 5),
+        class_recall=class_mean_interval(before < 1, encoded.truth),
         confusion=confusion(scores, encoded.truth),
         photos=len(encoded.vectors),
         failures=encoded.failures,

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clipsearch.evaluation.intervals import Interval, difference_interval, mean_interval, ratio_interval
+from clipsearch.evaluation.intervals import (
+    Interval,
+    class_mean_interval,
+    difference_interval,
+    mean_interval,
+    ratio_interval,
+)
 
 TRIALS = 200
 
@@ -67,3 +73,16 @@ def test_one_measurement_has_one_interval_and_order_of_the_classes_is_nothing() 
     assert mean_interval(hits, classes) == mean_interval(hits, classes)
     order = np.argsort(classes, kind="stable")
     assert mean_interval(hits, classes) == mean_interval(hits[order], classes[order])
+
+
+def test_the_mean_of_classes_counts_each_class_once() -> None:
+    """Nine of ten photos of one class hide that the other is never recognised."""
+    found = class_mean_interval([1] * 9 + [0], [0] * 9 + [3])
+    assert found.value == pytest.approx(0.5)
+
+
+def test_the_interval_of_a_mean_of_classes_is_as_wide_as_those_of_its_classes() -> None:
+    """Too narrow, a difference by chance passes for one of models."""
+    found = class_mean_interval([1] * 60 + [0] * 40 + [1] * 80 + [0] * 20, [0] * 100 + [1] * 100)
+    # 1.96 deviations: the variance of a mean of two shares is (.6 * .4 / 100 + .8 * .2 / 100) / 4.
+    assert (found.low, found.high) == pytest.approx((0.7 - 0.062, 0.7 + 0.062), abs=0.01)

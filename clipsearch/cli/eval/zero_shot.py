@@ -17,6 +17,7 @@ from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 
 if TYPE_CHECKING:
+    from clipsearch.evaluation.intervals import Interval
     from clipsearch.evaluation.labelled import LabelledPhotos
     from clipsearch.evaluation.published import Beside
     from clipsearch.evaluation.zero_shot import Recognised
@@ -79,21 +80,20 @@ def zero_shot(
         return Exit.DONE
     _show(photos, result, sentences)
     if beside is not None:
-        show_beside(result.model, photos.name, photos.published, _KINDS, (result.acc1,), beside)
+        show_beside(result.model, photos.name, photos.published, _KINDS, (result.acc1.value,), beside)
     return Exit.DONE
 
 
 def _show(photos: LabelledPhotos, result: Recognised, sentences: tuple[str, ...]) -> None:
     count = len(result.classes)
-    one, five, mean = result.intervals
     named = f" ({', '.join(sentences)})" if len(sentences) == 1 else ""
     facts = [
         ("Set", f"{output.printable(photos.name)} · {result.photos:,} photos of {count:,} classes"),
         ("Model", f"{result.model} · {result.variant}"),
         ("Templates", f"{result.templates}{', averaged' if result.templates > 1 else ''}{output.printable(named)}"),
-        ("acc@1", f"{_share(result.acc1, one)}, by chance {1 / count:.1%}"),
-        ("acc@5", _share(result.acc5, five) if count > 5 else "–, of so few classes"),
-        ("By class", f"{_share(result.mean_class_recall, mean)}, mean of the classes' recall"),
+        ("acc@1", f"{_share(result.acc1)}, by chance {1 / count:.1%}"),
+        ("acc@5", _share(result.acc5) if count > 5 else "–, of so few classes"),
+        ("By class", f"{_share(result.class_recall)}, mean of the classes' recall"),
         ("Left out", f"{len(result.failures):,}"),
     ]
     if photos.differences:
@@ -103,14 +103,13 @@ def _show(photos: LabelledPhotos, result: Recognised, sentences: tuple[str, ...]
     tell_failures(result.failures)
 
 
-def _share(share: float, interval: tuple[float, float]) -> str:
-    return f"{share:.2%} [{interval[0]:.2%}, {interval[1]:.2%}]"
+def _share(found: Interval) -> str:
+    return f"{found.value:.2%} [{found.low:.2%}, {found.high:.2%}]"
 
 
 def _fields(
     photos: LabelledPhotos, result: Recognised, sentences: tuple[str, ...], beside: Beside | None
 ) -> dict[str, Any]:
-    one, five, mean = result.intervals
     many = len(result.classes) > 5
     fields: dict[str, Any] = {
         "set": photos.name,
@@ -122,12 +121,12 @@ def _fields(
         "failures": failure_fields(result.failures),
         "classes": len(result.classes),
         "templates": list(sentences),
-        "acc1": result.acc1,
-        "acc1_interval": one,
-        "acc5": result.acc5 if many else None,
-        "acc5_interval": five if many else None,
-        "mean_class_recall": result.mean_class_recall,
-        "mean_class_recall_interval": mean,
+        "acc1": result.acc1.value,
+        "acc1_interval": [result.acc1.low, result.acc1.high],
+        "acc5": result.acc5.value if many else None,
+        "acc5_interval": [result.acc5.low, result.acc5.high] if many else None,
+        "mean_class_recall": result.class_recall.value,
+        "mean_class_recall_interval": [result.class_recall.low, result.class_recall.high],
     }
     if beside is not None:
         fields["published"] = beside_fields(photos.published, _KINDS, beside)
