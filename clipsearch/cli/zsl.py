@@ -12,7 +12,7 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named, Source
-from clipsearch.cli.asked import asked_labels, fitted_labels, write_labels
+from clipsearch.cli.asked import asked_labels, check_label_file, fitted_labels, write_labels
 from clipsearch.cli.consent import yes_option
 from clipsearch.cli.labelled import labelled_fields, teller
 from clipsearch.cli.meter import meters
@@ -135,6 +135,8 @@ def command(
         raise UsageError("--csv and --json exclude each other.", "Choose one of them.")
     if yes and not write_xmp:
         raise UsageError("--yes agrees to nothing here.", "It belongs to --write-xmp.")
+    if kept is not None:
+        check_label_file(kept)
     asked = asked_labels(labels, labels_file, named, templates, examples)
     _tell_long(asked)
     targets += listed or ()
