@@ -29,26 +29,41 @@ def test_deeds_follow_each_other_on_one_line(monkeypatch: pytest.MonkeyPatch, cl
     """80,000 texts are minutes of which nothing was seen; and the photos after them would stand below a dead line."""
     shown = Terminal()
     monkeypatch.setattr("sys.stderr", shown)
-    with meter.meters() as progress:
-        progress("encoding labels", 512, 2048)
+    with meter.metered() as line:
+        line.show("encoding labels", 512, 2048)
         assert shown.getvalue() == ""  # it may be over at once
         clock.append(1.0)
-        progress("encoding labels", 1024, 2048)
+        line.show("encoding labels", 1024, 2048)
         assert re.search(r"encoding labels .*50%", shown.getvalue())
-        progress("encoding labels", 2048, 2048)
-        progress("encoding photos", 1, 10)
+        line.show("encoding labels", 2048, 2048)
+        line.show("encoding photos", 1, 10)
         clock.append(2.0)
-        shown.seek(0), shown.truncate()
-        progress("encoding photos", 2, 10)
-    assert "labels" not in shown.getvalue().rpartition("photos")[2]
+        shown.seek(0)
+        shown.truncate()
+        line.show("encoding photos", 2, 10)
+        assert "labels" not in shown.getvalue() and re.search(r"encoding photos .*20%", shown.getvalue())
+
+
+def test_rows_stand_above_the_line(monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> None:
+    """Each row began behind the bar, and wrapped."""
+    shown = Terminal()
+    monkeypatch.setattr("sys.stderr", shown)
+    with meter.metered() as line:
+        line.show("encoding photos", 1, 4)
+        clock.append(1.0)
+        line.show("encoding photos", 2, 4)
+        with line.aside():
+            shown.write("cat.jpg\n")
+    before, after = shown.getvalue().split("cat.jpg\n")
+    assert before.endswith("\r\x1b[2K") and "encoding photos" in after
 
 
 def test_nothing_is_said_in_a_pipe(monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> None:
     """A log of a thousand lines of progress."""
     shown = io.StringIO()
     monkeypatch.setattr("sys.stderr", shown)
-    with meter.meters() as progress:
+    with meter.metered() as line:
         for done in range(10):
             clock.append(float(done))
-            progress("encoding labels", done, 10)
+            line.show("encoding labels", done, 10)
     assert shown.getvalue() == ""
