@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsearch.errors import UsageError
-from clipsearch.toml_text import key_text, pairs, table
+from clipsearch.toml_text import key_text, pairs, quoted, table
 from clipsearch.types import Fitted, Label, LabelSet
 
 PLAIN_TEMPLATES = ("a photo of {}.",)
@@ -84,7 +84,7 @@ def label_file(labels: LabelSet) -> str:
     templates = {label.templates for label in labels.labels}
     common = templates.pop() if len(templates) == 1 else None
     lines = ["# A label file of clipsearch; docs/labels.md tells what may be changed."]
-    lines += pairs(templates=common)
+    lines += _wide("templates", common) if common else []
     if labels.fitted is not None:
         lines += table(
             "fitted",
@@ -104,6 +104,13 @@ def label_file(labels: LabelSet) -> str:
             bias=None if label.bias == 0 else label.bias,
         )
     return "\n".join(lines) + "\n"
+
+
+def _wide(key: str, texts: Sequence[str]) -> list[str]:
+    """A line a text where there are several."""
+    if len(texts) < 3:
+        return pairs(**{key: texts})
+    return [f"{key} = [", *(f"    {quoted(text)}," for text in texts), "]"]
 
 
 def check_fitted(labels: LabelSet, model: str, space: str) -> None:
