@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Its last number is the time."""
-    times = [0.0]
+    times = [100.0]
     monkeypatch.setattr(meter.time, "monotonic", lambda: times[-1])
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERM", "xterm")
@@ -32,12 +32,12 @@ def test_deeds_follow_each_other_on_one_line(monkeypatch: pytest.MonkeyPatch, cl
     with meter.metered() as line:
         line.show("encoding labels", 512, 2048)
         assert shown.getvalue() == ""  # it may be over at once
-        clock.append(1.0)
+        clock.append(101.0)
         line.show("encoding labels", 1024, 2048)
         assert re.search(r"encoding labels .*50%", shown.getvalue())
         line.show("encoding labels", 2048, 2048)
         line.show("encoding photos", 1, 10)
-        clock.append(2.0)
+        clock.append(102.0)
         shown.seek(0)
         shown.truncate()
         line.show("encoding photos", 2, 10)
@@ -50,7 +50,7 @@ def test_rows_stand_above_the_line(monkeypatch: pytest.MonkeyPatch, clock: list[
     monkeypatch.setattr("sys.stderr", shown)
     with meter.metered() as line:
         line.show("encoding photos", 1, 4)
-        clock.append(1.0)
+        clock.append(101.0)
         line.show("encoding photos", 2, 4)
         with line.aside():
             shown.write("cat.jpg\n")
@@ -64,6 +64,6 @@ def test_nothing_is_said_in_a_pipe(monkeypatch: pytest.MonkeyPatch, clock: list[
     monkeypatch.setattr("sys.stderr", shown)
     with meter.metered() as line:
         for done in range(10):
-            clock.append(float(done))
+            clock.append(100.0 + done)
             line.show("encoding labels", done, 10)
     assert shown.getvalue() == ""

@@ -104,6 +104,7 @@ def test_a_keyword_that_a_person_typed_stays_when_the_label_of_that_name_goes() 
         (b'<?xml version="1.0" encoding="latin-1"?><a/>', "UTF-8"),
         (b"<html/>", "describes no photo"),
         (b'<!DOCTYPE x [<!ENTITY a "b">]>' + DARKTABLE[39:], "more than say"),
+        (b"<!DOCTYPE x>" + DARKTABLE[39:], "more than say"),
         (DIGIKAM.replace(b'xmp:Rating="4"', b'dc:subject="beach"'), "not a list"),
         (DIGIKAM.replace(b"<rdf:li>beach</rdf:li>", b"<rdf:li><b/></rdf:li>"), "plain texts"),
     ],
