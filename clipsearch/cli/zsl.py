@@ -101,7 +101,9 @@ def _set_names(context: click.Context, parameter: click.Parameter, typed: str) -
     metavar="FILE",
     help="Write the labels, and what examples have taught, into a new TOML file; without a PATH only that.",
 )
-@click.option("--write-xmp", is_flag=True, help="Write each photo's label as a keyword into its XMP sidecar.")
+@click.option(
+    "--write-xmp", is_flag=True, help="Write labels as keywords into XMP sidecars, never into photos; asks first."
+)
 @yes_option
 @click.option("--csv", "as_csv", is_flag=True, help="One row a photo: path, label, then the labels listed.")
 @json_options

@@ -74,7 +74,11 @@ def test_a_sidecar_that_cannot_be_read_is_named_and_stays(tmp_path: Path) -> Non
     assert isinstance(Sidecars(LABELS).write(change), FailedFile)
     assert (tmp_path / "1.jpg.xmp").read_text() == "<x:xmpmeta"
     (gone,) = plan((os.fsencode(tmp_path / "absent.jpg"), "cat"))
-    assert isinstance(gone, FailedFile) and "not there" in gone.reason
+    assert isinstance(gone, FailedFile) and "not there" in gone.reason and b"absent.jpg" in gone.path
+    away = tmp_path / "away"  # a disk with ten thousand photos is one line
+    assert plan((os.fsencode(away / "1.jpg"), "cat")) == [
+        FailedFile(os.fsencode(away), "the folder is not there now", 1)
+    ]
 
 
 def test_a_folder_that_may_only_be_read_is_one_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
