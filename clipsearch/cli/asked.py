@@ -33,7 +33,7 @@ def asked_labels(
         if named is not None:
             return builtin_set(named, templates)
     if file is not None:
-        read = read_label_set(file.read(), file.name, templates)
+        read = read_label_set(file.read(), file.name, templates, to_be_fitted=examples is not None)
         return label_set([*names, *read.names], templates) if names else read
     if labels is None and examples is not None:
         from clipsearch.examples import example_folders

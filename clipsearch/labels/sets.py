@@ -53,10 +53,12 @@ def label_set(names: Sequence[str], templates: Sequence[str] = ()) -> LabelSet:
     return LabelSet(tuple(Label(name, (name,), sentences) for name in cleaned))
 
 
-def read_label_set(content: bytes, where: str, templates: Sequence[str] = ()) -> LabelSet:
+def read_label_set(
+    content: bytes, where: str, templates: Sequence[str] = (), *, to_be_fitted: bool = False
+) -> LabelSet:
     """A file's content, TOML where its name ends so, else one label a line, but those that begin with #.
 
-    `templates` replace those of the file. Raises UsageError naming the file and what is wrong with it.
+    `templates` replace those of the file. `to_be_fitted` leaves out what examples have taught before. Raises UsageError naming the file and what is wrong with it.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -73,10 +75,15 @@ def read_label_set(content: bytes, where: str, templates: Sequence[str] = ()) ->
         raise UsageError(
             f"{where} is not valid TOML: {error}.", "Mend the file; docs/labels.md has an example."
         ) from error
+    if to_be_fitted:
+        said.pop("fitted", None)
     try:
-        return _set_of(said, templates)
+        read = _set_of(said, templates)
     except _Wrong as wrong:
         raise UsageError(f"{where}: {wrong}.", "Mend the file; docs/labels.md has an example.") from None
+    if to_be_fitted:
+        return replace(read, labels=tuple(replace(label, slope=1.0, bias=0.0) for label in read.labels))
+    return read
 
 
 def label_file(labels: LabelSet) -> str:

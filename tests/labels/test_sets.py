@@ -167,6 +167,8 @@ def test_values_of_other_words_or_of_another_model_are_refused() -> None:
     for changed, templates in ((text.replace('words = ["cat"]', 'words = ["tom cat"]'), ()), (text, ["the {}"])):
         with pytest.raises(UsageError, match="other words or templates"):
             read_label_set(changed.encode(), "x.toml", templates)
+        again = read_label_set(changed.encode(), "x.toml", templates, to_be_fitted=True)  # the way out that is named
+        assert again.fitted is None and {(label.slope, label.bias) for label in again.labels} == {(1.0, 0.0)}
 
 
 def test_every_published_set_of_templates_is_there() -> None:
