@@ -58,7 +58,8 @@ def read_label_set(
 ) -> LabelSet:
     """A file's content, TOML where its name ends so, else one label a line, but those that begin with #.
 
-    `templates` replace those of the file. `to_be_fitted` leaves out what examples have taught before. Raises UsageError naming the file and what is wrong with it.
+    `templates` replace those of the file. `to_be_fitted` leaves out what examples have taught before. Raises UsageError
+    naming the file and what is wrong with it.
     """
     try:
         text = content.decode("utf-8-sig")
