@@ -33,7 +33,7 @@ def asked_labels(
         if named is not None:
             return builtin_set(named, templates)
     if file is not None:
-        read = read_label_set(file.read(), file.name, templates)
+        read = read_label_set(file.read(), file.name, templates, to_be_fitted=examples is not None)
         return label_set([*names, *read.names], templates) if names else read
     if labels is None and examples is not None:
         from clipsearch.examples import example_folders
@@ -58,13 +58,20 @@ def fitted_labels(library: Library, labels: LabelSet, examples: Path) -> LabelSe
     return found.labels
 
 
-def write_labels(labels: LabelSet, file: Path) -> None:
+def check_label_file(file: Path) -> None:
     """Raises UsageError for a name that would not be read as TOML, SystemFault for a file that is there."""
-    from clipsearch.files import new_file
-    from clipsearch.labels.sets import label_file
+    from clipsearch.files import check_new
 
     if file.suffix != ".toml":
         raise UsageError(f"{file} would be read as a plain list.", f"Call it {file.with_suffix('.toml').name}.")
+    check_new(file)
+
+
+def write_labels(labels: LabelSet, file: Path) -> None:
+    """Raises SystemFault for a file that cannot be made."""
+    from clipsearch.files import new_file
+    from clipsearch.labels.sets import label_file
+
     with new_file(file) as temporary:
         temporary.write_text(label_file(labels), "utf-8")
     shown = output.shown(os.fsencode(file))

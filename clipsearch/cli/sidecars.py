@@ -42,7 +42,8 @@ def write_sidecars(found: Sequence[Labelled], labels: LabelSet, *, yes: bool) ->
                 failed.append(failure)
             progress(done, len(changes))
     _tell_failures(failed)
-    output.narrate(f"Wrote {len(changes) - len(failed):,} sidecars.")
+    written = len(changes) - len(failed)
+    output.narrate(f"Wrote {written:,} sidecar{'' if written == 1 else 's'}.")
     return True
 
 

@@ -12,10 +12,10 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named, Source
-from clipsearch.cli.asked import asked_labels, fitted_labels, write_labels
+from clipsearch.cli.asked import asked_labels, check_label_file, fitted_labels, write_labels
 from clipsearch.cli.consent import yes_option
 from clipsearch.cli.labelled import labelled_fields, teller
-from clipsearch.cli.meter import meters
+from clipsearch.cli.meter import Line, metered
 from clipsearch.cli.options import (
     answering,
     backend_option,
@@ -101,7 +101,9 @@ def _set_names(context: click.Context, parameter: click.Parameter, typed: str) -
     metavar="FILE",
     help="Write the labels, and what examples have taught, into a new TOML file; without a PATH only that.",
 )
-@click.option("--write-xmp", is_flag=True, help="Write each photo's label as a keyword into its XMP sidecar.")
+@click.option(
+    "--write-xmp", is_flag=True, help="Write labels as keywords into XMP sidecars, never into photos; asks first."
+)
 @yes_option
 @click.option("--csv", "as_csv", is_flag=True, help="One row a photo: path, label, then the labels listed.")
 @json_options
@@ -135,6 +137,8 @@ def command(
         raise UsageError("--csv and --json exclude each other.", "Choose one of them.")
     if yes and not write_xmp:
         raise UsageError("--yes agrees to nothing here.", "It belongs to --write-xmp.")
+    if kept is not None:
+        check_label_file(kept)
     asked = asked_labels(labels, labels_file, named, templates, examples)
     _tell_long(asked)
     targets += listed or ()
@@ -153,14 +157,11 @@ def command(
     with (
         answering(context, library, backend) as answerer,
         _saving(context, library, asked, found) if save else nullcontext(),
-        meters() as progress,
+        metered() as line,
     ):
         tell = teller(as_csv, as_json, ndjson, targets)
-        failed = _gather(
-            answerer.classify(targets, asked, unknown=unknown, margin=margin / 100, top=top, progress=progress),
-            found,
-            tell,
-        )
+        results = answerer.classify(targets, asked, unknown=unknown, margin=margin / 100, top=top, progress=line.show)
+        failed = _gather(results, found, tell, line)
     if as_json:
         output.write_json([labelled_fields(result) for result in found])
     if failed and not found:
@@ -171,16 +172,19 @@ def command(
     return Exit.DONE if found else Exit.NOTHING_FOUND
 
 
-def _gather(results: Iterable[Labelled | FailedFile], found: list[Labelled], tell: Callable[[Labelled], None]) -> int:
+def _gather(
+    results: Iterable[Labelled | FailedFile], found: list[Labelled], tell: Callable[[Labelled], None], line: Line
+) -> int:
     """Tells of each as it comes and puts it to those found; how many could not be read."""
     failed = 0
     for result in results:
-        if isinstance(result, FailedFile):
-            failed += 1
-            output.tell(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
-        else:
-            found.append(result)
-            tell(result)
+        with line.aside():
+            if isinstance(result, FailedFile):
+                failed += 1
+                output.tell(f"clipsearch: {output.shown(result.path)} was left out: {result.reason}")
+            else:
+                found.append(result)
+                tell(result)
     return failed
 
 

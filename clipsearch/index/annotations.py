@@ -44,11 +44,9 @@ class Annotations(Database):
         A photo that is named loses those of `instead_of`; with None it gets none.
         """
         others = set(instead_of)
-        # Of one photo the last of labels that exclude each other; of two paths one content is labelled twice.
-        last = {
-            (photo_id, None if name in others else name): (photo_id, name, score) for photo_id, name, score in labels
-        }
-        photos = json.dumps(sorted({photo_id for photo_id, _, _ in last.values()}))
+        # Two paths of one content are labelled twice; of labels that exclude each other a photo keeps the last.
+        last = {(row[0], None if row[1] in others else row[1]): row for row in labels}
+        photos = json.dumps(sorted({photo_id for photo_id, _ in last}))
         with self.transaction():
             self._run(
                 """

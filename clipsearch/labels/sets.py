@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsearch.errors import UsageError
-from clipsearch.toml_text import key_text, pairs, table
+from clipsearch.toml_text import key_text, pairs, quoted, table
 from clipsearch.types import Fitted, Label, LabelSet
 
 PLAIN_TEMPLATES = ("a photo of {}.",)
@@ -53,10 +53,13 @@ def label_set(names: Sequence[str], templates: Sequence[str] = ()) -> LabelSet:
     return LabelSet(tuple(Label(name, (name,), sentences) for name in cleaned))
 
 
-def read_label_set(content: bytes, where: str, templates: Sequence[str] = ()) -> LabelSet:
+def read_label_set(
+    content: bytes, where: str, templates: Sequence[str] = (), *, to_be_fitted: bool = False
+) -> LabelSet:
     """A file's content, TOML where its name ends so, else one label a line, but those that begin with #.
 
-    `templates` replace those of the file. Raises UsageError naming the file and what is wrong with it.
+    `templates` replace those of the file. `to_be_fitted` leaves out what examples have taught before. Raises UsageError
+    naming the file and what is wrong with it.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -73,10 +76,15 @@ def read_label_set(content: bytes, where: str, templates: Sequence[str] = ()) ->
         raise UsageError(
             f"{where} is not valid TOML: {error}.", "Mend the file; docs/labels.md has an example."
         ) from error
+    if to_be_fitted:
+        said.pop("fitted", None)
     try:
-        return _set_of(said, templates)
+        read = _set_of(said, templates)
     except _Wrong as wrong:
         raise UsageError(f"{where}: {wrong}.", "Mend the file; docs/labels.md has an example.") from None
+    if to_be_fitted:
+        return replace(read, labels=tuple(replace(label, slope=1.0, bias=0.0) for label in read.labels))
+    return read
 
 
 def label_file(labels: LabelSet) -> str:
@@ -84,7 +92,7 @@ def label_file(labels: LabelSet) -> str:
     templates = {label.templates for label in labels.labels}
     common = templates.pop() if len(templates) == 1 else None
     lines = ["# A label file of clipsearch; docs/labels.md tells what may be changed."]
-    lines += pairs(templates=common)
+    lines += _wide("templates", common) if common else []
     if labels.fitted is not None:
         lines += table(
             "fitted",
@@ -104,6 +112,13 @@ def label_file(labels: LabelSet) -> str:
             bias=None if label.bias == 0 else label.bias,
         )
     return "\n".join(lines) + "\n"
+
+
+def _wide(key: str, texts: Sequence[str]) -> list[str]:
+    """A line a text where there are several."""
+    if len(texts) < 3:
+        return pairs(**{key: texts})
+    return [f"{key} = [", *(f"    {quoted(text)}," for text in texts), "]"]
 
 
 def check_fitted(labels: LabelSet, model: str, space: str) -> None:

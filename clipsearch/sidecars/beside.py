@@ -108,8 +108,10 @@ def _path(name: str, above: dict[str, str | None]) -> LabelPath:
 
 
 def _failure(sidecar: bytes, error: OSError | UnreadableSidecar) -> FailedFile:
-    """Of the folder, where that cannot be written: the same for all that lies in it."""
+    """Of the folder, where that is the matter: the same for all that lies in it."""
     folder = os.path.dirname(sidecar)
-    if os.path.isdir(folder) and not os.access(folder, os.W_OK):
+    if not os.path.isdir(folder):
+        return FailedFile(folder, "the folder is not there now", 1)
+    if not os.access(folder, os.W_OK):
         return FailedFile(folder, "the folder is read-only", 1)
     return FailedFile(sidecar, (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error), 1)

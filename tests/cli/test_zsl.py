@@ -224,3 +224,38 @@ def test_words_and_pictures_are_compared_without_a_library(program: Program, pho
     assert "A text is empty" in said_once(program("similarity", "--text", " ", "--image", cat), 2)
     absent = program("similarity", "--text", "a cat", "--image", photos / "absent.jpg")
     assert "`" not in said_once(absent, 5)  # names of Python's are no way out here
+
+
+def test_examples_are_learned_from_and_kept(program: Program, photos: Path, tmp_path: Path) -> None:
+    """What was learned could not be used again, or would label other photos than with the examples at hand."""
+    examples, kept = tmp_path / "examples", tmp_path / "my labels.toml"
+    for name, photo in (("cat", "animals/cat-on-armchair.jpg"), ("food", "food/coffee-cup.jpg")):
+        copied(photos, examples / name, photo)
+    learned = program("zsl", photos / "food", "--examples", examples, "--write-labels", kept, "--json")
+    assert "Learned from 2 photos of 2 labels." in learned.stderr and f"--labels-file '{kept}'" in learned.stderr
+    again = program("zsl", photos / "food", "--labels-file", kept, "--json")
+    assert again.json == learned.json and again.stderr == ""
+    assert again.json != program("zsl", photos / "food", "--labels", "cat,food", "--json").json
+    said_once(program("zsl", "--labels", "cat,food", "--write-labels", kept), 5)  # it is there already
+    said_once(program("zsl", "--labels", "cat,food", "--write-labels", tmp_path / "labels.txt"), 2)
+
+
+def test_sidecars_are_written_when_that_is_agreed_to(program: Program, photos: Path) -> None:
+    """A script that only wanted to look would have touched every folder."""
+    folder = program.folder / "in"
+    copied(photos, folder, "animals/cat-on-armchair.jpg", "food/coffee-cup.jpg")
+    before = {path: path.read_bytes() for path in folder.rglob("*.jpg")}
+    (broken,) = (path.with_name(path.name + ".xmp") for path in before if "cup" in path.name)
+    broken.write_text("<x:xmpmeta")
+    asked = ("zsl", folder, "--labels", "cat,a cup of coffee", "--write-xmp")
+    planned = program(*asked)
+    assert planned.code == 2 and not list(folder.rglob("cat*.xmp"))
+    assert "  made     " in planned.stderr and "1 made, 1 left alone" in planned.stderr and "--yes" in planned.stderr
+    assert f"clipsearch: {broken} is left alone: it is not well-formed XML" in planned.stderr
+    done = program(*asked, "--yes")
+    assert done.code == 0 and done.stdout == planned.stdout and "Wrote 1 sidecar." in done.stderr
+    (sidecar,) = folder.rglob("cat*.xmp")
+    assert b"<rdf:li>cat</rdf:li>" in sidecar.read_bytes() and broken.read_text() == "<x:xmpmeta"
+    assert {path: path.read_bytes() for path in folder.rglob("*.jpg")} == before
+    assert "1 unchanged, 1 left alone. There is nothing to write." in program(*asked).stderr
+    said_once(program("zsl", folder, "--labels", "a,b", "--yes"), 2)

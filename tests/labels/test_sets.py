@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from clipsearch.errors import UsageError
 from clipsearch.labels.sets import (
@@ -12,12 +15,15 @@ from clipsearch.labels.sets import (
     builtin_names,
     builtin_set,
     check_alternatives,
+    check_fitted,
     checked_templates,
+    label_file,
     label_set,
     prompts,
     published_templates,
     read_label_set,
 )
+from clipsearch.types import Fitted, Label, LabelSet
 
 # As published: openai/CLIP data/prompts.md and notebooks/Prompt_Engineering_for_ImageNet.ipynb.
 COUNTS = {
@@ -91,6 +97,8 @@ def test_a_plain_file_has_one_label_a_line() -> None:
     """Comments and blanks are no labels; a byte order mark is none either."""
     labels = read_label_set("\ufeffcat\n# no\n\n dog \n".encode(), "labels.txt")
     assert labels.names == ("cat", "dog")
+    with pytest.raises(UsageError, match=r"no labels in labels\.txt"):
+        read_label_set(b"# none\n\n", "labels.txt")
 
 
 @pytest.mark.parametrize(
@@ -105,13 +113,62 @@ def test_a_plain_file_has_one_label_a_line() -> None:
         ("[label.a]\nunder = 'b'\n[label.b]\nunder = 'a'", "under itself"),
         ("label = 3", "must be tables"),
         ("templates = ['none']\nlabels = ['a']", "places for the label"),
-        ("", "no labels"),
+        ("", "labels.toml: there are no labels"),
+        ("labels = ['a', 'a']", "labels.toml: .*twice"),
+        ("labels = 'cat, dog'", "must be a list"),
+        ("[label.a]\nslope = 'b'", "must be a number"),
+        ("labels = ['a']\n[fitted]\nmodel = 'm'", "model, space and words"),
+        ("fitted = 3\nlabels = ['a']", "must be a table"),
     ],
 )
 def test_a_wrong_file_is_one_sentence_that_names_the_place(content: str, words: str) -> None:
     """A person mends what is named."""
     with pytest.raises(UsageError, match=words):
         read_label_set(content.encode(), "labels.toml")
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).map(str.strip).filter(bool)
+TEMPLATES = st.sampled_from([("a {}.",), ("{}!", 'the "{}"'), ("a photo of {}.",)])
+VALUES = st.floats(-9, 9).map(lambda value: round(value, 4))
+LABELS = st.builds(
+    Label, NAMES, st.lists(NAMES, min_size=1, max_size=2).map(tuple), TEMPLATES, st.none() | st.floats(0, 1),
+    st.none() | st.sampled_from(["group", "other group"]), VALUES, VALUES,
+)  # fmt: skip
+
+
+@given(
+    labels=st.lists(LABELS, min_size=1, max_size=4, unique_by=lambda label: label.name),
+    fitted=st.none() | st.builds(Fitted, NAMES, NAMES, VALUES),
+    threshold=st.none() | st.just(0.75),
+)
+def test_a_file_that_is_written_reads_as_the_same_labels(
+    labels: list[Label], fitted: Fitted | None, threshold: float | None
+) -> None:
+    """What was learned from examples would be another thing the next day."""
+    assume(not {"group", "other group"} & {label.name for label in labels})
+    names = list(dict.fromkeys(label.under for label in labels if label.under is not None))
+    groups = tuple(Label(name, (), ("a photo of {}.",), threshold) for name in names)
+    written = LabelSet(tuple(labels), groups, fitted)
+    read = read_label_set(label_file(written).encode(), "labels.toml")
+    assert read.labels == written.labels and read.fitted == fitted
+    assert [(group.name, group.threshold) for group in read.groups] == [(one.name, one.threshold) for one in groups]
+
+
+def test_values_of_other_words_or_of_another_model_are_refused() -> None:
+    """A bias of "a bird" added to "a plane" is a wrong answer that looks like any other."""
+    plain = label_set(["cat", "dog"])
+    fitted = LabelSet(tuple(replace(label, slope=1.2, bias=0.5) for label in plain.labels), (), Fitted("b16", "f1"))
+    text = label_file(fitted)
+    check_fitted(read_label_set(text.encode(), "x.toml"), "b16", "f1")
+    for model, said in (("starter", "model b16; under starter"), ("b16", "another b16")):
+        with pytest.raises(UsageError, match=said):
+            check_fitted(fitted, model, "f2")
+    check_fitted(plain, "starter", "f2")
+    for changed, templates in ((text.replace('words = ["cat"]', 'words = ["tom cat"]'), ()), (text, ["the {}"])):
+        with pytest.raises(UsageError, match="other words or templates"):
+            read_label_set(changed.encode(), "x.toml", templates)
+        again = read_label_set(changed.encode(), "x.toml", templates, to_be_fitted=True)  # the way out that is named
+        assert again.fitted is None and {(label.slope, label.bias) for label in again.labels} == {(1.0, 0.0)}
 
 
 def test_every_published_set_of_templates_is_there() -> None:

@@ -80,7 +80,7 @@ def test_a_label_gives_way_to_the_next_and_no_other_keyword_does() -> None:
     assert packet_of(dog).keywords == ("Zoë & Max", "beach", "dog")
     assert b"animal|cat" not in dog and b"animal|dog" in dog
     none = written(dog)
-    assert packet_of(none).keywords == ("Zoë & Max", "beach") and b"|" not in none
+    assert none == DIGIKAM  # nothing of ours is left behind
     other_set = with_label(cat, ("receipt",), [("receipt",), ("invoice",)])
     assert other_set is not None and packet_of(other_set).keywords == ("Zoë & Max", "beach", "cat", "receipt")
 
@@ -104,6 +104,7 @@ def test_a_keyword_that_a_person_typed_stays_when_the_label_of_that_name_goes() 
         (b'<?xml version="1.0" encoding="latin-1"?><a/>', "UTF-8"),
         (b"<html/>", "describes no photo"),
         (b'<!DOCTYPE x [<!ENTITY a "b">]>' + DARKTABLE[39:], "more than say"),
+        (b"<!DOCTYPE x>" + DARKTABLE[39:], "more than say"),
         (DIGIKAM.replace(b'xmp:Rating="4"', b'dc:subject="beach"'), "not a list"),
         (DIGIKAM.replace(b"<rdf:li>beach</rdf:li>", b"<rdf:li><b/></rdf:li>"), "plain texts"),
     ],
@@ -150,13 +151,9 @@ def test_whatever_the_keywords_all_others_stay_and_the_label_is_there_once(
     assert set(keywords(again)) == {*persons, following} and keywords(again).count(following) == 1
 
 
-def test_the_samples_of_other_programs_are_kept(request: pytest.FixtureRequest) -> None:
+def test_the_samples_of_other_programs_are_kept(shared: Path) -> None:
     """Sidecars of real programs, where they are at hand."""
-    folder = Path(request.config.rootpath).parent / "shared" / "data"
-    samples = sorted(folder.rglob("*.xmp")) if folder.is_dir() else []
-    if not samples:
-        pytest.skip("no sidecars in ../shared/data")
-    for sample in samples:
+    for sample in sorted((shared / "data").rglob("*.xmp")):
         before = sample.read_bytes()
         after = with_label(before, ("cat",), SET)
         assert after is not None and {*packet_of(after).keywords} == {*packet_of(before).keywords, "cat"}

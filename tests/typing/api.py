@@ -14,6 +14,7 @@ from PIL import Image
 from clipsearch import ClipsearchError, EncodedImages, Engine, Library, SystemFault
 from clipsearch.encoding import FailedImage
 from clipsearch.events import Advanced, Event, Planned, Scanning, Summary, Unlisted
+from clipsearch.labels.sets import label_set
 from clipsearch.types import (
     Answer,
     FailedFile,
@@ -21,6 +22,7 @@ from clipsearch.types import (
     Hit,
     Labelled,
     LabelScore,
+    LabelSet,
     LibraryAPI,
     PhotoDetails,
     SavedSearch,
@@ -70,6 +72,7 @@ def words(library: Library) -> None:
     assert_type(library.saved_searches(), list[SavedSearch])
     assert_type(library.history(), list[str])
     assert_type(library.set_labels([("a.jpg", "receipt", 0.9)]), int)
+    assert_type(library.fitted_labels(label_set(["cat", "dog"]), "/examples").labels, LabelSet)
     results: Iterator[Labelled | FailedFile] = library.classify(["/photos"], ["cat", "dog"], templates=["a {}"])
     for result in results:
         print(result.labels)  # type: ignore[union-attr]
