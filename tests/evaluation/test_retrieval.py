@@ -51,6 +51,17 @@ def test_the_interval_holds_the_share_and_shrinks_with_photos() -> None:
     assert half.share == 0.5 and half.high - half.low > 0.3  # all captions of a photo are hits or none
 
 
+def test_many_queries_are_compared_in_parts_that_make_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five hundred go at once: a set of fewer would never see the second part."""
+    rng = np.random.default_rng(0)
+    photos = rng.standard_normal((40, 8)).astype(np.float32)
+    photo_of = np.repeat(np.arange(40), 3)
+    captions = (photos[photo_of] + rng.standard_normal((120, 8))).astype(np.float32)
+    whole = to_photos(captions, photos, photo_of), to_captions(photos, captions, photo_of)
+    monkeypatch.setattr("clipsearch.evaluation.retrieval._TOGETHER", 7)
+    assert (to_photos(captions, photos, photo_of), to_captions(photos, captions, photo_of)) == whole
+
+
 @pytest.mark.parametrize(
     "content",
     [
