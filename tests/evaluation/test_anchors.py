@@ -85,7 +85,7 @@ def test_openais_own_words_find_more(coco: SimpleNamespace, anchors: Anchors) ->
 def test_the_best_word_is_in_the_photo(
     coco: SimpleNamespace, anchors: Anchors, rows: str, published: float, here: float
 ) -> None:
-    """Published over 284 photos, of which these 182 are the ones at hand; several prompts are better than one."""
+    """Published over 284 photos that are not named; here 182. Several prompts are better than one."""
     matrix = np.stack([anchors.of(word, sets=[f"cocostuff_{rows}"]) for word in coco.asked.words])
     best = (coco.vectors @ matrix.T).argmax(axis=1)
     share = coco.asked.present[np.arange(len(best)), best].mean()

@@ -67,6 +67,17 @@ def test_recall_over_all_of_flickr30k_takes_no_more_memory_than_its_photos() -> 
     assert peak < 160 << 20
 
 
+def test_many_queries_are_compared_in_parts_that_make_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five hundred go at once: a set of fewer would never see the second part."""
+    rng = np.random.default_rng(0)
+    photos = rng.standard_normal((40, 8)).astype(np.float32)
+    photo_of = np.repeat(np.arange(40), 3)
+    captions = (photos[photo_of] + rng.standard_normal((120, 8))).astype(np.float32)
+    whole = to_photos(captions, photos, photo_of), to_captions(photos, captions, photo_of)
+    monkeypatch.setattr("clipsearch.evaluation.retrieval._SCORES", 840)
+    assert (to_photos(captions, photos, photo_of), to_captions(photos, captions, photo_of)) == whole
+
+
 @pytest.mark.parametrize(
     "content",
     [

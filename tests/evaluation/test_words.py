@@ -76,6 +76,13 @@ def test_the_interval_is_as_wide_as_other_photos_would_differ(monkeypatch: pytes
     assert np.mean(high - low) / 2 == pytest.approx(1.96 * mean.std(), rel=0.25)
 
 
+def test_a_drawing_without_a_word_says_nothing_of_it() -> None:
+    """A word in one photo, found first: a third of the drawings lack the photo, and none of them found it badly."""
+    scores = -np.arange(30.0)[:, None]
+    found = word_search(scores, scores == 0, ("kite",))
+    assert (found.low, found.mean, found.high) == (1.0, 1.0, 1.0)
+
+
 def test_a_table_says_what_is_in_each_photo(tmp_path: Path) -> None:
     """A photo without words has none of them; one without a row is not asked, for nothing is known of it."""
     table = tmp_path / "objects.tsv"
