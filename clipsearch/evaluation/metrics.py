@@ -5,11 +5,15 @@ Each has a definition that others share; the tests compare them with cases count
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 Scores = NDArray[np.floating]  # (photos, classes), higher is more likely
 Classes = NDArray[np.integer]  # (photos,), the true one
+
+_DRAWS = 10_000  # of the bootstrap
 
 
 def accuracy(scores: Scores, truth: Classes, k: int = 1) -> float:
@@ -39,3 +43,22 @@ def class_accuracies(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
     """From a confusion matrix: the share of each class that was recognised; NaN for a class without photos."""
     photos = matrix.sum(axis=1)
     return np.where(photos > 0, np.diag(matrix) / np.maximum(photos, 1), np.nan)
+
+
+def share_interval(hits: NDArray[np.bool_]) -> tuple[float, float]:
+    """The 95 % interval of the share of hits (photos,), photos drawn anew: a bootstrap.
+
+    How many of n photos drawn from them are hits is binomial, so that is drawn instead of the photos.
+    """
+    drawn = np.random.default_rng(0).binomial(len(hits), hits.mean(), _DRAWS) / len(hits)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def exact_sign_test(one: int, other: int) -> float:
+    """McNemar's exact test, 0..1, of photos that only one of two classifiers gets right: `one` and `other` many.
+
+    How likely equally good ones share them out so unevenly, or more so.
+    """
+    tail = sum(math.comb(one + other, count) for count in range(min(one, other) + 1))
+    return min(1.0, float(2 * tail / 2 ** (one + other)))

@@ -6,7 +6,9 @@ import click
 
 from clipsearch.cli.lab.batches import batches
 from clipsearch.cli.lab.cache import cache
+from clipsearch.cli.lab.compare import compare
 from clipsearch.cli.lab.models import models
+from clipsearch.cli.lab.precision import precision
 
 EPILOG = """\b
 Plots need the extra [lab]: pip install 'clipsearch[lab]'
@@ -23,5 +25,5 @@ def command() -> None:
     """Experiments: what a model can do, why, and what it costs."""
 
 
-for experiment in (batches, cache, models):
+for experiment in (batches, cache, compare, models, precision):
     command.add_command(experiment)
