@@ -30,12 +30,13 @@ from clipsearch.decoding.decode import decoder_identity
 from clipsearch.engine.cards import ImageInput, read_card
 from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.store import DEFAULT_MODEL, STARTER_FOLDER
+from clipsearch.events import Summary
 from clipsearch.index import crawl
 from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.spaces import Space
 from clipsearch.index.update import update
 from clipsearch.library import Library
-from clipsearch.types import Decoded, Failure, Metadata, SpaceIdentity, Summary
+from clipsearch.types import Decoded, Failure, Metadata, SpaceIdentity
 
 FOLDERS = 200
 STARTER = read_card(STARTER_FOLDER)

@@ -3,8 +3,8 @@
     Library      index, search, similar, classify: what the command line does
     Engine       texts and images to vectors, cosines and labels, without a library
 
-Both are documented in docs/api.md; what they answer with is in `clipsearch.types`. Names resolve when they are first
-used, so that importing the package costs nothing.
+Both are documented in docs/api.md; what they answer with is in `clipsearch.types`, and what happens in a run in
+`clipsearch.events`. Names resolve when they are first used, so that importing the package costs nothing.
 """
 
 from __future__ import annotations

@@ -29,10 +29,10 @@ from clipsearch.engine.choosing.choice import Purpose, chosen, known_ways, measu
 from clipsearch.engine.store import DEFAULT_MODEL, find_model
 from clipsearch.engine.textcache import CachedVectors, TextCache
 from clipsearch.errors import ModelError, SystemFault, UsageError
-from clipsearch.labels.sets import check_alternatives, label_set, prompts
+from clipsearch.events import Advanced
+from clipsearch.labels.sets import check_alternatives, check_fitted, label_set, prompts
 from clipsearch.labels.verdicts import Verdict, alternatives, ensembled, rivals_of, verdicts
 from clipsearch.types import (
-    Advanced,
     AnyPath,
     Decoded,
     Failure,
@@ -329,48 +329,70 @@ class Engine:
         unknown: bool = False,
         margin: float = 0.0,
         top: int | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Labeller:
         """From unit vectors of images (n, dim) to what may be said of each; the labels' own vectors are made once.
 
-        `unknown`: an everyday text takes part, so that none may fit. `margin`, `top`: see labels.verdicts.
+        `unknown`: an everyday text takes part, so that none may fit. `margin`, `top`: see labels.verdicts. `progress`
+        gets (texts encoded, of all). Raises UsageError for labels that were fitted under another model.
         """
-        from clipsearch.engine.scoring import probabilities
+        from clipsearch.engine.scoring import logits, probabilities
 
         asked = labels if isinstance(labels, LabelSet) else label_set(labels, templates)
         scoring = self.card.scoring
         exclusive = scoring.kind == "softmax"
         if exclusive:
             check_alternatives(asked, unknown=unknown)
-        matrix = self.label_vectors(asked)
-        others = alternatives(self.bank(), self._meanings(asked, matrix)) if unknown else matrix[:0]
+        check_fitted(asked, self.card.name, self.card.scoring_fingerprint)
+        matrix = self.label_vectors(asked, progress=progress)
+        others = self.rivals(asked, matrix) if unknown and exclusive else matrix[:0]
+        slopes = np.array([label.slope for label in asked.labels])
+        biases = np.array([label.bias for label in asked.labels])
+        rival_bias = asked.fitted.unknown if asked.fitted else 0.0
 
         def labelled(vectors: Vector) -> list[Verdict]:
             cosines = np.clip(vectors @ matrix.T, -1, 1)
-            shares = probabilities(cosines, scoring)
+            shares = probabilities(cosines, scoring, slopes, biases)
             if not unknown:
                 fits = np.ones(len(vectors), np.bool_)
-            elif exclusive:
-                fits = cosines.max(axis=1) >= rivals_of(vectors, others)
+            elif exclusive:  # the slope is one for all of them
+                rivals = logits(rivals_of(vectors, others), scoring, slopes.mean(), rival_bias)
+                fits = logits(cosines, scoring, slopes, biases).max(axis=1) >= rivals
             else:
                 fits = shares.max(axis=1) >= 0.5
             return list(verdicts(asked, cosines, shares, exclusive=exclusive, fits=fits, margin=margin, top=top))
 
         return labelled
 
-    def label_vectors(self, labels: LabelSet, *, fresh: bool = False) -> Vector:
+    def label_vectors(
+        self,
+        labels: LabelSet,
+        *,
+        fresh: bool = False,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Vector:
         """float32 (labels, dim), unit rows: of each label's prompts the mean, made unit again.
 
         `fresh`: past the text cache. So are more than a thousand: ImageNet's 80,000 would push all others out of it.
+        `progress` gets (texts, of all).
         """
         sentences = [prompts(label) for label in labels.labels]
         texts = [sentence for one in sentences for sentence in one]
-        vectors = self.freshly_encoded(texts) if fresh or len(texts) > _KEPT_TEXTS else self.encode_text(texts)
+        encode = self.freshly_encoded if fresh or len(texts) > _KEPT_TEXTS else self.encode_text
+        parts = []
+        for start in range(0, len(texts), _TEXTS_TOGETHER):
+            parts.append(encode(texts[start : start + _TEXTS_TOGETHER]))
+            progress(min(start + _TEXTS_TOGETHER, len(texts)), len(texts))
         ends = np.cumsum([len(one) for one in sentences])
-        return np.stack([ensembled(group) for group in np.split(vectors, ends[:-1])])
+        return np.stack([ensembled(group) for group in np.split(np.concatenate(parts), ends[:-1])])
 
-    def _meanings(self, labels: LabelSet, matrix: Vector) -> Vector:
-        """The labels as they are asked, and their bare words: everyday texts are bare too."""
-        return np.concatenate([matrix, self.encode_text([word for label in labels.labels for word in label.words])])
+    def rivals(self, labels: LabelSet, matrix: Vector) -> Vector:
+        """Vectors (texts, dim) of the everyday texts that a label must stand up to: those that mean none of them.
+
+        The labels are compared as they are asked (`matrix`), and by their bare words: everyday texts are bare too.
+        """
+        bare = self.encode_text([word for label in labels.labels for word in label.words])
+        return alternatives(self.bank(), np.concatenate([matrix, bare]))
 
     def bank(self) -> Vector:
         """Vectors of the everyday texts, float32 (texts, dim), unit rows; made once for a model and kept."""
@@ -379,6 +401,7 @@ class Engine:
 
 
 _PATH = (str, bytes, os.PathLike)
+_TEXTS_TOGETHER = 512  # several batches of each length; between them it is told how far it is
 _KEPT_TEXTS = 1000  # of one set of labels, that the text cache is asked to keep
 
 

@@ -70,6 +70,22 @@ def publish_private(final: Path, content: bytes) -> None:
     publish(temporary, final)
 
 
+def write_whole(final: Path, data: bytes) -> None:
+    """Writes a file that somebody else may read meanwhile, as `publish` does; one that is there keeps its permissions,
+    and stays where a link leads. Raises OSError."""
+    final = final.resolve()
+    temporary = final.with_name(f".{final.name}-{os.getpid()}")
+    temporary.unlink(missing_ok=True)  # of a process that was killed here
+    try:
+        with temporary.open("xb") as handle:  # not by tempfile, whose files nobody else may read
+            handle.write(data)
+        if final.exists():
+            shutil.copymode(final, temporary)
+        publish(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def replace_unsynced(final: Path, data: bytes) -> None:
     """Writes a file of a cache: readers meet the old one or the whole new one.
 

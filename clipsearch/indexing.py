@@ -25,13 +25,14 @@ from clipsearch.engine.choosing.choice import BUDGET_S, is_measured
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
 from clipsearch.engine.towers import ImageTower, PendingImageTower
 from clipsearch.errors import LibraryBusy, LibraryError, SystemFault, UsageError
+from clipsearch.events import Event, Measuring, Planned, Summary, Unlisted, Waiting
 from clipsearch.files import network_filesystem, writer_lock
 from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.roots import exclude_in, root_for
 from clipsearch.index.update import EVERYTHING, Scope, update
 from clipsearch.opened import catalog_path, vectors_folder
 from clipsearch.photos import existing
-from clipsearch.types import AnyPath, Event, Measuring, Planned, RootStatus, Summary, Unlisted, Waiting
+from clipsearch.types import AnyPath, RootStatus
 
 _RETRY_S = 0.2
 _TELL_AFTER_S = 1.0

@@ -13,9 +13,11 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipsearch.answers import Question, Stopwatch, answered
 from clipsearch.config import Paths, resolved_paths
@@ -23,6 +25,7 @@ from clipsearch.engine.backends import AUTO
 from clipsearch.engine.store import DEFAULT_MODEL
 from clipsearch.engine.textcache import TextCache
 from clipsearch.errors import LibraryError, UsageError
+from clipsearch.events import Event, WatchEvent
 from clipsearch.groups import duplicate_groups
 from clipsearch.index.descriptions import DescribedCatalog
 from clipsearch.keeping import Keeping
@@ -37,22 +40,22 @@ from clipsearch.types import (
     AnyPath,
     DuplicateGroup,
     DuplicateKind,
-    Event,
     FailedFile,
     Failure,
     Labelled,
     LabelSet,
     PhotoDetails,
+    Progress,
     RootStatus,
     SavedSearch,
     Sort,
     Status,
     TextCacheStatus,
-    WatchEvent,
 )
 from clipsearch.watching.record import read_record
 
 if TYPE_CHECKING:
+    from clipsearch.examples import FittedLabels
     from clipsearch.thumbnails import Thumbnails
     from clipsearch.upkeep.recall import Recall
 
@@ -306,6 +309,19 @@ class Library(Keeping):
             offline=row.offline,
         )
 
+    def vectors(self) -> Iterator[Batch]:
+        """(paths, unit vectors float32 (n, dim)) of all photos that answer, in batches, in the order of indexing.
+
+        Each photo has one of its paths. It works only as it is iterated. Raises LibraryError without a library.
+        """
+        space = self._opened.space()
+        with self._opened.another_reader() as catalog:
+            yield from stored_vectors(catalog, space)
+
+    def bank(self) -> NDArray[np.float32]:
+        """Vectors (texts, dim) of the everyday texts under the library's model. Raises what `search` does."""
+        return self._opened.engine_of(self._opened.space()).bank()
+
     # -- pictures ---------------------------------------------------------------------------------
 
     def thumbnail(self, path: AnyPath) -> bytes | Failure:
@@ -373,11 +389,9 @@ class Library(Keeping):
         replace those of `instead_of`, so that a photo has one of several labels that exclude each other; None in the
         place of a label only takes those away.
         """
-        known = [
-            (found[0], label, probability)
-            for path, label, probability in labels
-            if (found := self._opened.catalog.photo_at(os.path.abspath(os.fsencode(path)))) is not None
-        ]
+        given = [(os.path.abspath(os.fsencode(path)), label, probability) for path, label, probability in labels]
+        photos = self._opened.catalog.photos_at({path for path, _, _ in given})
+        known = [(photos[path], label, probability) for path, label, probability in given if path in photos]
         with self._opened.annotations() as annotations:
             annotations.put_labels(known, instead_of=instead_of)
         return sum(label is not None for _, label, _ in known)
@@ -391,6 +405,7 @@ class Library(Keeping):
         unknown: bool = False,
         margin: float = 0.0,
         top: int | None = None,
+        progress: Progress | None = None,
     ) -> Iterator[Labelled | FailedFile]:
         """Zero-shot labels of photos and folders, from stored vectors where they exist, in the order of paths.
 
@@ -398,8 +413,8 @@ class Library(Keeping):
         `top` of them; where the model shares 100 % among them, each photo's probabilities sum to 1. With `unknown` an
         everyday text takes part, so that none may be clear; so may none where the best is not by `margin` above the
         next. It works without a library too, and only as it is iterated. Each template holds {} once, or is the name of
-        published ones; their vectors are averaged. Raises UsageError for labels or templates that cannot work,
-        SystemFault for a path that is not there.
+        published ones; their vectors are averaged. `progress` is told of texts and of photos that must be encoded.
+        Raises UsageError for labels or templates that cannot work, SystemFault for a path that is not there.
         """
         with contextlib.ExitStack() as stack:
             catalog = None
@@ -407,11 +422,14 @@ class Library(Keeping):
                 catalog = stack.enter_context(self._opened.another_reader())
             space = None if targets else self._opened.space()
             engine = self._opened.engine_of(catalog.active_space() if catalog else None)
-            label = engine.labeller(labels, templates, unknown=unknown, margin=margin, top=top)
+            tell = progress or _untold
+            label = engine.labeller(
+                labels, templates, unknown=unknown, margin=margin, top=top, progress=partial(tell, "encoding labels")
+            )
             if catalog is not None and space is not None:
                 photos: Iterator[Batch | FailedFile] = stored_vectors(catalog, space)
             else:
-                photos = photo_vectors(catalog, engine, targets)
+                photos = photo_vectors(catalog, engine, targets, partial(tell, "encoding photos"))
             for one in photos:
                 if isinstance(one, FailedFile):
                     yield one
@@ -419,16 +437,42 @@ class Library(Keeping):
                     for path, verdict in zip(one.paths, label(one.vectors), strict=True):
                         yield Labelled(path, verdict.labels, verdict.label, verdict.probability)
 
-    def recall(self, *, progress: Callable[[int, int], None] = lambda done, total: None) -> Recall:
-        """Measures what share of the true 20 nearest photos a search finds: with texts, and with photos of its own.
+    def fitted_labels(
+        self,
+        labels: LabelSet,
+        examples: AnyPath,
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> FittedLabels:
+        """The labels with what a few photos of each have taught, for `classify`: see docs/labels.md.
 
-        The texts are those asked before, then everyday ones; `progress` gets (questions, of all). Raises what
-        `search` does.
+        `examples` is a folder with a folder for each label, named as it is, and perhaps one called unknown with photos
+        that are none of them. `progress` gets (photos, of all). It works without a library too. Raises UsageError for a
+        folder that is named as no label, SystemFault where there are no photos that can be read.
         """
-        from clipsearch.upkeep.recall import recall, some_photos, some_texts
+        from clipsearch.examples import examples_in, fitted_labels
 
-        texts = some_texts(self.history())
-        return recall(self, texts, some_photos(self._opened.catalog), progress)
+        catalog = self._opened.catalog_if_any()
+        engine = self._opened.engine_of(catalog.active_space() if catalog else None)
+        return fitted_labels(engine, labels, examples_in(Path(os.fsdecode(examples)), labels), progress)
+
+    def recall(
+        self,
+        *,
+        k: int = 20,
+        questions: int = 50,
+        queries: Sequence[str] | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Recall:
+        """Measures what share of the true k nearest photos a search finds: with texts, and with photos of its own.
+
+        `questions` of each kind. The texts are those asked before, then everyday ones; or all of `queries`, in the
+        language of search. `progress` gets (questions, of all). Raises what `search` does.
+        """
+        from clipsearch.upkeep.recall import as_words, recall, some_photos, some_texts
+
+        asked = list(map(as_words, some_texts(self.history(), questions))) if queries is None else queries
+        return recall(self, asked, some_photos(self._opened.catalog, questions), progress, k)
 
     def status(self) -> Status:
         """What the library holds and how it is backed: photos, files, roots, model, checkpoint, text cache."""
@@ -452,6 +496,10 @@ class Library(Keeping):
             text_cache=text_cache,
             watcher=watcher,
         )
+
+
+def _untold(what: str, done: int, total: int) -> None:
+    """Nobody asked."""
 
 
 def _resolved(one: Filter) -> Filter:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,10 +38,16 @@ def existing(path: AnyPath) -> bytes:
     return os.path.abspath(os.fsencode(path))
 
 
-def photo_vectors(catalog: Catalog | None, engine: Engine, targets: Sequence[AnyPath]) -> Iterator[Batch | FailedFile]:
+def photo_vectors(
+    catalog: Catalog | None,
+    engine: Engine,
+    targets: Sequence[AnyPath],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[Batch | FailedFile]:
     """Of every photo that is named, and every one in the folders that are, in the order of paths within a target.
 
-    No model is loaded when all of them are stored. Raises SystemFault where there is no photo.
+    No model is loaded when all of them are stored; `progress` gets (encoded, of those that are not). Raises SystemFault
+    where there is no photo.
     """
     paths: list[bytes] = []
     known: dict[bytes, int] = {}  # photos of the library, those whose files are as they were
@@ -61,14 +67,16 @@ def photo_vectors(catalog: Catalog | None, engine: Engine, targets: Sequence[Any
     space = _space_of(catalog, engine.card)
     encoded = catalog.encoded(space, known.values()) if catalog and space else set()
     stored = {path: photo for path, photo in known.items() if photo in encoded}
-    fresh = engine.each_image([path for path in paths if path not in stored])
+    unknown = [path for path in paths if path not in stored]
+    fresh = enumerate(engine.each_image(unknown), 1)
     for is_stored, run in itertools.groupby(paths, key=stored.__contains__):
         if is_stored:
             assert catalog is not None and space is not None  # or nothing would be
             yield from _read(catalog, space, stored, run)
             continue
         for path in run:
-            outcome = next(fresh)
+            done, outcome = next(fresh)
+            progress(done, len(unknown))
             yield FailedFile(path, outcome.reason, 1) if isinstance(outcome, Failure) else Batch([path], outcome[None])
 
 

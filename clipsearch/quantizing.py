@@ -11,22 +11,17 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-
 from clipsearch.background import background_texts
 from clipsearch.config import Paths
-from clipsearch.decoding.workers import DecodeWorkers
-from clipsearch.engine.backends import usable_cores
 from clipsearch.engine.cards import ModelCard
-from clipsearch.engine.preprocess import Preprocess
 from clipsearch.engine.quantize.making import Added, Doing, Precision, check_extra, quantized
-from clipsearch.engine.quantize.material import Material, Pixels
+from clipsearch.engine.quantize.material import Material
 from clipsearch.errors import UsageError
 from clipsearch.evaluation.captions import captioned_photos
+from clipsearch.evaluation.pixels import decoded_pixels
 from clipsearch.index.catalog import Catalog
 from clipsearch.opened import catalog_path
 from clipsearch.photos import existing, listed
-from clipsearch.types import Decoded
 
 CALIBRATING = 300  # photos at most; twice as many move no range
 HELD_OUT = 200  # photos at most that are compared and never calibrate
@@ -60,13 +55,13 @@ def quantize(
     others = others[:CALIBRATING]
     _check_enough(len(others), len(held_paths))
     yield Doing(f"decoding {len(others)} photos that calibrate and {len(held_paths)} that are compared")
-    held_pixels, read = _decoded(card, held_paths)
-    pixels, _ = _decoded(card, others)
+    held = decoded_pixels(card.image, held_paths)
+    held_pixels, pixels = held.pixels, decoded_pixels(card.image, others).pixels
     compared = {picture.tobytes() for picture in held_pixels}
     pixels = pixels[[picture.tobytes() not in compared for picture in pixels]]  # a copy is the same photo
     _check_enough(len(pixels), len(held_pixels))
     texts = background_texts()
-    place = {path: number for number, path in enumerate(read)}
+    place = {path: number for number, path in enumerate(held.read)}
     spoken = [(text, place[path]) for path, text in captioned if path in place]
     material = Material(
         pixels=pixels,
@@ -79,16 +74,24 @@ def quantize(
     yield from quantized(card, paths.models, precision, material, least_cosine, least_top10)
 
 
+def drawn_photos(paths: Paths, most: int) -> list[bytes]:
+    """At most that many photos of the library, drawn by chance, the same ones each time; those that are offline are
+    left out. None where there is no library."""
+    if not catalog_path(paths).exists():
+        return []
+    with Catalog.open_reader(catalog_path(paths)) as catalog:
+        ids = catalog.photos_matching((), date.today(), in_order=False)
+        wanted = random.Random(0).sample(ids.tolist(), min(len(ids), most))
+        rows = catalog.photo_rows(wanted).values()
+    return [row.paths[0] for row in rows if not row.offline]
+
+
 def _photos(paths: Paths, folders: Sequence[str | bytes | Path]) -> list[bytes]:
     if folders:
         return [photo for folder in folders for photo in listed(existing(folder))]
     if not catalog_path(paths).exists():
         raise UsageError("The library has no photos to calibrate with.", "Name a folder with photos: --calibrate DIR")
-    with Catalog.open_reader(catalog_path(paths)) as catalog:
-        ids = catalog.photos_matching((), date.today(), in_order=False)
-        wanted = random.Random(0).sample(ids.tolist(), min(len(ids), 2 * (CALIBRATING + HELD_OUT)))
-        rows = catalog.photo_rows(wanted).values()
-    return [row.paths[0] for row in rows if not row.offline]
+    return drawn_photos(paths, 2 * (CALIBRATING + HELD_OUT))
 
 
 def _captions(file: Path) -> list[tuple[bytes, str]]:
@@ -98,19 +101,6 @@ def _captions(file: Path) -> list[tuple[bytes, str]]:
         (os.fsencode(found.photos[photo].absolute()), caption)
         for photo, caption in zip(found.photo_of, found.captions, strict=True)
     ]
-
-
-def _decoded(card: ModelCard, photos: Sequence[bytes]) -> tuple[Pixels, list[bytes]]:
-    """Pixels of those that can be read, and which these are."""
-    side = card.image.size
-    prepare = Preprocess(card.image)
-    parts, read = [], []
-    with DecodeWorkers(prepare, max(1, min(len(photos), usable_cores()))) as workers:
-        for path, outcome in zip(photos, workers.decode_all(photos), strict=True):
-            if isinstance(outcome, Decoded):
-                parts.append(np.frombuffer(outcome.pixels, np.uint8).reshape(side, side, 3))
-                read.append(path)
-    return np.array(parts, np.uint8).reshape(-1, side, side, 3), read
 
 
 def _check_enough(calibrating: int, compared: int) -> None:

@@ -7,8 +7,8 @@ Paths are bytes where they come from the disk: a name that is not UTF-8 is a nam
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # not ours, and importing them here would cost every `--help`
@@ -28,6 +28,7 @@ Sort = Literal["score", "date", "name"]
 SORTS: tuple[Sort, ...] = ("score", "date", "name")
 DuplicateKind = Literal["exact", "perceptual", "burst"]
 DUPLICATE_KINDS: tuple[DuplicateKind, ...] = ("exact", "perceptual", "burst")
+Progress = Callable[[str, int, int], None]  # what is done, how many are, of how many
 REJECTED = -1  # a rating below all stars, as XMP has it
 BURST_S = 5  # seconds between a frame of a burst and the next
 
@@ -248,6 +249,17 @@ class Label:
     templates: tuple[str, ...]
     threshold: float | None = None  # the least probability, 0..1
     under: str | None = None  # the label of which it is a kind
+    slope: float = 1.0  # its logit is multiplied with this, and the bias added: fitted to examples
+    bias: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Where slopes and biases of a label set come from; under another model they mean nothing."""
+
+    model: str  # its name, for a person
+    space: str  # its fingerprint
+    unknown: float = 0.0  # bias of the everyday texts that a label must stand up to
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +268,7 @@ class LabelSet:
 
     labels: tuple[Label, ...]  # those that are asked
     groups: tuple[Label, ...] = ()  # those that only have kinds
+    fitted: Fitted | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -287,6 +300,7 @@ class LibraryAPI(Protocol):
         unknown: bool = False,
         margin: float = 0.0,
         top: int | None = None,
+        progress: Progress | None = None,
     ) -> Iterable[Labelled | FailedFile]: ...
     def photo(self, path: AnyPath) -> PhotoDetails | None: ...
     def status(self) -> Status: ...
@@ -398,100 +412,3 @@ class MeasuredWay:
     fit_for: tuple[str, ...] = ()  # of "ingest" and "query": what gives the model's own vectors
     chosen_for: tuple[str, ...] = ()  # what it is the best at
     unfinished: bool = False  # no time was left for it, or for all of it; the next measuring goes on
-
-
-# -- events of an index run, in the order they come -----------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Scanning:
-    """A root is being listed."""
-
-    root: bytes
-    files: int = 0  # found so far
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Another process writes to the library; this one goes on when it has finished."""
-
-    holder: str
-
-
-@dataclass(frozen=True, slots=True)
-class Measuring:
-    """The ways to run the model on this machine are being tried, once."""
-
-    seconds: float  # at most
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One root, or the part of it that changed, was compared with what is known."""
-
-    root: bytes
-    files: int
-    unchanged: int
-    fresh: int  # new or changed: their bytes must be read
-    moved: int
-    gone: int
-    held: int = 0  # still being written
-
-
-@dataclass(frozen=True, slots=True)
-class Unlisted:
-    """A root or a folder that could not be listed; what is known of it stays searchable."""
-
-    path: bytes
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Troubled:
-    """A watcher could not do its work; it tries again by itself."""
-
-    message: str
-    hint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Advanced:
-    """Some files were committed. `waiting_for` is the oldest file not answered for."""
-
-    done: int
-    total: int
-    failed: int
-    waiting_for: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Where the time of an index run went. Core-seconds are those of all cores together; they overlap."""
-
-    read: float = 0.0  # seconds that threads waited for the disk
-    hash: float = 0.0  # core-seconds
-    decode: float = 0.0  # core-seconds, in the workers
-    prepare: float = 0.0  # core-seconds, in the workers: to the model's size, cropped
-    encode: float = 0.0  # core-seconds
-    store: float = 0.0  # seconds of commits and of the checkpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What an index run did. Files, not photos; `seconds` is wall time."""
-
-    indexed: int = 0  # new contents encoded
-    unchanged: int = 0
-    moved: int = 0
-    duplicates: int = 0  # linked to a content already known
-    removed: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-    interrupted: bool = False
-    offline: tuple[bytes, ...] = field(default=())
-    timings: Timings = field(default=Timings())
-    unsettled: int = 0  # not read for a reason that may pass, most of them among `failed`: the next run tries again
-
-
-Event = Waiting | Scanning | Measuring | Planned | Unlisted | Advanced | Summary
-WatchEvent = Watching | Troubled | Event

@@ -19,7 +19,8 @@ from clipsearch.engine.cards import Comparison, ModelCard, read_card
 from clipsearch.engine.choosing.candidates import IMAGE_BATCH, Candidate
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.errors import ModelError, SystemFault, UsageError
-from clipsearch.types import Advanced, Failure, LabelScore
+from clipsearch.events import Advanced
+from clipsearch.types import Failure, LabelScore
 from tests.conftest import REPOSITORY, SAMPLES
 
 STARTER = read_card(STARTER_FOLDER)

@@ -20,9 +20,10 @@ from clipsearch.engine.backends import TABLE, is_installed
 from clipsearch.engine.store import STARTER_FOLDER
 from clipsearch.engine.textcache import CachedVectors
 from clipsearch.errors import ClipsearchError, LibraryError, ModelError, SystemFault, UsageError
+from clipsearch.events import Planned, Scanning, Summary
 from clipsearch.index import digests
 from clipsearch.library import Library
-from clipsearch.types import Answer, FailedFile, Failure, Labelled, Planned, Scanning, Summary
+from clipsearch.types import Answer, FailedFile, Failure, Labelled
 from tests.conftest import SAMPLES
 
 NAMES = [
@@ -660,6 +661,30 @@ def test_labels_are_kept_and_found(filled: Paths, folder: Path) -> None:
         assert library.set_labels([(cup, "coffee", 0.8)]) == 1
         details = library.photo(cup)
         assert details is not None and details.labels == ("Receipt", "coffee")
+
+
+def test_labels_that_exclude_each_other_leave_one(filled: Paths, folder: Path) -> None:
+    """After the second run a photo was a cat and a dog; or it lost the word of another set."""
+    cup, jellyfish = folder / "food/coffee-cup.jpg", folder / "animals/jellyfish.jpg"
+    shutil.copy2(cup, folder / "copy.jpg")
+    with Library(filled) as library:
+        list(library.index())
+        library.set_labels([(cup, "mine", 1.0), (cup, "cat", 0.5), (jellyfish, "cat", 0.5)])
+        given = [(cup, "dog", 0.6), (folder / "copy.jpg", "cup", 0.7), (jellyfish, None, 0.0)]
+        assert library.set_labels(given, instead_of=["cat", "dog", "cup"]) == 2
+        for path, labels in ((cup, ("cup", "mine")), (jellyfish, ())):
+            details = library.photo(path)
+            assert details is not None and details.labels == labels
+
+
+def test_many_photos_are_found_at_once_as_one_by_one(filled: Paths, folder: Path) -> None:
+    """Labels of the photos of a second folder, or of one inside another, would be lost in silence."""
+    with Library(filled) as library:
+        list(library.index([folder / "animals"]))  # a root inside the root
+        catalog = library._opened.catalog
+        paths = [os.fsencode(path) for path in folder.rglob("*")] + [b"/", b"/absent/1.jpg"]
+        one_by_one = {path: found[0] for path in paths if (found := catalog.photo_at(path)) is not None}
+        assert catalog.photos_at(paths) == one_by_one and len(one_by_one) > 3
 
 
 def test_a_person_may_add_words_while_photos_are_being_indexed(filled: Paths, folder: Path) -> None:

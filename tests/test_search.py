@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipsearch.errors import UsageError
-from clipsearch.search import best, best_of_chunks, cosines, diverse_order, mixture
+from clipsearch.search import DIVERSITY, best, best_of_chunks, cosines, diverse_order, mixture
 
 
 def unit(*values: float) -> np.ndarray:
@@ -96,3 +96,55 @@ def test_a_diverse_order_of_few_is_every_one_once() -> None:
     assert diverse_order(np.empty(0, np.float32), np.empty((0, 2), np.float32), 3) == []
     assert diverse_order(np.ones(1, np.float32), unit(1, 0)[None], 3) == [0]
     assert sorted(diverse_order(np.ones(4, np.float32), np.stack([unit(1, 0)] * 4), 9)) == [0, 1, 2, 3]
+
+
+def spread(values: list[float]) -> list[float]:
+    return [(one - min(values)) / ((max(values) - min(values)) or 1.0) for one in values]
+
+
+def maximal_marginal_relevance(scores: np.ndarray, vectors: np.ndarray, k: int) -> list[int]:
+    """Carbonell and Goldstein's definition, word by word, with lambda = 1 - DIVERSITY, and both likenesses spread:
+    of the D_i in R without S that with the largest lambda * Sim1(D_i, Q) - (1 - lambda) * max over D_j in S of
+    Sim2(D_i, D_j)."""
+    wanted = spread(scores.tolist())
+    first = max(range(len(scores)), key=lambda i: wanted[i])
+    least = min(float(np.dot(vectors[i], vectors[first])) for i in range(len(scores)))
+    selected: list[int] = []
+    while len(selected) < min(k, len(scores)):
+        values = {}
+        for i in set(range(len(scores))) - set(selected):
+            likeness = [(float(np.dot(vectors[i], vectors[j])) - least) / max(1 - least, 1e-3) for j in selected]
+            values[i] = (1 - DIVERSITY) * wanted[i] - DIVERSITY * max([0.0, *likeness])
+        selected.append(max(values, key=lambda i: (values[i], -i)))
+    return selected
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(2, 6), st.integers(0, 2**32 - 1))
+def test_a_diverse_order_is_that_of_maximal_marginal_relevance(rows: int, k: int, dim: int, seed: int) -> None:
+    """A running maximum that is updated with the wrong photo, or too late, still looks diverse."""
+    random = np.random.default_rng(seed)
+    vectors = random.standard_normal((rows, dim)) + 1
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    scores = random.random(rows).astype(np.float32)
+    assert diverse_order(scores, vectors, k) == maximal_marginal_relevance(scores, vectors, k)
+
+
+def test_likeness_is_the_largest_and_neither_the_sum_nor_the_mean() -> None:
+    """Four photos along a quarter circle, all but alike wanted: 0°, 90°, 30° and 80°.
+
+    By hand: 0° and 90° come first, the best and the least like it. To the nearer of them 30° is alike by cos 30° = 0.87
+    and 80° by cos 10° = 0.98, so 30° comes next. Summed, 30° has 0.87 + 0.5 = 1.37 and 80° 0.17 + 0.98 = 1.16, and the
+    double of 90° would be shown before it; so with their mean.
+    """
+    angles = np.radians([0, 90, 30, 80])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    wanted = np.array([1, 0.5, 0.5, 0.5], np.float32)
+    # The first is wanted most; of the others, equal in that, only likeness decides.
+    assert diverse_order(wanted, vectors, 4) == [0, 1, 2, 3]
+
+
+def test_the_weight_of_likeness_is_that_of_diversity() -> None:
+    """By hand, beside the best: 0.6 * 0.8 - 0.4 * 0.5 = 0.28 for the second and 0.6 * 0.4 = 0.24 for the third, which
+    is unlike all. Weights turned round, 0.4 and 0.6, would give 0.02 and 0.16, and show the third first."""
+    vectors = np.stack([unit(1, 0, 0), unit(1, np.sqrt(3), 0), unit(0, 0, 1), unit(0, 0, 1)])
+    assert diverse_order(np.array([1, 0.8, 0.4, 0], np.float32), vectors, 3) == [0, 1, 2]

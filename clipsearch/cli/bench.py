@@ -195,6 +195,8 @@ def _page(folder: Path, result: Recognised, speed: Pace, made_by: str) -> str:
         ),
     ]
     if len(result.classes) <= 30:
-        sections.insert(2, ("Taken for", matrix(result.classes, result.confusion.tolist())))
+        sections.insert(
+            2, ("What was taken for what", matrix(result.classes, result.confusion.tolist(), "the class", "taken for"))
+        )
     shown = output.shown(os.fsencode(folder))
     return report(f"{result.model} on {Path(shown).name}", f"Made by: {made_by}", sections)

@@ -11,7 +11,8 @@ from functools import partial
 from clipsearch.cli.output import narrate, printable, tell
 from clipsearch.cli.progress import Live, Report, duration, live_line, report_json, report_line, short
 from clipsearch.cli.voice import is_quiet
-from clipsearch.types import Summary, Troubled, Unlisted, Waiting, WatchEvent, Watching
+from clipsearch.events import Summary, Troubled, Unlisted, Waiting, WatchEvent
+from clipsearch.types import Watching
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from clipsearch.cli.suggest import model_names
 from clipsearch.cli.timings import tell_timings
 from clipsearch.cli.voice import is_verbose
 from clipsearch.errors import Exit
-from clipsearch.types import Summary
+from clipsearch.events import Summary
 
 EPILOG = """\b
 Left out by default: hidden names, @eaDir, trash folders, and what a file

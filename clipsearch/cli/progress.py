@@ -13,18 +13,8 @@ from pathlib import Path
 
 from clipsearch.cli.output import colored, narrate, path_fields, printable, shown, tell, write_ndjson
 from clipsearch.cli.voice import is_quiet
-from clipsearch.types import (
-    Advanced,
-    Measuring,
-    Planned,
-    Scanning,
-    Summary,
-    Troubled,
-    Unlisted,
-    Waiting,
-    WatchEvent,
-    Watching,
-)
+from clipsearch.events import Advanced, Measuring, Planned, Scanning, Summary, Troubled, Unlisted, Waiting, WatchEvent
+from clipsearch.types import Watching
 
 _PLAIN_EVERY_S = 10.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clipsearch.cli.output import padded, tell
-from clipsearch.types import Summary, Timings
+from clipsearch.events import Summary, Timings
 
 _DISK_AT_ONCE = 4  # files read at the same time; index/digests.py
 

@@ -160,7 +160,7 @@ def _decoded(path: bytes, prepare: Prepare, admit: Admit) -> Decoded:
         _check_size(image)
         full_size = image.size
         buffers = scan_buffers(image)  # of the full size: draft() shrinks the pixels, not these (FIELD 3.1 no. 7)
-        _draft(image, DRAFT_FACTOR * prepare.size)
+        draft(image, DRAFT_FACTOR * prepare.size)
         admit(buffers + pixel_bytes(image))
         return _upright(image, full_size, prepare)
 
@@ -176,13 +176,13 @@ def _decoded_raw(path: bytes, prepare: Prepare, admit: Admit) -> Decoded:
         if not found.is_developed:  # a file asks once (workers.py), and for developing it has asked
             _check_size(image)
             buffers = scan_buffers(image)
-            _draft(image, DRAFT_FACTOR * prepare.size)
+            draft(image, DRAFT_FACTOR * prepare.size)
             admit(buffers + pixel_bytes(image))
             image.load()
         return _described(image, found.size, prepare, found.exif, found.orientation, "RAW", found.xmp)
 
 
-def _draft(image: Image.Image, side: float) -> None:
+def draft(image: Image.Image, side: float) -> None:
     """Has a JPEG decoded at a half, a quarter or an eighth: the smallest whose shorter side is `side` px or more."""
     if image.format in ("JPEG", "MPO"):
         eighth = image.width // 8, image.height // 8

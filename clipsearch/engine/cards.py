@@ -141,6 +141,11 @@ class ModelCard:
         return _fingerprint(*parts, vocabulary) if vocabulary else _fingerprint(*parts)
 
     @property
+    def scoring_fingerprint(self) -> str:
+        """Changes when the logit of a photo with a text could."""
+        return _fingerprint(self.image_fingerprint, self.text_fingerprint, asdict(self.scoring))
+
+    @property
     def _said_activation(self) -> tuple[str, ...]:
         return () if self.activation is None else (self.activation,)
 

@@ -48,8 +48,8 @@ class Preprocess:
         resampling = Resampling.BICUBIC if self.definition.interpolation == "bicubic" else Resampling.BILINEAR
         if self.definition.resize == "squash":
             return image.resize((side, side), resampling)
-        image = _bounded_ratio(image)
-        width, height = _shortest_to(image.size, side)
+        image = bounded_ratio(image)
+        width, height = shortest_to(image.size, side)
         scaled = image.resize((width, height), resampling)
         # torchvision rounds half to even, where others truncate: 227 -> 224 starts at 2, not 1.
         left, top = round((width - side) / 2), round((height - side) / 2)
@@ -71,7 +71,8 @@ class Preprocess:
         return tensor
 
 
-def _shortest_to(size: tuple[int, int], side: int) -> tuple[int, int]:
+def shortest_to(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """(width, height) with the shorter one `side`."""
     # torchvision's _compute_resized_output_size truncates the long side.
     width, height = size
     if width <= height:
@@ -79,7 +80,8 @@ def _shortest_to(size: tuple[int, int], side: int) -> tuple[int, int]:
     return int(side * width / height), side
 
 
-def _bounded_ratio(image: Image) -> Image:
+def bounded_ratio(image: Image) -> Image:
+    """The middle of a picture that is too thin to be scaled whole; else the picture itself."""
     width, height = image.size
     if width > _WIDEST_RATIO * height:
         left = (width - _WIDEST_RATIO * height) // 2

@@ -1,11 +1,14 @@
-"""What a model is worth, measured: on photos whose classes or captions are known.
+"""What a model is worth, measured: on photos whose classes, captions or objects are known.
 
     labelled       photos whose classes are known, whatever form they were published in
     class_folders  one of the forms: a folder of class folders
-    encoded        such photos and their classes as vectors, which every figure starts from
+    encoded        photos and classes as vectors, which every figure starts from
     metrics        from scores and truths to figures. Pure numpy
+    located        where the photos lie that a file names
     captions       photos with captions, in the forms of the published collections
     retrieval      how often a caption finds its photo, and a photo a caption. Pure numpy
+    objects        photos with the words for what is in them
+    words          how well a word finds the photos that it is in. Pure numpy
     zero_shot      one model over one set: how many photos it recognises
     speed          images a second by batch, milliseconds a text
 

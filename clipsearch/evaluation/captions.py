@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.errors import UsageError
+from clipsearch.evaluation.located import file_text, located
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,12 +32,7 @@ def captioned_photos(file: Path, folder: Path | None = None) -> CaptionedPhotos:
     Raises UsageError for a file in none of the three forms, and for photos that are not there.
     """
     try:
-        text = file.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _unknown(file) from error
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read ({error.strerror}).", "Name a file with captions.") from error
-    try:
+        text = file_text(file)
         pairs = list(_coco(json.loads(text)) if text.lstrip().startswith("{") else _lines(text.splitlines()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unknown(file) from error
@@ -44,14 +40,8 @@ def captioned_photos(file: Path, folder: Path | None = None) -> CaptionedPhotos:
         raise _unknown(file)
     places: dict[str, int] = {}
     photo_of = np.array([places.setdefault(name, len(places)) for name, _ in pairs])
-    where = _folder_of(next(iter(places)), file.parent if folder is None else folder)
-    missing = [name for name in places if not (where / name).is_file()]
-    if missing:
-        raise UsageError(
-            f"{where} lacks {len(missing):,} of {len(places):,} photos, {missing[0]} first.",
-            "Name the folder of the photos: --photos DIR",
-        )
-    return CaptionedPhotos(tuple(where / name for name in places), tuple(caption for _, caption in pairs), photo_of)
+    photos = located(list(places), file.parent if folder is None else folder)
+    return CaptionedPhotos(photos, tuple(caption for _, caption in pairs), photo_of)
 
 
 def _coco(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -73,14 +63,6 @@ def _lines(lines: list[str]) -> Iterator[tuple[str, str]]:
         name, caption = line.split("\t", 1)
         photo, mark, number = name.rpartition("#")
         yield photo if mark and number.isdigit() else name, caption.strip()
-
-
-def _folder_of(name: str, folder: Path) -> Path:
-    return next((one for one in _places(folder) if (one / name).is_file()), folder)
-
-
-def _places(folder: Path) -> Iterable[Path]:
-    return folder, folder / "photos", folder / "images", folder / "Images"
 
 
 def _unknown(file: Path) -> UsageError:

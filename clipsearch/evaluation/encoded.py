@@ -1,4 +1,4 @@
-"""Labelled photos and their classes as unit vectors of one model: what every figure of a classifier starts from."""
+"""Photos and the classes that they may be of as unit vectors of one model: what every figure starts from."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
-from clipsearch.errors import UsageError
+from clipsearch.errors import SystemFault, UsageError
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.labels.sets import label_set
 from clipsearch.types import FailedFile, Failure
@@ -46,6 +47,17 @@ def encoded_photos(
     if not vectors:
         raise UsageError("None of the photos can be read.", f"The first reason: {failures[0].reason}")
     return EncodedPhotos(np.stack(vectors), photos.truth[read], np.array(read), tuple(failures), seconds)
+
+
+def photo_vectors(engine: Engine, photos: Sequence[Path], progress: Progress = lambda done, total: None) -> Vectors:
+    """(photos, dim), unit rows, for figures that need every photo. Raises SystemFault for one that cannot be read."""
+    vectors = []
+    for photo, outcome in zip(photos, engine.each_image(list(photos)), strict=True):
+        if isinstance(outcome, Failure):
+            raise SystemFault(f"{photo} cannot be read: {outcome.reason}.", "Take it out of the file that names it.")
+        vectors.append(outcome)
+        progress(len(vectors), len(photos))
+    return np.stack(vectors)
 
 
 def classifier(engine: Engine, classes: Sequence[str], templates: Sequence[str] = ()) -> Vectors:

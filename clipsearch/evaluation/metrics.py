@@ -1,6 +1,8 @@
 """Figures of a classifier: from scores and the true classes. Pure numpy.
 
-Each has a definition that others share; the tests compare them with cases counted by hand.
+Each has a definition that others share; the tests compare them with cases counted by hand, with scikit-learn and with
+CLIP-benchmark. Those differ from here, and from each other, only where scores are equal: scikit-learn's
+top_k_accuracy_score lets the class with the higher number win, torch.topk (CLIP-benchmark) any.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+Interval = tuple[float, float]  # 95 %, of a figure
 Scores = NDArray[np.floating]  # (photos, classes), higher is more likely
 Classes = NDArray[np.integer]  # (photos,), the true one
+Present = NDArray[np.bool_]  # (photos,), whether what is asked for is there
 
-_DRAWS = 10_000  # of the bootstrap
+_DRAWS = 1000  # of the bootstrap
+_TAILS = (0.025, 0.975)
 
 
 def accuracy(scores: Scores, truth: Classes, k: int = 1) -> float:
@@ -45,14 +50,64 @@ def class_accuracies(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.where(photos > 0, np.diag(matrix) / np.maximum(photos, 1), np.nan)
 
 
-def share_interval(hits: NDArray[np.bool_]) -> tuple[float, float]:
-    """The 95 % interval of the share of hits (photos,), photos drawn anew: a bootstrap.
+def mean_class_recall(matrix: NDArray[np.int64]) -> float:
+    """The mean of what was recognised of each class, 0..1, as CLIP-benchmark has it: classes without photos are out."""
+    return float(np.nanmean(class_accuracies(matrix)))
 
-    How many of n photos drawn from them are hits is binomial, so that is drawn instead of the photos.
-    """
-    drawn = np.random.default_rng(0).binomial(len(hits), hits.mean(), _DRAWS) / len(hits)
-    low, high = np.quantile(drawn, [0.025, 0.975])
+
+def share_interval(share: float, count: int) -> Interval:
+    """Where a share of `count` photos lies when photos are drawn anew: the number of hits is then binomial."""
+    low, high = np.quantile(np.random.default_rng(0).binomial(count, share, _DRAWS) / count, _TAILS)
     return float(low), float(high)
+
+
+def mean_class_recall_interval(matrix: NDArray[np.int64]) -> Interval:
+    """The same for the mean of the classes: photos drawn anew change how many each class has, too."""
+    hits = np.diag(matrix)
+    cells = np.concatenate([hits, matrix.sum(axis=1) - hits])  # recognised of each class, and not
+    drawn = np.random.default_rng(0).multinomial(cells.sum(), cells / cells.sum(), _DRAWS)
+    good, bad = np.split(drawn, 2, axis=1)
+    with np.errstate(invalid="ignore"):  # a class that no photo was drawn of has no share
+        low, high = np.quantile(np.nanmean(good / (good + bad), axis=1), _TAILS)
+    return float(low), float(high)
+
+
+def average_precision(
+    scores: NDArray[np.floating], present: Present, counts: NDArray[np.number] | None = None
+) -> float:
+    """Of photos ordered by their scores (photos,), the precision at each that is right, averaged: 0..1, NaN for none.
+
+    That of scikit-learn's average_precision_score: no interpolation, and photos of equal scores come at once, so that
+    their order cannot matter. `counts`: how often each photo is there; by default once.
+    """
+    weights = np.ones((1, len(scores))) if counts is None else counts[None]
+    return float(average_precisions(scores, present, weights)[0])
+
+
+def average_precisions(
+    scores: NDArray[np.floating], present: Present, counts: NDArray[np.number]
+) -> NDArray[np.float64]:
+    """The same of many drawings of the photos at once: counts (drawings, photos), one figure each."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # of each run of equal scores
+    drawn = counts[:, order]
+    seen = drawn.cumsum(axis=1)[:, last]
+    right = (drawn * present[order]).cumsum(axis=1)[:, last]
+    steps = np.diff(right, prepend=0, axis=1)
+    total = right[:, -1]
+    return np.asarray((steps * right / np.maximum(seen, 1)).sum(axis=1) / np.where(total > 0, total, np.nan))
+
+
+def chance_precision(present: int, photos: int) -> float:
+    """The average precision that photos in random order have on average, where `present` of them are right.
+
+    More than their share, for a photo that is right counts itself: Bestgen 2015, "Exact Expected Average Precision of
+    the Random Baseline for System Evaluation".
+    """
+    if photos == 1:
+        return 1.0
+    harmonic = float((1 / np.arange(1, photos + 1)).sum())
+    return (present - 1) / (photos - 1) + harmonic / photos * (photos - present) / (photos - 1)
 
 
 def exact_sign_test(one: int, other: int) -> float:

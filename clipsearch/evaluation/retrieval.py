@@ -1,7 +1,8 @@
 """Captions to photos and back: the recall that models are compared by, with how sure it is.
 
 R@k of captions: the share of captions whose photo is among the k best photos. R@k of photos: the share of photos with
-one of their captions among the k best captions. Both as CLIP-benchmark has them, pure numpy.
+one of their captions among the k best captions. Both as CLIP-benchmark has them (which leaves equal scores to
+torch.topk, in any order; here what comes first in the file wins). Pure numpy.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.evaluation.intervals import ratio_interval
+
 Vectors = NDArray[np.float32]
 Places = NDArray[np.int64]
 
-_DRAWS = 1000  # of the bootstrap
 _TOGETHER = 512  # queries that are compared at once
 
 
@@ -33,13 +35,18 @@ def to_photos(captions: Vectors, photos: Vectors, photo_of: Places, ks: tuple[in
 
 
 def to_captions(photos: Vectors, captions: Vectors, photo_of: Places, ks: tuple[int, ...] = (1, 5, 10)) -> list[Recall]:
-    """R@k of photos (m, d): whether one of the captions (n, d) that are about it comes among the k best."""
-    best = np.empty(len(photos), np.int64)
+    """R@k of photos (m, d): whether one of the captions (n, d) that are about it comes among the k best.
+
+    A photo without captions is never found, and counts.
+    """
+    best = np.full(len(photos), len(captions), np.int64)
     for start in range(0, len(photos), _TOGETHER):
         scores = photos[start : start + _TOGETHER] @ captions.T
         for row, score in enumerate(scores, start):
-            own = photo_of == row
-            best[row] = (score > score[own].max()).sum() if own.any() else len(captions)
+            own = np.flatnonzero(photo_of == row)
+            if len(own):
+                first = own[score[own].argmax()]  # of equal ones the first
+                best[row] = (score > score[first]).sum() + (score[:first] == score[first]).sum()
     numbers = np.arange(len(photos))
     return [_recall(best < k, numbers, k) for k in ks]
 
@@ -61,7 +68,5 @@ def _recall(hits: NDArray[np.bool_], photo_of: Places, k: int) -> Recall:
     photos = int(photo_of.max()) + 1
     good = np.bincount(photo_of, hits, minlength=photos)
     all_ = np.bincount(photo_of, minlength=photos)
-    drawn = np.random.default_rng(0).integers(0, photos, (_DRAWS, photos))
-    shares = good[drawn].sum(axis=1) / np.maximum(all_[drawn].sum(axis=1), 1)
-    low, high = np.quantile(shares, [0.025, 0.975])
-    return Recall(k, float(hits.mean()), float(low), float(high))
+    found = ratio_interval(good, all_)
+    return Recall(k, float(hits.mean()), found.low, found.high)

@@ -16,7 +16,15 @@ from clipsearch.encoding import Engine
 from clipsearch.engine.choosing.measure import peak_mb
 from clipsearch.evaluation.encoded import Progress, classifier, encoded_photos
 from clipsearch.evaluation.labelled import LabelledPhotos
-from clipsearch.evaluation.metrics import accuracy, class_accuracies, confusion
+from clipsearch.evaluation.metrics import (
+    Interval,
+    accuracy,
+    class_accuracies,
+    confusion,
+    mean_class_recall,
+    mean_class_recall_interval,
+    share_interval,
+)
 from clipsearch.evaluation.speed import BatchRate, batch_rates, text_ms
 from clipsearch.labels.sets import checked_templates
 from clipsearch.types import FailedFile
@@ -40,6 +48,19 @@ class Recognised:
     @property
     def class_accuracies(self) -> NDArray[np.float64]:
         return class_accuracies(self.confusion)
+
+    @property
+    def mean_class_recall(self) -> float:
+        return mean_class_recall(self.confusion)
+
+    @property
+    def intervals(self) -> tuple[Interval, Interval, Interval]:
+        """Of acc@1, acc@5 and the mean of the classes: 95 %, the photos drawn anew."""
+        return (
+            share_interval(self.acc1, self.photos),
+            share_interval(self.acc5, self.photos),
+            mean_class_recall_interval(self.confusion),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,19 +43,25 @@ class Annotations(Database):
 
         A photo that is named loses those of `instead_of`; with None it gets none.
         """
-        others = json.dumps(list(instead_of))
+        others = set(instead_of)
+        # Of one photo the last of labels that exclude each other; of two paths one content is labelled twice.
+        last = {
+            (photo_id, None if name in others else name): (photo_id, name, score) for photo_id, name, score in labels
+        }
+        photos = json.dumps(sorted({photo_id for photo_id, _, _ in last.values()}))
         with self.transaction():
-            for photo_id, name, score in labels:
-                self._run(
-                    "DELETE FROM label WHERE photo_id = ? AND name IN (SELECT value FROM json_each(?))",
-                    (photo_id, others),
-                )
-                if name is None:
-                    continue
-                self._run(
-                    """
-                    INSERT INTO label (photo_id, name, score) VALUES (?, ?, ?)
-                    ON CONFLICT (photo_id, name) DO UPDATE SET score = excluded.score
-                    """,
-                    (photo_id, name, score),
-                )
+            self._run(
+                """
+                DELETE FROM label WHERE photo_id IN (SELECT value FROM json_each(?))
+                AND name IN (SELECT value FROM json_each(?))
+                """,
+                (photos, json.dumps(list(instead_of))),
+            )
+            self._run(
+                """
+                INSERT INTO label (photo_id, name, score)
+                SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE value ->> 1 IS NOT NULL
+                ON CONFLICT (photo_id, name) DO UPDATE SET score = excluded.score
+                """,
+                (json.dumps([row for row in last.values() if row[1] is not None]),),
+            )

@@ -5,9 +5,10 @@ Their vectors are in spaces.py, which this builds on. Knows nothing of walking, 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Literal, NamedTuple
@@ -330,6 +331,29 @@ class Catalog(Spaces):
             if row:
                 return row[0], Stamp(folder, name, *row[1:])
         return None
+
+    def photos_at(self, paths: Collection[bytes]) -> dict[bytes, int]:
+        """Path -> photo, of those that showed one when they were last looked at: `photo_at` of many, all absolute."""
+        wanted: dict[bytes, list[bytes]] = {}
+        for folder, name in map(os.path.split, paths):
+            wanted.setdefault(folder, []).append(name)
+        found: dict[bytes, int] = {}
+        # The first root wins, as in `photo_at`.
+        for root, (folder, names) in itertools.product(reversed(self.roots()), wanted.items()):
+            base = _without_slash(root.base)
+            if not (folder + SEPARATOR).startswith(base + SEPARATOR):
+                continue
+            for start in range(0, len(names), 500):  # SQLite's own limit may be 999 parameters
+                part = names[start : start + 500]
+                rows = self._all(
+                    f"""
+                    SELECT name, photo_id FROM file
+                    WHERE root_id = ? AND folder = ? AND name IN ({",".join("?" * len(part))}) AND photo_id IS NOT NULL
+                    """,
+                    (root.id, folder[len(base) + 1 :], *part),
+                )
+                found |= {os.path.join(folder, name): photo for name, photo in rows}
+        return found
 
     def files_below(self, folder: bytes) -> Iterator[tuple[bytes, int, Stamp]]:
         """(path, photo, stamp) of the files in the folder (absolute) and below it, as they were last looked at."""

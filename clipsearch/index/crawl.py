@@ -15,8 +15,9 @@ from typing import NamedTuple
 import pathspec
 
 from clipsearch.decoding.names import is_listed, is_skipped, one_of_each
+from clipsearch.events import Unlisted
 from clipsearch.index.catalog import ALL, SEPARATOR, KnownFile, Mount, Part, Root
-from clipsearch.types import Stamp, Unlisted
+from clipsearch.types import Stamp
 
 IGNORE_FILE = b".clipsearchignore"
 _WENT_AWAY = "it went away while it was being listed"

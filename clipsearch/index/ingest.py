@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.events import Advanced, Event, Summary, Timings, Unlisted
 from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.crawl import identity_of
 from clipsearch.index.digests import Digests, Hashing
 from clipsearch.index.spaces import Space
-from clipsearch.types import Advanced, Decoded, Decoder, Encoder, Event, Failure, Stamp, Summary, Timings, Unlisted
+from clipsearch.types import Decoded, Decoder, Encoder, Failure, Stamp
 
 _HASH_AHEAD = 16  # files
 _TICK_S = 1.0

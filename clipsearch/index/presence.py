@@ -9,9 +9,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clipsearch.events import Unlisted
 from clipsearch.index.catalog import KnownFile, Mount, Part, Root
 from clipsearch.index.crawl import Listing, is_mounted, is_within
-from clipsearch.types import Unlisted
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 
 from clipsearch.errors import SystemFault
+from clipsearch.events import Event, Planned, Scanning, Summary, Unlisted
 from clipsearch.index import crawl, presence, vectors
 from clipsearch.index.catalog import Catalog, KnownFile, Part, Root
 from clipsearch.index.ingest import Fresh, Ingest
 from clipsearch.index.spaces import Space
-from clipsearch.types import Decoder, Encoder, Event, Planned, Scanning, Stamp, Summary, Unlisted
+from clipsearch.types import Decoder, Encoder, Stamp
 
 # A run makes a checkpoint whenever it has added so many photos, and so large a share of what the last one holds: as a
 # tail 20,000 take a search 60 ms (1 ms in a generation), and each checkpoint of a large library copies gigabytes.

@@ -131,7 +131,7 @@ def _names(engines: Sequence[Engine]) -> list[str]:
 
 def _worth(name: str, engine: Engine, judged: _Judged, speed: _Speed) -> ModelWorth:
     hits = judged.ranks == 0
-    low, high = share_interval(hits)
+    low, high = share_interval(float(hits.mean()), len(hits))
     variant = variant_of(engine.card, engine.candidate("ingest").variant)
     files = {file for tower in (variant.image, variant.text) for file, _ in tower.files}
     return ModelWorth(

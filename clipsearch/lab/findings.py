@@ -98,6 +98,7 @@ class Finding:
     tables: tuple[Table, ...] = ()
     plots: tuple[Plot, ...] = ()
     notes: tuple[str, ...] = ()  # how it was measured, and where it is weak; a sentence each
+    ready: tuple[str, ...] = ()  # lines to copy, shown as they are
 
 
 def column_title(column: Column) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from clipsearch.lab.findings import Finding, Table, cell_text, column_title, origins
 from clipsearch.lab.plots import svg
-from clipsearch.pages.report import paragraph, report, table
+from clipsearch.pages.report import paragraph, preformatted, report, table
 
 
 def page(title: str, made_by: str, findings: Sequence[Finding]) -> str:
@@ -20,6 +20,8 @@ def section(finding: Finding) -> str:
     parts = [paragraph(finding.says)]
     parts += [f"<figure>{svg(plot)}</figure>" for plot in finding.plots]
     parts += [_table(one) for one in finding.tables]
+    if finding.ready:
+        parts.append(preformatted(finding.ready))
     parts += [paragraph(note, quiet=True) for note in finding.notes]
     return "\n".join(parts)
 

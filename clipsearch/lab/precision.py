@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
-from clipsearch.engine.backends import TABLE, Way, is_installed, usable_cores
+from clipsearch.engine.backends import usable_cores
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.choosing.candidates import Candidate, fits, variant_of
 from clipsearch.engine.choosing.child import Failed, answered
-from clipsearch.engine.choosing.trials import CANDIDATE_S, listed
 from clipsearch.errors import ModelError, UsageError
+from clipsearch.evaluation.agreement import listed_ways
 from clipsearch.evaluation.captions import CaptionedPhotos
 from clipsearch.evaluation.encoded import Progress
 from clipsearch.evaluation.labelled import LabelledPhotos
@@ -136,9 +136,7 @@ def ways_here(card: ModelCard) -> list[Candidate]:
     """What can be tried on this machine: plain floats of the reference on the CPU first."""
     found = [
         Candidate(replace(way, threads=usable_cores()), variant.name)
-        for runtime in TABLE
-        if is_installed(runtime) and any(fits(variant, Way(runtime)) for variant in card.variants)
-        for way in listed(runtime, CANDIDATE_S) or ()
+        for way in listed_ways(card)
         for variant in card.variants
         if fits(variant, way)
     ]

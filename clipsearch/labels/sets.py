@@ -11,10 +11,15 @@ label it is a kind.
     templates = ["a scan of a {}."]
     threshold = 0.6                       # below this probability a photo is not called so
     under = "document"                    # what is no clear receipt may still be a clear document
+
+What examples have taught (`slope` and `bias` of a label, and the table `fitted`) is written by `label_file`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,12 +28,14 @@ from pathlib import Path
 from typing import Any
 
 from clipsearch.errors import UsageError
-from clipsearch.types import Label, LabelSet
+from clipsearch.toml_text import key_text, pairs, table
+from clipsearch.types import Fitted, Label, LabelSet
 
 PLAIN_TEMPLATES = ("a photo of {}.",)
 _BUILTIN = Path(__file__).with_name("builtin")
 _TEMPLATES = "templates"
-_KEYS = {"words", "templates", "threshold", "under"}
+_KEYS = {"words", "templates", "threshold", "under", "slope", "bias"}
+_FITTED_KEYS = {"model", "space", "words", "unknown"}
 
 
 def prompts(label: Label) -> tuple[str, ...]:
@@ -39,7 +46,11 @@ def label_set(names: Sequence[str], templates: Sequence[str] = ()) -> LabelSet:
     """A plain list. Raises UsageError for labels or templates that cannot work."""
     sentences = checked_templates(templates)
     cleaned = [name.strip() for name in names if name.strip()]
-    return checked(LabelSet(tuple(Label(name, (name,), sentences) for name in cleaned)))
+    if not cleaned:
+        raise UsageError("There are no labels.", "Name them: --labels cat,dog,other  or  --labels-file labels.txt")
+    if twice := _twice(cleaned):
+        raise UsageError(f'The label "{twice}" is there twice.', "Name each label once.")
+    return LabelSet(tuple(Label(name, (name,), sentences) for name in cleaned))
 
 
 def read_label_set(content: bytes, where: str, templates: Sequence[str] = ()) -> LabelSet:
@@ -52,17 +63,57 @@ def read_label_set(content: bytes, where: str, templates: Sequence[str] = ()) ->
     except UnicodeDecodeError as error:
         raise UsageError(f"{where} is not UTF-8.", "Write one label a line, in UTF-8.") from error
     if not where.endswith(".toml"):
-        return label_set([line for line in text.splitlines() if not line.startswith("#")], templates)
+        lines = [line.strip() for line in text.splitlines() if not line.startswith("#")]
+        if not any(lines):
+            raise UsageError(f"There are no labels in {where}.", "Write one label a line.")
+        return label_set(lines, templates)
     try:
-        table = tomllib.loads(text)
+        said = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(
             f"{where} is not valid TOML: {error}.", "Mend the file; docs/labels.md has an example."
         ) from error
     try:
-        return checked(_set_of(table, templates))
+        return _set_of(said, templates)
     except _Wrong as wrong:
         raise UsageError(f"{where}: {wrong}.", "Mend the file; docs/labels.md has an example.") from None
+
+
+def label_file(labels: LabelSet) -> str:
+    """TOML that `read_label_set` reads as the same set."""
+    templates = {label.templates for label in labels.labels}
+    common = templates.pop() if len(templates) == 1 else None
+    lines = ["# A label file of clipsearch; docs/labels.md tells what may be changed."]
+    lines += pairs(templates=common)
+    if labels.fitted is not None:
+        lines += table(
+            "fitted",
+            model=labels.fitted.model,
+            space=labels.fitted.space,
+            words=_digest(labels.labels),
+            unknown=labels.fitted.unknown,
+        )
+    for label in (*labels.labels, *labels.groups):
+        lines += table(
+            f"label.{key_text(label.name)}",
+            words=label.words or None,
+            templates=None if label.templates == common or not label.words else label.templates,
+            threshold=label.threshold,
+            under=label.under,
+            slope=None if label.slope == 1 else label.slope,
+            bias=None if label.bias == 0 else label.bias,
+        )
+    return "\n".join(lines) + "\n"
+
+
+def check_fitted(labels: LabelSet, model: str, space: str) -> None:
+    """Raises UsageError where slopes and biases of the set were fitted under another model than this."""
+    if labels.fitted is not None and labels.fitted.space != space:
+        other = labels.fitted.model if labels.fitted.model != model else f"another {model}"
+        raise UsageError(
+            f"These labels were fitted to examples under the model {other}; under {model} their values mean nothing.",
+            "Fit them again: --examples DIR --write-labels FILE.toml; or take fitted, slope and bias out of the file.",
+        )
 
 
 def builtin_set(name: str, templates: Sequence[str] = ()) -> LabelSet:
@@ -122,26 +173,18 @@ def check_alternatives(labels: LabelSet, *, unknown: bool) -> None:
         )
 
 
-def checked(labels: LabelSet) -> LabelSet:
-    """The set itself. Raises UsageError for none and for the same label twice."""
-    if not labels.labels:
-        raise UsageError("There are no labels.", "Name them: --labels cat,dog,other  or  --labels-file labels.txt")
-    names = labels.names
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f'The label "{twice[0]}" is there twice.', "Name each label once.")
-    return labels
-
-
 class _Wrong(Exception):
     """What a file says that cannot be, as the end of a sentence."""
 
 
-def _set_of(table: dict[str, Any], templates: Sequence[str]) -> LabelSet:
-    if unknown := table.keys() - {"title", "source", "templates", "labels", "label"}:
+def _set_of(said: dict[str, Any], templates: Sequence[str]) -> LabelSet:
+    if unknown := said.keys() - {"title", "source", "templates", "labels", "label", "fitted"}:
         raise _Wrong(f'there is no key "{min(unknown)}"; known are templates, labels and label')
-    common = checked_templates(templates or _texts(table, "templates"))
-    found = [Label(name.strip(), (name.strip(),), common) for name in _texts(table, "labels") if name.strip()]
-    described = table.get("label", {})
+    if isinstance(said.get("labels"), str):  # "cat, dog" would be one label
+        raise _Wrong('labels must be a list: labels = ["cat", "dog"]')
+    common = checked_templates(templates or _texts(said, "templates"))
+    found = [Label(name.strip(), (name.strip(),), common) for name in _texts(said, "labels") if name.strip()]
+    described = said.get("label", {})
     if not isinstance(described, dict):
         raise _Wrong("label must be tables: [label.receipt]")
     for name, entry in described.items():
@@ -155,7 +198,11 @@ def _set_of(table: dict[str, Any], templates: Sequence[str]) -> LabelSet:
     leaves = [label for label in found if label.name not in parents or label.name in asked]
     groups = [replace(label, words=()) for label in found if label.name in parents and label.name not in asked]
     _check_no_circle({label.name: label.under for label in found})
-    return LabelSet(tuple(leaves), tuple(groups))
+    if not leaves:
+        raise _Wrong("there are no labels in it")
+    if twice := _twice([label.name for label in found]):
+        raise _Wrong(f'the label "{twice}" is there twice')
+    return LabelSet(tuple(leaves), tuple(groups), _fitted(said["fitted"], leaves) if "fitted" in said else None)
 
 
 def _label(name: str, entry: Any, common: tuple[str, ...], forced: bool) -> Label:
@@ -175,7 +222,35 @@ def _label(name: str, entry: Any, common: tuple[str, ...], forced: bool) -> Labe
         checked_templates(own) if own and not forced else common,
         None if threshold is None else float(threshold),
         under,
+        _number(entry, "slope", f"label.{name}.", 1.0),
+        _number(entry, "bias", f"label.{name}.", 0.0),
     )
+
+
+def _fitted(said: Any, asked: Sequence[Label]) -> Fitted:
+    if not isinstance(said, dict) or said.keys() - _FITTED_KEYS:
+        raise _Wrong(f"fitted must be a table of {', '.join(sorted(_FITTED_KEYS))}")
+    if not all(isinstance(said.get(key), str) for key in ("model", "space", "words")):
+        raise _Wrong("fitted must say model, space and words, as texts")
+    if said["words"] != _digest(asked):
+        raise _Wrong(
+            "its slopes and biases were fitted to other words or templates; fit them again with --examples, or take "
+            "fitted, slope and bias out"
+        )
+    return Fitted(said["model"], said["space"], _number(said, "unknown", "fitted.", 0.0))
+
+
+def _digest(labels: Sequence[Label]) -> str:
+    """Changes with what the labels are asked as: a bias belongs to its words."""
+    asked = [[label.name, *prompts(label)] for label in labels]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+def _number(said: dict[str, Any], key: str, where: str, default: float) -> float:
+    value = said.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise _Wrong(f"{where}{key} is {value}; it must be a number")
+    return float(value)
 
 
 def _texts(table: dict[str, Any], key: str, where: str = "") -> list[str]:
@@ -184,6 +259,10 @@ def _texts(table: dict[str, Any], key: str, where: str = "") -> list[str]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise _Wrong(f"{where}{key} must be a text or a list of texts")
     return value
+
+
+def _twice(names: Sequence[str]) -> str | None:
+    return next((name for place, name in enumerate(names) if name in names[:place]), None)
 
 
 def _check_no_circle(under: dict[str, str | None]) -> None:
@@ -196,6 +275,7 @@ def _check_no_circle(under: dict[str, str | None]) -> None:
             at = under.get(at)
 
 
+@cache
 def imagenet_names() -> tuple[str, ...]:
     """ImageNet's thousand names in the order of its classes; two of them stand for two classes each."""
     table = tomllib.loads((_BUILTIN / "imagenet.toml").read_text("utf-8"))

@@ -25,7 +25,9 @@ td, th { padding: .15rem 1rem .15rem 0; text-align: right; font-variant-numeric:
 td:first-child, th:first-child, .facts td { text-align: left; } .facts td:first-child { color: var(--quiet); }
 th { color: var(--quiet); font-weight: normal; border-bottom: 1px solid var(--edge); }
 svg { display: block; max-width: 100%; height: auto; } svg text { fill: var(--ink); font-size: 12px; }
-svg .dim { fill: var(--quiet); } .bar { fill: var(--accent); } .track { fill: var(--edge); }
+svg .dim { fill: var(--quiet); }
+svg .count { font-size: 10px; text-anchor: middle; pointer-events: none; }
+.bar { fill: var(--accent); } .track { fill: var(--edge); }
 .curve { fill: none; stroke: var(--accent); stroke-width: 2; } .axis { stroke: var(--edge); }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -60,6 +62,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], above: Sequence[tu
 
 def paragraph(text: str, *, quiet: bool = False) -> str:
     return f"<p{' class=quiet' if quiet else ''}>{escape(text)}</p>"
+
+
+def preformatted(lines: Sequence[str]) -> str:
+    """Lines to copy, each as it is."""
+    return f'<pre class="wide">{escape(chr(10).join(lines))}</pre>'
 
 
 def bars(rows: Sequence[tuple[str, float]]) -> str:
@@ -99,22 +106,37 @@ def line(points: Sequence[tuple[float, float]], across: str) -> str:
     return _svg(height, parts)
 
 
-def matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """Rows are what it is, columns what it was taken for; a cell is as dark as its share of the row."""
-    side, left, top = 26, 130, 110
-    parts = []
+def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], down: str, across: str) -> str:
+    """Rows are what it is, columns what it was taken for: `down` and `across` say so. Dark is a large share of a row.
+
+    A count stands in its cell; none does where it is 0, and so the eye finds what is not.
+    """
+    side, left, top = 30, 130, 110
+    below = top + len(names) * side
+    parts = [
+        f'<text class="dim" x="{left - 8}" y="{top - 8}" text-anchor="end">{escape(down)}</text>',
+        f'<text class="dim" x="{left}" y="{below + 20}">{escape(across)}</text>',
+    ]
     for row, (name, values) in enumerate(zip(names, counts, strict=True)):
-        total, y, at = sum(values) or 1, top + row * side, left + row * side + 17
+        total, y, at = sum(values) or 1, top + row * side, left + row * side + 19
         short = escape(name[:18])
-        parts.append(f'<text x="{left - 8}" y="{y + 17}" text-anchor="end">{short}</text>')
+        parts.append(f'<text x="{left - 8}" y="{y + 19}" text-anchor="end">{short}</text>')
         parts.append(f'<text transform="translate({at},{top - 8}) rotate(-60)">{short}</text>')
         for column, value in enumerate(values):
             told = f"{escape(name)} taken for {escape(names[column])}: {value:,}"
+            x = left + column * side
             parts.append(
-                f'<rect class="bar" x="{left + column * side}" y="{y}" width="{side - 1}" height="{side - 1}"'
+                f'<rect class="bar" x="{x}" y="{y}" width="{side - 1}" height="{side - 1}"'
                 f' opacity="{0.04 + 0.96 * value / total:.3f}"><title>{told}</title></rect>'
             )
-    return _svg(top + len(names) * side, parts, width=left + len(names) * side + 60)
+            if value:
+                parts.append(f'<text class="count" x="{x + side / 2}" y="{y + 19}">{_brief(value)}</text>')
+    return _svg(below + 30, parts, width=left + len(names) * side + 60)
+
+
+def _brief(count: int) -> str:
+    """Four signs at most."""
+    return f"{count}" if count < 1000 else f"{count / 1000:.3g}k"
 
 
 def _svg(height: float, parts: Sequence[str], *, width: float = _WIDTH) -> str:

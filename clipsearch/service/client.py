@@ -16,7 +16,7 @@ from clipsearch.config import Paths
 from clipsearch.errors import ClipsearchError, SystemFault
 from clipsearch.service import wire
 from clipsearch.service.record import Record, read_record
-from clipsearch.types import Answer, AnyPath, FailedFile, Labelled, LabelSet, PhotoDetails, Sort, Status
+from clipsearch.types import Answer, AnyPath, FailedFile, Labelled, LabelSet, PhotoDetails, Progress, Sort, Status
 
 GREETING_S = 1.0  # a service that does not even greet within it counts as none
 ANSWER_S = 120.0  # for one step of an answer: others may be before us, each with a batch of photos to encode
@@ -93,7 +93,9 @@ class Client:
         unknown: bool = False,
         margin: float = 0.0,
         top: int | None = None,
+        progress: Progress | None = None,
     ) -> Iterator[Labelled | FailedFile]:
+        """`progress` hears nothing: the service sends results only, and has its model open."""
         request = wire.ClassifyRequest(
             tuple(map(os.fsencode, targets)),
             () if isinstance(labels, LabelSet) else tuple(labels),

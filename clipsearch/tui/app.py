@@ -21,6 +21,7 @@ from textual.dom import DOMNode
 from textual.message import Message
 
 from clipsearch.config import Paths
+from clipsearch.events import Event
 from clipsearch.pictures.blocks import depth
 from clipsearch.pictures.protocol import Protocol
 from clipsearch.pictures.window import cell_size
@@ -33,7 +34,6 @@ from clipsearch.tui.quiet import CHECK_S, QuietCollector
 from clipsearch.tui.screens.help import HelpScreen
 from clipsearch.tui.screens.search import SearchScreen
 from clipsearch.tui.telling import tell
-from clipsearch.types import Event
 
 _SCREEN = 2  # the descriptor that Textual draws on
 DARK, LIGHT = "textual-dark", "textual-light"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from clipsearch.config import CACHE_VARIABLE, LIBRARY_VARIABLE, MODELS_VARIABLE, Paths
 from clipsearch.errors import Exit
-from clipsearch.types import Advanced, Event, Measuring, Planned, Scanning, Summary, Timings, Unlisted, Waiting
+from clipsearch.events import Advanced, Event, Measuring, Planned, Scanning, Summary, Timings, Unlisted, Waiting
 
 _NICE = 10  # the person at the keyboard comes first; with nobody there it has the machine all the same
 _PROGRESS_S = 0.25  # between two events of progress: each is a piece of the screen drawn anew

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from clipsearch.events import Summary
 from clipsearch.printable import dots, printable, shown
-from clipsearch.types import REJECTED, Answer, Hit, PhotoDetails, Summary
+from clipsearch.types import REJECTED, Answer, Hit, PhotoDetails
 
 NO_PHOTOS = "No photos are indexed. Esc, then I, chooses a folder."
 

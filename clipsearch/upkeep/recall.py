@@ -20,20 +20,23 @@ from clipsearch.index.catalog import Catalog
 from clipsearch.query import parse
 from clipsearch.types import Answer, AnyPath, LibraryAPI
 
-AT = 20  # hits that are compared
-_QUESTIONS = 50  # of each kind
+AT = 20  # hits that are compared, where nobody says another number
+QUESTIONS = 50  # of each kind, likewise
+_DRAWS = 1000  # of the bootstrap
 _BEFORE = ("query", "text vectors", "image vectors")  # steps of an answer that no plan changes
 _EQUAL = 1e-6  # cosines this near are one rank: which of two equal photos comes first says nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Of one kind of question. Times are of a search once its words and pictures are vectors, in milliseconds."""
+    """Of one kind of question and one plan. Times are of a search once its words and pictures are vectors, in ms."""
 
     kind: str  # "texts" or "photos"
     questions: int
     plan: str
-    mean: float  # recall@20
+    mean: float  # recall@k
+    low: float  # of the 95 % interval of the mean, questions drawn anew
+    high: float
     worst: float
     p50_ms: float
     p95_ms: float
@@ -44,6 +47,7 @@ class Measured:
 @dataclass(frozen=True, slots=True)
 class Recall:
     photos: int
+    k: int
     measured: tuple[Measured, ...]
 
     @property
@@ -56,50 +60,60 @@ class Recall:
         return f"Searches miss {1 - worst:.1%} of what an exact search finds. Use --exact, and report this."
 
 
-def some_texts(asked: Sequence[str]) -> list[str]:
+def some_texts(asked: Sequence[str], count: int = QUESTIONS) -> list[str]:
     """What a person looked for, the latest first, then everyday texts. Without filters, which make any plan exact."""
     texts: list[str] = []
     for query in asked:
         with contextlib.suppress(UsageError):  # saved by an older clipsearch with another grammar
             texts += [term.text for term in parse(query).terms if not term.is_picture]
     everyday = background_texts()
-    texts += everyday[:: max(1, len(everyday) // _QUESTIONS)]
-    return list(dict.fromkeys(texts))[:_QUESTIONS]
+    texts += everyday[:: max(1, len(everyday) // count)]
+    return list(dict.fromkeys(texts))[:count]
 
 
-def some_photos(catalog: Catalog) -> list[bytes]:
+def as_words(text: str) -> str:
+    """The text as a query that asks for it and for nothing else: a word of the query language is a word here."""
+    return '"' + text.replace('"', " ") + '"'
+
+
+def some_photos(catalog: Catalog, count: int = QUESTIONS) -> list[bytes]:
     """Paths of photos that are here, over the whole age of the library."""
     ids = np.sort(catalog.photos_matching((), date.today()))
-    rows = catalog.photo_rows(ids[:: max(1, len(ids) // (2 * _QUESTIONS))].tolist())
-    return [row.paths[0] for row in rows.values() if os.path.exists(row.paths[0])][:_QUESTIONS]
+    rows = catalog.photo_rows(ids[:: max(1, len(ids) // (2 * count))].tolist())
+    return [row.paths[0] for row in rows.values() if os.path.exists(row.paths[0])][:count]
 
 
 def recall(
-    library: LibraryAPI, texts: Sequence[str], pictures: Sequence[AnyPath], progress: Callable[[int, int], None]
+    library: LibraryAPI,
+    queries: Sequence[str],
+    pictures: Sequence[AnyPath],
+    progress: Callable[[int, int], None],
+    k: int = AT,
 ) -> Recall:
-    """Asks each question as usual and exactly. A question that finds nothing (an empty library) is left out."""
+    """Asks each question as usual and exactly. A question without a true hit (an empty library) is left out."""
     questions: list[tuple[str, Callable[[bool], Answer]]] = [
-        *(("texts", _by_text(library, text)) for text in texts),
-        *(("photos", _by_picture(library, path)) for path in pictures),
+        *(("texts", _by_text(library, query, k)) for query in queries),
+        *(("photos", _by_picture(library, path, k)) for path in pictures),
     ]
-    found: dict[str, list[tuple[float, float, float, str]]] = {}
+    found: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    photos = 0
     for number, (kind, ask) in enumerate(questions, 1):
-        if kind not in found:
+        if number == 1 or kind != questions[number - 2][0]:
             ask(False)  # what is loaded for the first question is not its time
         usual, true = ask(False), ask(True)
-        found.setdefault(kind, []).append((_share(usual, true), _ms(usual), _ms(true), usual.plan))
+        photos = usual.library
+        if true.hits:
+            found.setdefault((kind, usual.plan), []).append((_share(usual, true), _ms(usual), _ms(true)))
         progress(number, len(questions))
-    photos = questions[0][1](False).library if questions else 0
-    return Recall(photos, tuple(_measured(kind, rows) for kind, rows in found.items()))
+    return Recall(photos, k, tuple(_measured(kind, plan, rows) for (kind, plan), rows in found.items()))
 
 
-def _by_text(library: LibraryAPI, text: str) -> Callable[[bool], Answer]:
-    quoted = '"' + text.replace('"', " ") + '"'  # a word of the query language is a word here
-    return lambda exact: library.search(quoted, k=AT, exact=exact)
+def _by_text(library: LibraryAPI, query: str, k: int) -> Callable[[bool], Answer]:
+    return lambda exact: library.search(query, k=k, exact=exact)
 
 
-def _by_picture(library: LibraryAPI, path: AnyPath) -> Callable[[bool], Answer]:
-    return lambda exact: library.search(images=[path], k=AT, exact=exact)
+def _by_picture(library: LibraryAPI, path: AnyPath, k: int) -> Callable[[bool], Answer]:
+    return lambda exact: library.search(images=[path], k=k, exact=exact)
 
 
 def _ms(answer: Answer) -> float:
@@ -108,19 +122,19 @@ def _ms(answer: Answer) -> float:
 
 def _share(usual: Answer, true: Answer) -> float:
     """Of the true hits, those that were found, or others as near as the farthest of them."""
-    if not true.hits:
-        return 1.0
     wanted = {hit.path for hit in true.hits}
     farthest = min(hit.score or 0.0 for hit in true.hits)
     good = sum(hit.path in wanted or (hit.score or 0.0) >= farthest - _EQUAL for hit in usual.hits)
     return min(1.0, good / len(true.hits))
 
 
-def _measured(kind: str, rows: Sequence[tuple[float, float, float, str]]) -> Measured:
+def _measured(kind: str, plan: str, rows: Sequence[tuple[float, float, float]]) -> Measured:
     shares, usual, exact = (np.array([row[column] for row in rows]) for column in range(3))
+    drawn = np.random.default_rng(0).integers(0, len(rows), (_DRAWS, len(rows)))
+    low, high = np.quantile(shares[drawn].mean(axis=1), [0.025, 0.975])
     p50, p95 = np.percentile(usual, [50, 95])
     exact_p50, exact_p95 = np.percentile(exact, [50, 95])
     return Measured(
-        kind, len(rows), rows[-1][3], float(shares.mean()), float(shares.min()), float(p50), float(p95),
-        float(exact_p50), float(exact_p95),
+        kind, len(rows), plan, float(shares.mean()), float(low), float(high), float(shares.min()), float(p50),
+        float(p95), float(exact_p50), float(exact_p95),
     )  # fmt: skip

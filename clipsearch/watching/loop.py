@@ -16,6 +16,7 @@ from pathlib import Path
 
 from clipsearch.config import Paths
 from clipsearch.errors import LibraryError, SystemFault, UsageError
+from clipsearch.events import Planned, Scanning, Summary, Troubled, Unlisted, WatchEvent
 from clipsearch.files import exclusive_lock, network_filesystem
 from clipsearch.index.catalog import ALL, Catalog, Part, Root
 from clipsearch.index.crawl import identity_of
@@ -25,18 +26,7 @@ from clipsearch.index.update import Scope
 from clipsearch.indexing import WATCHER, Bench, create_folder, locked
 from clipsearch.opened import catalog_path
 from clipsearch.photos import existing
-from clipsearch.types import (
-    AnyPath,
-    Planned,
-    Scanning,
-    Stamp,
-    Summary,
-    Troubled,
-    Unlisted,
-    WatcherStatus,
-    WatchEvent,
-    Watching,
-)
+from clipsearch.types import AnyPath, Stamp, WatcherStatus, Watching
 from clipsearch.watching.kept import Kept
 from clipsearch.watching.mounts import changed_inside, mounted
 from clipsearch.watching.native import begun

@@ -91,7 +91,7 @@ def compared(in_full: dict[Path, NDArray[np.uint8]], tower: ImageTower, times: f
         with Image.open(photo) as image:
             short = min(image.size)
             if image.format in ("JPEG", "MPO"):
-                module._draft(image, times * tower.prepare.size)
+                module.draft(image, times * tower.prepare.size)
             scale = round(short / min(image.size))
         cosine = 1.0
         if not np.array_equal(full, scaled):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+
+import pytest
+from PIL import Image
 
 from tests.cli.program import Program
 
@@ -27,3 +31,60 @@ def test_captions_find_their_photos(program: Program, photos: Path, tmp_path: Pa
     assert missing.code == 2 and "--photos DIR" in missing.stderr
     absent = program("eval", "retrieval", tmp_path / "absent.tsv")
     assert absent.code == 2 and "absent.tsv cannot be read (No such file or directory)." in absent.stderr
+
+
+def test_photos_of_known_classes_are_counted_as_they_are(program: Program, photos: Path, tmp_path: Path) -> None:
+    """Three of four are right; a photo that cannot be read is named, and in no figure."""
+    data = tmp_path / "set"
+    for name, file in {"cat": "cat-on-armchair", "jellyfish": "jellyfish", "bird": "perched-osprey"}.items():
+        (data / name).mkdir(parents=True)
+        shutil.copy(photos / "animals" / f"{file}.jpg", data / name)
+    shutil.copy(photos / "animals/jellyfish.jpg", data / "cat/not-a-cat.jpg")
+    (data / "cat/broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    outcome = program("eval", "zero-shot", data, "--json")
+    found = outcome.json
+    assert (found["photos"], len(found["failures"]), found["acc1"], found["acc5"]) == (4, 1, 0.75, None)
+    assert found["mean_class_recall"] == pytest.approx((0.5 + 1 + 1) / 3)
+    assert found["acc1_interval"][0] < 0.75 < found["acc1_interval"][1]
+    assert found["published_set"] is None and "published" not in found
+    shown = program("eval", "zero-shot", data, "--against", "published")
+    assert "75.00% [" in shown.text and "broken.jpg was left out" in shown.stderr
+    assert "there is nothing to compare with" in shown.text
+
+
+def test_published_figures_stand_in_a_column_of_their_own(program: Program, tmp_path: Path) -> None:
+    """84.9 of another model must not be read as what was measured; and JPEG copies are said to be such."""
+    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    for number, name in enumerate(names):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32), (20 * number, 99, 0)).save(tmp_path / "set" / name / "1.jpg")
+    command = ("eval", "zero-shot", tmp_path / "set", "--against", "published")
+    text = program(*command).text
+    assert "10 of its pictures are JPEG copies" in text and "it has 10 pictures, not 10,000" in text
+    assert "18, averaged (cifar10)" in text  # as published, where none is named
+    assert "No figure of starter over CIFAR-10" in text
+    (row,) = [line for line in text.splitlines() if "MobileCLIP2-S0" in line]
+    head = next(line for line in text.splitlines() if "measured" in line)
+    assert row.index("94.2") > head.index("measured") + len("measured")  # below "published"
+    found = program(*command, "--template", "a {}.", "--json").json
+    assert found["templates"] == ["a {}."]
+    assert found["published"]["same_model"] is None
+    assert found["published"]["nearest_in_size"][0]["percent"] == {"acc@1": 94.2}
+
+
+def test_words_find_their_photos(program: Program, photos: Path, tmp_path: Path) -> None:
+    """Three words find theirs first; the fourth is said of a photo that shows none, which comes late."""
+    table = tmp_path / "objects.tsv"
+    table.write_text(
+        "file\tobjects\nfood/coffee-cup.jpg\tcoffee, skyscraper\nanimals/jellyfish.jpg\tjellyfish\n"
+        "animals/perched-osprey.jpg\tbird\ncity/skyscrapers-sunset.jpg\t\n"
+    )
+    found = program("eval", "words", table, "--photos", photos, "--json").json
+    assert (found["photos"], found["templates"]) == (4, ["{}"])
+    precision = {one["word"]: one["precision"] for one in found["words"]}
+    assert [precision[word] for word in ("bird", "coffee", "jellyfish")] == [1.0] * 3
+    assert precision["skyscraper"] <= 0.5
+    assert found["mean"] == (3 + precision["skyscraper"]) / 4 and found["low"] <= found["mean"] <= found["high"]
+    said = program("eval", "words", table, "--photos", photos, "--template", "a photo of a {}.").stdout.decode()
+    assert "4 photos · 4 words" in said and "word mAP 0." in said and "by chance" in said
+    assert program("eval", "words", table, "--photos", photos, "--template", "no place").code == 2

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clipsearch.evaluation.metrics import accuracy, class_accuracies, confusion, ranks
+from clipsearch.evaluation.metrics import (
+    accuracy,
+    class_accuracies,
+    confusion,
+    mean_class_recall,
+    mean_class_recall_interval,
+    ranks,
+    share_interval,
+)
 
 # Three photos of class 0, one of class 1, none of class 2.
 TRUTH = np.array([0, 0, 0, 1])
@@ -44,3 +52,21 @@ def test_chance_is_chance() -> None:
     scores, truth = rng.random((20_000, 10)), rng.integers(0, 10, 20_000)
     assert accuracy(scores, truth) == pytest.approx(0.1, abs=0.01)
     assert accuracy(scores, truth, 5) == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_mean_of_classes_counts_each_class_once() -> None:
+    """Nine of ten photos of one class hide that the other is never recognised; a class without photos is no zero."""
+    matrix = np.array([[9, 0, 0], [1, 0, 0], [0, 0, 0]])
+    assert mean_class_recall(matrix) == 0.5
+
+
+def test_intervals_hold_their_figure_and_are_as_wide_as_the_binomial() -> None:
+    """Too narrow, a difference by chance passes for one of models."""
+    low, high = share_interval(0.5, 400)
+    assert low == pytest.approx(0.45, abs=0.006) and high == pytest.approx(0.55, abs=0.006)  # 1.96 * sqrt(.25 / 400)
+    assert share_interval(1.0, 10) == (1.0, 1.0)
+    matrix = np.array([[60, 40], [20, 80]])
+    low, high = mean_class_recall_interval(matrix)
+    # The variance of a mean of two shares: (.6 * .4 / 100 + .8 * .2 / 100) / 4; photos of a class vary a little, too.
+    assert (low, high) == pytest.approx((0.7 - 0.062, 0.7 + 0.062), abs=0.01)
+    assert mean_class_recall_interval(np.array([[3, 0, 0], [1, 0, 0], [0, 0, 0]]))[0] >= 0.5  # some draws miss a class

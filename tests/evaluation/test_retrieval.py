@@ -28,9 +28,10 @@ def test_captions_are_counted_each_and_photos_once() -> None:
 
 
 def test_a_model_that_says_the_same_of_all_is_not_always_right() -> None:
-    """Equal scores: the first photo wins, as in a sorted list."""
+    """Equal scores: the first photo, and the first caption, wins as in a sorted list."""
     same = np.ones((4, 3), np.float32)
-    assert to_photos(same, same, np.arange(4), (1, 2))[0].share == 0.25
+    assert [one.share for one in to_photos(same, same, np.arange(4), (1, 2))] == [0.25, 0.5]
+    assert [one.share for one in to_captions(same, same, np.arange(4), (1, 2))] == [0.25, 0.5]
 
 
 def test_the_interval_holds_the_share_and_shrinks_with_photos() -> None:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipsearch.events import Unlisted
 from clipsearch.index.catalog import KnownFile, Root
 from clipsearch.index.crawl import Changes, Listing, identity_of, plan, walk
-from clipsearch.types import Stamp, Unlisted
+from clipsearch.types import Stamp
 
 FOLDERS = st.sampled_from([b"", b"a", b"a/b", b"ab", b"c"])
 NAMES = st.sampled_from([b"1.jpg", b"2.jpg", b"3.jpg"])

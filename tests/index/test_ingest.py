@@ -19,11 +19,12 @@ from clipsearch.decoding import journal, workers
 from clipsearch.decoding.journal import Journal
 from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.errors import SystemFault
+from clipsearch.events import Advanced, Summary, Timings, Unlisted
 from clipsearch.index import catalog as catalog_module
 from clipsearch.index import digests, ingest, update, vectors
 from clipsearch.index.catalog import Catalog, Root
 from clipsearch.index.update import Scope
-from clipsearch.types import Advanced, Decoded, FailedFile, Failure, Stamp, Summary, Timings, Unlisted
+from clipsearch.types import Decoded, FailedFile, Failure, Stamp
 from tests.decoding.prepares import Hang, KillItself, KillItselfOnce, Wait, Work, work
 from tests.index.filled import photo
 from tests.index.test_update import Run, check

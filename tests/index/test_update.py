@@ -20,12 +20,13 @@ from PIL import Image
 from clipsearch.decoding import decode as decoding
 from clipsearch.decoding.workers import DecodeWorkers
 from clipsearch.errors import SystemFault
+from clipsearch.events import Advanced, Event, Planned, Summary, Unlisted
 from clipsearch.index import crawl, digests, vectors
 from clipsearch.index import update as updating
 from clipsearch.index.catalog import ALL, Catalog, Root
 from clipsearch.index.spaces import Space
 from clipsearch.index.update import EVERYTHING, Scope, update
-from clipsearch.types import Advanced, Decoder, Event, Planned, Summary, Unlisted
+from clipsearch.types import Decoder
 from tests.index.filled import files_under, new_root, own_vector, photo
 from tests.support.dng import dng
 from tests.support.encoder import HashEncoder, InlineDecoder

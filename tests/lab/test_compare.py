@@ -9,7 +9,7 @@ import pytest
 
 from clipsearch.encoding import Engine
 from clipsearch.evaluation.labelled import LabelledPhotos
-from clipsearch.evaluation.metrics import exact_sign_test, share_interval
+from clipsearch.evaluation.metrics import exact_sign_test
 from clipsearch.lab import compare as module
 from clipsearch.lab.compare import Comparison, compared_models, finding
 from tests.support.small import pictures, small_model
@@ -56,10 +56,3 @@ def test_the_sign_test_is_mcnemars_exact_one() -> None:
     assert exact_sign_test(5, 14) == pytest.approx(0.063568, abs=1e-6)
     assert exact_sign_test(5, 0) == 0.0625
     assert exact_sign_test(0, 0) == 1.0
-
-
-def test_the_interval_of_a_share_is_that_of_the_bootstrap() -> None:
-    hits = np.arange(100) % 2 == 0
-    drawn = hits[np.random.default_rng(1).integers(0, 100, (20_000, 100))].mean(axis=1)
-    assert share_interval(hits) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.011)
-    assert share_interval(np.ones(7, np.bool_)) == (1.0, 1.0)

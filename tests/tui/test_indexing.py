@@ -14,9 +14,9 @@ from textual.widgets import Input
 
 from clipsearch.cli import progress
 from clipsearch.config import Paths
+from clipsearch.events import Advanced, Event, Planned, Scanning, Summary, Timings, Unlisted
 from clipsearch.library import Library
 from clipsearch.tui.indexing import Indexing, Stopped, read_event
-from clipsearch.types import Advanced, Event, Planned, Scanning, Summary, Timings, Unlisted
 from tests.tui.driving import Driver, drive
 
 

@@ -13,10 +13,9 @@ from PIL import Image
 
 from clipsearch import ClipsearchError, EncodedImages, Engine, Library, SystemFault
 from clipsearch.encoding import FailedImage
+from clipsearch.events import Advanced, Event, Planned, Scanning, Summary, Unlisted
 from clipsearch.types import (
-    Advanced,
     Answer,
-    Event,
     FailedFile,
     Failure,
     Hit,
@@ -24,12 +23,8 @@ from clipsearch.types import (
     LabelScore,
     LibraryAPI,
     PhotoDetails,
-    Planned,
     SavedSearch,
-    Scanning,
     Status,
-    Summary,
-    Unlisted,
 )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from clipsearch.config import Paths
+from clipsearch.events import Event, Summary
 from clipsearch.files import writer_lock
 from clipsearch.index.catalog import Catalog
 from clipsearch.index.nearest import Nearest
@@ -18,7 +19,6 @@ from clipsearch.index.roots import root_for
 from clipsearch.index.update import update
 from clipsearch.library import Library
 from clipsearch.opened import catalog_path, vectors_folder
-from clipsearch.types import Event, Summary
 from tests.index.filled import own_vector, photo
 from tests.support.encoder import HashEncoder, InlineDecoder
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clipsearch.errors import LibraryError, SystemFault, UsageError
-from clipsearch.types import Summary
+from clipsearch.events import Summary
 from tests.index.filled import own_vector, photo
 from tests.upkeep.kept import Kept
 

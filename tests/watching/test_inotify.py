@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from clipsearch.config import Paths
+from clipsearch.events import Summary, Troubled
 from clipsearch.index import crawl
 from clipsearch.index.catalog import ALL, Part, Root
-from clipsearch.types import Summary, Troubled, Watching
+from clipsearch.types import Watching
 from clipsearch.watching import loop
 from clipsearch.watching import native as of_this_system
 from clipsearch.watching.record import read_record

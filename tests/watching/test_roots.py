@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from clipsearch.config import Paths
+from clipsearch.events import Summary, Unlisted
 from clipsearch.index.catalog import Catalog
 from clipsearch.library import Library
 from clipsearch.opened import catalog_path
-from clipsearch.types import Decoded, Failure, Summary, Unlisted, Watching
+from clipsearch.types import Decoded, Failure, Watching
 from clipsearch.watching import loop
 from tests.index.filled import photo
 from tests.support.encoder import HashEncoder, InlineDecoder

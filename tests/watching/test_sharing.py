@@ -15,11 +15,11 @@ from clipsearch import indexing
 from clipsearch.config import Paths
 from clipsearch.decoding.journal import Journal
 from clipsearch.errors import LibraryBusy, LibraryError, UsageError
+from clipsearch.events import Summary, Troubled, Waiting
 from clipsearch.files import lock_holder, writer_lock
 from clipsearch.index import database
 from clipsearch.library import Library
 from clipsearch.opened import catalog_path
-from clipsearch.types import Summary, Troubled, Waiting
 from clipsearch.watching import loop
 from clipsearch.watching.record import lock_path, read_record, record_path
 from tests.index.filled import photo

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clipsearch.config import Paths
-from clipsearch.types import Summary
+from clipsearch.events import Summary
 from tests.index.filled import photo
 from tests.support.encoder import HashEncoder
 from tests.watching.watched import QUICK, Watch, state, wait_until, watching

@@ -15,9 +15,10 @@ import pytest
 
 from clipsearch import indexing
 from clipsearch.config import Paths
+from clipsearch.events import Planned, Summary, WatchEvent
 from clipsearch.index.catalog import Catalog
 from clipsearch.opened import catalog_path
-from clipsearch.types import Planned, Summary, WatchEvent, Watching
+from clipsearch.types import Watching
 from clipsearch.watching.loop import watched
 from clipsearch.watching.settling import Pace
 from tests.support.encoder import HashEncoder, InlineDecoder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +14,7 @@ from clipsearch.cli.columns import Columns, table_lines
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, model_option, opened_engine
 from clipsearch.cli.sections import Verb
-from clipsearch.errors import Exit, SystemFault
-from clipsearch.types import Failure
+from clipsearch.errors import Exit
 
 if TYPE_CHECKING:
     from clipsearch.evaluation.retrieval import Recall
@@ -42,24 +40,15 @@ Examples:
 @click.pass_context
 def retrieval(context: click.Context, file: Path, folder: Path | None, model: str, as_json: bool, backend: str) -> int:
     """Measure how often a caption finds its photo, and a photo its captions."""
-    import numpy as np
-
     from clipsearch.evaluation.captions import captioned_photos
+    from clipsearch.evaluation.encoded import photo_vectors
     from clipsearch.evaluation.retrieval import to_captions, to_photos
 
     asked = captioned_photos(file, folder)
-    vectors = []
     with opened_engine(context, model, backend) as engine, meter("photos") as progress:
-        for done, (photo, outcome) in enumerate(
-            zip(asked.photos, engine.each_image(list(asked.photos)), strict=True), 1
-        ):
-            if isinstance(outcome, Failure):
-                name = output.shown(os.fsencode(photo))
-                raise SystemFault(f"{name} cannot be read: {outcome.reason}.", "Take it out of the captions.")
-            vectors.append(outcome)
-            progress(done, len(asked.photos))
+        photos = photo_vectors(engine, asked.photos, progress)
         # Past the text cache, which holds vectors of whichever way came first, and a person's own queries.
-        photos, captions = np.stack(vectors), engine.freshly_encoded(asked.captions)
+        captions = engine.freshly_encoded(asked.captions)
         name = engine.card.name
     by_caption = to_photos(captions, photos, asked.photo_of)
     by_photo = to_captions(photos, captions, asked.photo_of)

@@ -1,7 +1,8 @@
 """The child that tries one candidate: opens both towers, runs them, and says what came out and how fast.
 
-`python -m clipsearch.engine.choosing.measure` reads one job as JSON and writes JSON objects, one a line. It judges
-nothing: trials.py does, which is still there when this process crashes, hangs or is killed for its memory.
+`python -m clipsearch.engine.choosing.measure` reads one job as JSON and writes JSON objects, one a line. A job with
+`samples` is to encode those and no more. It judges nothing: trials.py does, which is still there when this process
+crashes, hangs or is killed for its memory.
 """
 
 from __future__ import annotations
@@ -95,6 +96,19 @@ def measured(card: ModelCard, candidate: Candidate, best_rate: float, cache: Pat
         yield found | {"peak_mb": peak_mb()}
 
 
+def encode_samples(card: ModelCard, candidate: Candidate, samples: Path, target: Path, cache: Path) -> None:
+    """Vectors of the `pixels` and `texts` in the archive `samples`, as `images` and `texts` in the archive `target`.
+
+    One tower at a time is in memory. Raises ModelError where one cannot be opened or fails.
+    """
+    from clipsearch.engine.towers import ImageTower, TextTower
+
+    with np.load(samples, allow_pickle=False) as given:
+        pixels, texts = given["pixels"], given["texts"].tolist()
+    images = ImageTower(card, candidate, cache).encode_pixels(pixels)
+    np.savez(target, images=images, texts=TextTower(card, candidate, cache).encode(texts).vectors)
+
+
 def _rounded(vectors: NDArray[np.float32]) -> list[list[float]]:
     rows: list[list[float]] = vectors.astype(np.float64).round(6).tolist()
     return rows
@@ -177,8 +191,13 @@ def _serve() -> None:
         say(found, answer)
     else:
         way = Way(name, job["device"], job["arithmetic"], job["threads"])
-        candidate = Candidate(way, job["variant"])
-        say(measured(read_card(Path(job["card"])), candidate, job["best_rate"], Path(job["cache"])), answer)
+        card, cache = read_card(Path(job["card"])), Path(job["cache"])
+        if "samples" in job:
+            candidate = Candidate(way, job["variant"], job["batch"])
+            encode_samples(card, candidate, Path(job["samples"]), Path(job["vectors"]), cache)
+            say([{}], answer)
+        else:
+            say(measured(card, Candidate(way, job["variant"]), job["best_rate"], cache), answer)
 
 
 def say(words: Iterable[dict[str, Any]], answer: TextIO) -> None:

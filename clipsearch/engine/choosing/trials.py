@@ -5,6 +5,8 @@ Whatever the child does, this process goes on (child.py). Chooses nothing and ke
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ _GOES_ON = "clipsearch backends goes on"
 _NEARLY = 0.97  # of the best rate: the smallest batch that comes so near takes the least memory
 _VERDICTS = {("ingest", "query"): "good", ("ingest",): "photos only", ("query",): "texts only", (): "refused"}
 
+Samples = Mapping[str, NDArray[np.generic]]
 Golden = dict[str, list[list[float]]]  # "image VARIANT" and "text VARIANT" -> vectors
 
 
@@ -77,6 +80,32 @@ def tried(
         "query": _least_cosine(found["text_vectors"], golden[names["query"]]),
     }
     return _judged(row, found, cosines, seconds), golden
+
+
+def encoded_apart(
+    card: ModelCard, candidate: Candidate, samples: Samples, seconds: float, cache: Path
+) -> Samples | str:
+    """What the candidate makes of the samples, in a child: unit vectors of pictures and texts, or why there are none.
+
+    The samples are `pixels` uint8 (n, s, s, 3) and `texts`, the vectors float32 (n, dim) `images` and `texts`.
+    """
+    way = candidate.way
+    with tempfile.TemporaryDirectory(prefix="clipsearch-") as folder:
+        given, made = Path(folder) / "samples.npz", Path(folder) / "vectors.npz"
+        np.savez(given, **samples)  # type: ignore[arg-type]  # numpy takes the names for its own options
+        found = _asked(
+            way.runtime,
+            {
+                "card": str(card.folder), "device": way.device, "arithmetic": way.arithmetic, "threads": way.threads,
+                "variant": candidate.variant, "batch": candidate.batch, "cache": str(cache),
+                "samples": str(given), "vectors": str(made),
+            },
+            seconds,
+        )  # fmt: skip
+        if isinstance(found, Failed):
+            return found.reason
+        with np.load(made, allow_pickle=False) as archive:
+            return dict(archive)
 
 
 def _drift(card: ModelCard, variant: str, found: dict[str, Any], golden: Golden) -> str | None:

@@ -23,6 +23,7 @@ from textual.style import Style
 from textual.widgets import Input
 
 from clipsearch.errors import ClipsearchError, UsageError
+from clipsearch.events import Advanced, Event, Summary, Unlisted
 from clipsearch.printable import shown
 from clipsearch.query import Query, formatted, parse
 from clipsearch.tui import query_text
@@ -40,7 +41,7 @@ from clipsearch.tui.widgets.query_line import QueryLine
 from clipsearch.tui.widgets.results import Results
 from clipsearch.tui.widgets.status_line import StatusLine
 from clipsearch.tui.wording import NO_PHOTOS, told_answer, told_filters, told_nothing, told_summary
-from clipsearch.types import Advanced, Answer, Event, Sort, Status, Summary, Unlisted
+from clipsearch.types import Answer, Sort, Status
 
 DEBOUNCE_S = 0.12  # between two keys of somebody who types on
 HALF_TYPED_S = 1.0  # without a key, after which a query that cannot be read is a mistake and not half a word

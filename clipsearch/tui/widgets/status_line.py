@@ -6,11 +6,11 @@ import time
 
 from textual.content import Content
 
+from clipsearch.events import Advanced, Event, Measuring, Planned, Scanning, Summary, Unlisted
 from clipsearch.printable import shown
 from clipsearch.tui.indexing import Stopped
 from clipsearch.tui.widgets.ends import Ends
 from clipsearch.tui.wording import duration
-from clipsearch.types import Advanced, Event, Measuring, Planned, Scanning, Summary, Unlisted
 
 
 class StatusLine(Ends):

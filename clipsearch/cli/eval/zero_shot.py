@@ -1,0 +1,153 @@
+"""`clipsearch eval zero-shot`: how many photos of known classes a model recognises, as CLIP-benchmark counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clipsearch.cli import output
+from clipsearch.cli.arguments import Named
+from clipsearch.cli.eval.beside import against_option, beside_fields, show_beside
+from clipsearch.cli.meter import meter
+from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
+from clipsearch.cli.sections import Verb
+from clipsearch.errors import Exit
+
+if TYPE_CHECKING:
+    from clipsearch.evaluation.labelled import LabelledPhotos
+    from clipsearch.evaluation.published import Beside
+    from clipsearch.evaluation.zero_shot import Recognised
+
+EPILOG = """\b
+FOLDER holds CIFAR-10, CIFAR-100, MNIST or Fashion-MNIST as they are published,
+or one folder for each class, named as the class is called or by ImageNet's
+numbers. Of a published set the test part is taken, with its published names
+and templates. In brackets: the 95 % interval, photos drawn anew.
+
+\b
+Examples:
+  clipsearch eval zero-shot ~/data/cifar-10-batches-bin --against published
+  clipsearch eval zero-shot ~/data/imagenet/val --per-class 5 --model vit-b-32-openai
+  clipsearch eval zero-shot ~/data/pets --template oxford-pets
+"""
+_NAMED = 5  # photos left out that are named one by one
+_KINDS = ("acc@1",)  # what others publish
+
+
+def _set_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    from clipsearch.evaluation.known_sets import KNOWN_SETS
+
+    return [one.name for one in KNOWN_SETS if one.name.startswith(typed)]
+
+
+@click.command("zero-shot", cls=Verb, epilog=EPILOG)
+@click.argument("folder", type=Named())
+@click.option(
+    "--set",
+    "set_name",
+    metavar="NAME",
+    shell_complete=_set_names,
+    help="Which published set it is: cifar10, cifar100, fashion-mnist, food101, imagenet or mnist; all its classes are "
+    "asked.",
+)
+@click.option(
+    "--template",
+    "templates",
+    multiple=True,
+    help="A sentence with {} for the class, or the name of published ones; several are averaged. By default those "
+    "published for the set.",
+)
+@click.option("--per-class", type=click.IntRange(1), metavar="N", help="The first N photos of each class.")
+@against_option
+@model_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@backend_option
+@click.pass_context
+def zero_shot(
+    context: click.Context,
+    folder: Path,
+    set_name: str | None,
+    templates: tuple[str, ...],
+    per_class: int | None,
+    against: str | None,
+    model: str,
+    as_json: bool,
+    backend: str,
+) -> int:
+    """Measure how many photos of known classes a model recognises."""
+    from clipsearch.evaluation.known_sets import known_set
+    from clipsearch.evaluation.labelled import labelled_photos
+    from clipsearch.evaluation.published import published_beside
+    from clipsearch.evaluation.zero_shot import recognised
+
+    photos = labelled_photos(folder, per_class, set_name)
+    sentences = tuple(utf8(template, "A template") for template in templates)
+    if not sentences and photos.published is not None:
+        sentences = known_set(photos.published).templates
+    with opened_engine(context, model, backend) as engine:
+        with meter("photos") as progress:
+            result = recognised(engine, photos, sentences, progress)
+        beside = published_beside(engine.card, photos.published) if against else None
+    if as_json:
+        output.write_json(_fields(photos, result, sentences, beside))
+        return Exit.DONE
+    _show(photos, result, sentences)
+    if beside is not None:
+        show_beside(result.model, photos.name, photos.published, _KINDS, (result.acc1,), beside)
+    return Exit.DONE
+
+
+def _show(photos: LabelledPhotos, result: Recognised, sentences: tuple[str, ...]) -> None:
+    count = len(result.classes)
+    one, five, mean = result.intervals
+    named = f" ({', '.join(sentences)})" if len(sentences) == 1 else ""
+    facts = [
+        ("Set", f"{output.printable(photos.name)} · {result.photos:,} photos of {count:,} classes"),
+        ("Model", f"{result.model} · {result.variant}"),
+        ("Templates", f"{result.templates}{', averaged' if result.templates > 1 else ''}{output.printable(named)}"),
+        ("acc@1", f"{_share(result.acc1, one)}, by chance {1 / count:.1%}"),
+        ("acc@5", _share(result.acc5, five) if count > 5 else "–, of so few classes"),
+        ("By class", f"{_share(result.mean_class_recall, mean)}, mean of the classes' recall"),
+        ("Left out", f"{len(result.failures):,}"),
+    ]
+    if photos.differences:
+        facts.append(("Note", f"no figure like the published ones: {'; '.join(photos.differences)}"))
+    for title, text in facts:
+        output.say(f"{title:<11}{text}", hanging=" " * 11)
+    for failed in result.failures[:_NAMED]:
+        output.tell(f"clipsearch: {output.shown(failed.path)} was left out: {failed.reason}")
+    if len(result.failures) > _NAMED:
+        output.tell(f"clipsearch: {len(result.failures) - _NAMED:,} more were left out; --json has them all")
+
+
+def _share(share: float, interval: tuple[float, float]) -> str:
+    return f"{share:.2%} [{interval[0]:.2%}, {interval[1]:.2%}]"
+
+
+def _fields(
+    photos: LabelledPhotos, result: Recognised, sentences: tuple[str, ...], beside: Beside | None
+) -> dict[str, Any]:
+    one, five, mean = result.intervals
+    many = len(result.classes) > 5
+    fields: dict[str, Any] = {
+        "set": photos.name,
+        "published_set": photos.published,
+        "unlike_published": list(photos.differences),
+        "model": result.model,
+        "variant": result.variant,
+        "photos": result.photos,
+        "failures": [{**output.path_fields(failed.path), "reason": failed.reason} for failed in result.failures],
+        "classes": len(result.classes),
+        "templates": list(sentences),
+        "acc1": result.acc1,
+        "acc1_interval": one,
+        "acc5": result.acc5 if many else None,
+        "acc5_interval": five if many else None,
+        "mean_class_recall": result.mean_class_recall,
+        "mean_class_recall_interval": mean,
+    }
+    if beside is not None:
+        fields["published"] = beside_fields(photos.published, _KINDS, beside)
+    return fields

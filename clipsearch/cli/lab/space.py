@@ -1,0 +1,75 @@
+"""`clipsearch lab space`: how photos, classes and texts lie in a model's space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clipsearch.cli.arguments import Named
+from clipsearch.cli.lab.showing import show, showing_options
+from clipsearch.cli.meter import meter
+from clipsearch.cli.options import backend_option, model_option, opened_engine
+from clipsearch.cli.sections import Verb
+from clipsearch.errors import Exit, UsageError
+
+EPILOG = """\b
+FOLDER has one folder for each class, as for clipsearch bench. Instead of it
+--captions takes what clipsearch eval retrieval takes; --photos says where
+the photos lie that the captions are about.
+
+\b
+Examples:
+  clipsearch lab space ~/data/cifar10/test --per-class 100 --output space.html
+  clipsearch lab space --captions ~/data/captions.tsv
+"""
+
+
+@click.command("space", cls=Verb, epilog=EPILOG)
+@click.argument("folder", type=Named(), required=False)
+@click.option("--captions", type=Named(), metavar="FILE", help="Captioned photos, in the place of a folder.")
+@click.option("--photos", "photos_folder", type=Named(), metavar="DIR", help="Where the captioned photos lie.")
+@click.option("--per-class", type=click.IntRange(2), metavar="N", help="The first N photos of each class.")
+@model_option
+@showing_options
+@backend_option
+@click.pass_context
+def space(
+    context: click.Context,
+    folder: Path | None,
+    captions: Path | None,
+    photos_folder: Path | None,
+    per_class: int | None,
+    model: str,
+    target: Path | None,
+    as_json: bool,
+    backend: str,
+) -> int:
+    """Measure how classes and captions lie in a model's space."""
+    if (folder is None) == (captions is None):
+        raise UsageError(
+            "One of a folder and --captions is measured.",
+            "Name one: clipsearch lab space ~/data/cifar10/test, or --captions FILE",
+        )
+    if photos_folder is not None and captions is None:
+        raise UsageError("--photos belongs to --captions.", "Leave it out, or name a file with captions.")
+    if per_class is not None and folder is None:
+        raise UsageError("--per-class belongs to a folder of classes.", "Leave it out.")
+    result: object
+    with opened_engine(context, model, backend) as engine, meter("photos") as progress:
+        if captions is not None:
+            from clipsearch.evaluation.captions import captioned_photos
+            from clipsearch.lab import captioned_space
+
+            asked = captioned_photos(captions, photos_folder)
+            of_captions = captioned_space.captioned_space(engine, asked, progress)
+            result, told = of_captions, captioned_space.finding(of_captions)
+        else:
+            from clipsearch.evaluation.labelled import labelled_photos
+            from clipsearch.lab import space as measured
+
+            assert folder is not None  # or captions would be
+            of_classes = measured.labelled_space(engine, labelled_photos(folder, per_class), progress)
+            result, told = of_classes, measured.finding(of_classes)
+    show(result, told, target, as_json)
+    return Exit.DONE

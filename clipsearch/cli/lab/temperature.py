@@ -1,0 +1,60 @@
+"""`clipsearch lab temperature`: whether probabilities are right as often as they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clipsearch.cli.arguments import Named
+from clipsearch.cli.lab.showing import show, showing_options, tell_failures
+from clipsearch.cli.meter import meter
+from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
+from clipsearch.cli.sections import Verb
+from clipsearch.errors import Exit
+
+EPILOG = """\b
+FOLDER has one folder for each class. The temperature is fitted on half of the
+photos and measured on the other half. No model is changed.
+
+\b
+Examples:
+  clipsearch lab temperature ~/data/cifar10/test --template cifar10 --per-class 100
+  clipsearch lab temperature ~/data/pets --model vit-b-32-laion2b --output temperature.html
+"""
+
+
+@click.command("temperature", cls=Verb, epilog=EPILOG)
+@click.argument("folder", type=Named())
+@click.option("--per-class", type=click.IntRange(1), metavar="N", help="The first N photos of each class.")
+@click.option(
+    "--template",
+    "templates",
+    multiple=True,
+    help="A sentence with {} for the class, or the name of published ones; several are averaged.",
+)
+@model_option
+@showing_options
+@backend_option
+@click.pass_context
+def temperature(
+    context: click.Context,
+    folder: Path,
+    per_class: int | None,
+    templates: tuple[str, ...],
+    model: str,
+    target: Path | None,
+    as_json: bool,
+    backend: str,
+) -> int:
+    """Measure whether probabilities are right as often as they say."""
+    from clipsearch.evaluation.labelled import labelled_photos
+    from clipsearch.lab.temperature import finding, temperature_fit
+
+    sentences = [utf8(template, "A template") for template in templates]
+    photos = labelled_photos(folder, per_class)
+    with opened_engine(context, model, backend) as engine, meter("photos") as progress:
+        fit = temperature_fit(engine, photos, sentences, progress)
+    tell_failures(fit.failures)
+    show(fit, finding(fit), target, as_json)
+    return Exit.DONE
