@@ -38,7 +38,7 @@ def encoded_photos(
     started = time.perf_counter()
     for place, outcome in enumerate(engine.each_image(photos.pictures)):
         if isinstance(outcome, Failure):
-            failures.append(FailedFile(_name(photos, place), outcome.reason, 1))
+            failures.append(FailedFile(picture_name(photos, place), outcome.reason, 1))
         else:
             vectors.append(outcome)
             read.append(place)
@@ -70,7 +70,8 @@ def classifier(engine: Engine, classes: Sequence[str], templates: Sequence[str] 
     return np.asarray(vectors[[names.index(name) for name in classes]])
 
 
-def _name(photos: LabelledPhotos, place: int) -> bytes:
+def picture_name(photos: LabelledPhotos, place: int) -> bytes:
+    """What a person knows it by: its path, or its number in the set."""
     picture = photos.pictures[place]
     if isinstance(picture, (str, bytes, os.PathLike)):
         return os.fsencode(picture)

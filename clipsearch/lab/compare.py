@@ -14,10 +14,11 @@ from clipsearch.encoding import Engine
 from clipsearch.engine.choosing.candidates import variant_of
 from clipsearch.engine.towers import ImageTower
 from clipsearch.errors import UsageError
-from clipsearch.evaluation.encoded import Progress, classifier, encoded_photos
+from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, encoded_photos
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import exact_sign_test, ranks, share_interval
 from clipsearch.lab.findings import Column, Finding, Grid, Points, Series, Table
+from clipsearch.types import FailedFile
 
 ROUNDS = 3  # in each, every model is timed once
 SECONDS = 1.0  # of batches, of a round
@@ -53,10 +54,10 @@ class Pair:
 class Comparison:
     set: str
     photos: int  # that could be read
-    unread: int
     classes: int
     models: tuple[ModelWorth, ...]
     pairs: tuple[Pair, ...]
+    failures: tuple[FailedFile, ...]  # photos that one of the models could not read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,9 +84,11 @@ def compared_models(
 
     Raises UsageError where none of the photos can be read, and for templates that cannot work.
     """
-    judged = []
+    judged, failed = [], []
     for number, engine in enumerate(engines):
-        judged.append(_judged(engine, photos, templates, _share(progress, number, len(engines))))
+        encoded = encoded_photos(engine, photos, _share(progress, number, len(engines)))
+        judged.append(_judged(engine, photos, encoded, templates))
+        failed.append(encoded.failures)
         engine.close()
     read = np.logical_and.reduce([one.ranks >= 0 for one in judged])  # by all of them
     if not read.any():
@@ -96,10 +99,10 @@ def compared_models(
     return Comparison(
         set=photos.name,
         photos=int(read.sum()),
-        unread=int((~read).sum()),
         classes=len(photos.classes),
         models=tuple(map(_worth, names, engines, judged, speeds)),
         pairs=tuple(_pair(names[one], names[two], judged[one], judged[two]) for one, two in _twos(len(names))),
+        failures=tuple({one.path: one for engine in failed for one in engine}.values()),
     )
 
 
@@ -112,8 +115,7 @@ def _twos(count: int) -> list[tuple[int, int]]:
     return list(combinations(range(count), 2))
 
 
-def _judged(engine: Engine, photos: LabelledPhotos, templates: Sequence[str], progress: Progress) -> _Judged:
-    encoded = encoded_photos(engine, photos, progress)
+def _judged(engine: Engine, photos: LabelledPhotos, encoded: EncodedPhotos, templates: Sequence[str]) -> _Judged:
     scores = encoded.vectors @ classifier(engine, photos.classes, templates).T
     called, places = (np.full(len(photos.pictures), -1) for _ in range(2))
     called[encoded.read], places[encoded.read] = scores.argmax(axis=1), ranks(scores, encoded.truth)
@@ -205,8 +207,8 @@ def finding(found: Comparison) -> Finding:
         f"Image tower alone, in the batch that its way takes, and one text past every cache: models in turns, {ROUNDS} "
         "rounds, the median, without the first run of each.",
     ]
-    if found.unread:
-        notes.append(f"{found.unread:,} photos could not be read and are left out.")
+    if found.failures:
+        notes.append(f"{len(found.failures):,} photos could not be read and are left out.")
     points = Series(
         found.set,
         tuple(one.images_per_s for one in found.models),

@@ -24,14 +24,14 @@ from clipsearch.engine.choosing.child import Failed, answered
 from clipsearch.errors import ModelError, UsageError
 from clipsearch.evaluation.agreement import listed_ways
 from clipsearch.evaluation.captions import CaptionedPhotos
-from clipsearch.evaluation.encoded import Progress
+from clipsearch.evaluation.encoded import Progress, picture_name
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import ranks
 from clipsearch.evaluation.retrieval import to_photos
 from clipsearch.lab.findings import Cell, Column, Finding, Points, Series, Table
 from clipsearch.labels.sets import label_set, prompts
 from clipsearch.labels.verdicts import ensembled
-from clipsearch.types import Failure
+from clipsearch.types import FailedFile, Failure
 
 ROUNDS = 3  # in each, every way is timed once
 _OPENING_S, _PHOTO_S = 120.0, 3.0  # that a way may take: to open and be timed, and for each photo
@@ -66,18 +66,18 @@ class WayWorth:
 class Precision:
     model: str
     photos: int  # labelled ones, that could be read
-    unread: int
     classes: int
     captions: int
     batch: int
     ways: tuple[WayWorth, ...]  # the reference first
+    failures: tuple[FailedFile, ...]  # labelled photos that could not be read
 
 
 @dataclass(frozen=True, slots=True)
 class _Material:
     pixels: Path  # uint8 (photos, s, s, 3)
     truth: NDArray[np.int64]  # of the labelled photos, which come first
-    unread: int
+    failures: tuple[FailedFile, ...]
     prompts: tuple[tuple[str, ...], ...]  # of each class
     captioned: CaptionedPhotos | None
 
@@ -124,11 +124,11 @@ def precision(
     return Precision(
         model=engine.card.name,
         photos=len(material.truth),
-        unread=material.unread,
         classes=len(material.prompts),
         captions=len(captioned.captions) if captioned else 0,
         batch=candidates[0].batch,
         ways=tuple(rows),
+        failures=material.failures,
     )
 
 
@@ -162,6 +162,7 @@ def _material(
     side = engine.card.image.size
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", "w+", np.uint8, (len(own) + len(others), side, side, 3))
     read: list[int] = []
+    failures: list[FailedFile] = []
     for place, outcome in enumerate(engine.each_prepared([*own, *others])):
         if not isinstance(outcome, Failure):
             pixels[len(read)] = np.frombuffer(outcome.pixels, np.uint8).reshape(side, side, 3)
@@ -169,6 +170,8 @@ def _material(
         elif place >= len(own):
             name = os.fsdecode(others[place - len(own)])
             raise UsageError(f"{name} cannot be read: {outcome.reason}.", "Take it out of the captions.")
+        elif labelled:
+            failures.append(FailedFile(picture_name(labelled, place), outcome.reason, 1))
     pixels.flush()
     truth = labelled.truth[[place for place in read if place < len(own)]] if labelled else np.empty(0, np.int64)
     if labelled and not len(truth):
@@ -176,7 +179,7 @@ def _material(
     names = list(dict.fromkeys(labelled.classes)) if labelled else []
     asked = {label.name: prompts(label) for label in label_set(names, templates).labels} if names else {}
     classes = tuple(asked[name.strip()] for name in labelled.classes) if labelled else ()
-    return _Material(folder / "pixels.npy", truth, len(own) - len(truth), classes, captioned)
+    return _Material(folder / "pixels.npy", truth, tuple(failures), classes, captioned)
 
 
 # -- measuring ------------------------------------------------------------------------------------
@@ -279,8 +282,8 @@ def finding(found: Precision) -> Finding:
         f"the first run of each. Batches of {found.batch}, the image tower alone; texts one at a time.",
         "Cosines are with the vectors of the first way: plain floats of the reference on the CPU.",
     ]
-    if found.unread:
-        notes.append(f"{found.unread:,} photos could not be read and are left out.")
+    if found.failures:
+        notes.append(f"{len(found.failures):,} photos could not be read and are left out.")
     notes += [f"{one.name} failed: {one.failed}" for one in found.ways if one.failed]
     measured = [one for one in found.ways if not one.failed]
     return Finding(

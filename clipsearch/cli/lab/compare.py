@@ -9,7 +9,7 @@ import click
 
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.lab.labelled import labelled_options
-from clipsearch.cli.lab.showing import show, showing_options
+from clipsearch.cli.lab.showing import show, showing_options, tell_failures
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, opened_engine
 from clipsearch.cli.sections import Verb
@@ -53,5 +53,6 @@ def compare(
     with ExitStack() as stack, meter("photos") as progress:
         engines = [stack.enter_context(opened_engine(context, name, backend)) for name in names]
         found = compared_models(engines, photos, templates, progress)
+    tell_failures(found.failures)
     show(found, finding(found), target, as_json)
     return Exit.DONE

@@ -8,7 +8,7 @@ import click
 
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.lab.labelled import labelled_options
-from clipsearch.cli.lab.showing import show, showing_options
+from clipsearch.cli.lab.showing import show, showing_options, tell_failures
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import chosen_paths, model_option, opened_engine
 from clipsearch.cli.sections import Verb
@@ -62,5 +62,6 @@ def precision(
     cache = chosen_paths(context, None).cache
     with opened_engine(context, model, AUTO) as engine, meter("ways") as progress:
         found = experiment.precision(engine, labelled, captioned, templates, cache=cache, progress=progress)
+    tell_failures(found.failures)
     show(found, experiment.finding(found), target, as_json)
     return Exit.DONE
