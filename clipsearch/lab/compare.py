@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
+from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.choosing.candidates import variant_of
 from clipsearch.engine.towers import ImageTower
 from clipsearch.errors import UsageError
 from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, encoded_photos
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import exact_sign_test, ranks, share_interval
+from clipsearch.evaluation.published import published_beside
 from clipsearch.lab.findings import Column, Finding, Grid, Points, Series, Table
 from clipsearch.types import FailedFile
 
@@ -38,6 +40,7 @@ class ModelWorth:
     text_ms: float  # one text past every cache, median of the rounds
     megabytes: float  # of the files of the variant
     dim: int
+    published_acc1: float | None  # of this model on this set, 0..1; None where nobody published one
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Comparison:
     classes: int
     models: tuple[ModelWorth, ...]
     pairs: tuple[Pair, ...]
+    differences: tuple[str, ...]  # why no figure over this set is quite like a published one; clauses
     failures: tuple[FailedFile, ...]  # photos that one of the models could not read
 
 
@@ -100,8 +104,9 @@ def compared_models(
         set=photos.name,
         photos=int(read.sum()),
         classes=len(photos.classes),
-        models=tuple(map(_worth, names, engines, judged, speeds)),
+        models=tuple(map(_worth, names, engines, judged, speeds, [photos.published] * len(names))),
         pairs=tuple(_pair(names[one], names[two], judged[one], judged[two]) for one, two in _twos(len(names))),
+        differences=photos.differences,
         failures=tuple({one.path: one for engine in failed for one in engine}.values()),
     )
 
@@ -131,7 +136,7 @@ def _names(engines: Sequence[Engine]) -> list[str]:
     ]
 
 
-def _worth(name: str, engine: Engine, judged: _Judged, speed: _Speed) -> ModelWorth:
+def _worth(name: str, engine: Engine, judged: _Judged, speed: _Speed, published: str | None) -> ModelWorth:
     hits = judged.ranks == 0
     low, high = share_interval(float(hits.mean()), len(hits))
     variant = variant_of(engine.card, engine.candidate("ingest").variant)
@@ -148,7 +153,13 @@ def _worth(name: str, engine: Engine, judged: _Judged, speed: _Speed) -> ModelWo
         text_ms=speed.text_ms,
         megabytes=sum((engine.card.folder / file).stat().st_size for file in files) / 1e6,
         dim=engine.dim,
+        published_acc1=_published(engine.card, published),
     )
+
+
+def _published(card: ModelCard, of: str | None) -> float | None:
+    model = published_beside(card, of).model
+    return model.figures[of][0] / 100 if model and of else None
 
 
 def _pair(one: str, other: str, left: _Judged, right: _Judged) -> Pair:
@@ -207,6 +218,8 @@ def finding(found: Comparison) -> Finding:
         f"Image tower alone, in the batch that its way takes, and one text past every cache: models in turns, {ROUNDS} "
         "rounds, the median, without the first run of each.",
     ]
+    if found.differences:
+        notes.append(f"Unlike the set that published figures are of: {'; '.join(found.differences)}.")
     if found.failures:
         notes.append(f"{len(found.failures):,} photos could not be read and are left out.")
     points = Series(
@@ -238,16 +251,19 @@ def _says(found: Comparison) -> str:
 
 
 def _quality(found: Comparison) -> Table:
-    columns = (
+    columns = [
         Column("model"),
         Column("way"),
         Column("acc@1", "measured", form=".1%"),
         Column("from", "measured", form=".1%"),
         Column("to", "measured", form=".1%"),
         Column("acc@5", "measured", form=".1%"),
-    )
-    rows = tuple((one.model, one.way, one.acc1, one.low, one.high, one.acc5) for one in found.models)
-    return Table(f"{found.set}: {found.photos:,} photos of {found.classes:,} classes", columns, rows)
+        Column("acc@1", "published", form=".1%"),
+    ]
+    rows = [(one.model, one.way, one.acc1, one.low, one.high, one.acc5, one.published_acc1) for one in found.models]
+    shown = len(columns) if any(one.published_acc1 is not None for one in found.models) else -1
+    title = f"{found.set}: {found.photos:,} photos of {found.classes:,} classes"
+    return Table(title, tuple(columns[:shown]), tuple(row[:shown] for row in rows))
 
 
 def _cost(found: Comparison) -> Table:
