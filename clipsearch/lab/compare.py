@@ -20,6 +20,7 @@ from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import exact_sign_test, ranks, share_interval
 from clipsearch.evaluation.published import published_beside
 from clipsearch.lab.findings import Column, Finding, Grid, Points, Series, Table
+from clipsearch.labels.sets import checked_templates
 from clipsearch.types import FailedFile
 
 ROUNDS = 3  # in each, every model is timed once
@@ -88,10 +89,11 @@ def compared_models(
 
     Raises UsageError where none of the photos can be read, and for templates that cannot work.
     """
+    sentences = checked_templates(templates)  # before the work
     judged, failed = [], []
     for number, engine in enumerate(engines):
         encoded = encoded_photos(engine, photos, _share(progress, number, len(engines)))
-        judged.append(_judged(engine, photos, encoded, templates))
+        judged.append(_judged(engine, photos, encoded, sentences))
         failed.append(encoded.failures)
         engine.close()
     read = np.logical_and.reduce([one.ranks >= 0 for one in judged])  # by all of them
@@ -241,12 +243,11 @@ def _says(found: Comparison) -> str:
     best = max(found.models, key=lambda one: one.acc1)
     fastest = max(found.models, key=lambda one: one.images_per_s)
     if best is fastest:
-        return (
-            f"{best.model} recognises the most, {best.acc1:.1%}, and is the fastest, {best.images_per_s:,.1f} images/s."
-        )
+        return f"{best.model} recognises most, {best.acc1:.1%}, and is the fastest: {best.images_per_s:,.1f} images/s."
+    ratio = fastest.images_per_s / best.images_per_s
     return (
-        f"{best.model} recognises the most, {best.acc1:.1%} to {fastest.acc1:.1%} of {fastest.model}, which is "
-        f"{fastest.images_per_s / best.images_per_s:.1f} times as fast."
+        f"{best.model} recognises most, {best.acc1:.1%}; {fastest.model} recognises {fastest.acc1:.1%} and is "
+        f"{ratio:.1f} times as fast."
     )
 
 

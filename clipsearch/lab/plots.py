@@ -163,7 +163,8 @@ def _grid(axes: Axes, plot: Grid) -> None:
     for row, values in enumerate(plot.values):
         for column, value in enumerate(values):
             # On the dark half of the scale in white: neither follows the page, as the cell does not.
-            color = "#ffffff" if high > low and (value - low) / (high - low) > 0.6 else "#000000"
+            # Not quite black: matplotlib leaves that out of an SVG, and the page's own ink would take its place.
+            color = "#ffffff" if high > low and (value - low) / (high - low) > 0.6 else "#111111"
             axes.text(
                 column + 0.5, row + 0.5, format(value, plot.form), ha="center", va="center", fontsize=7.5, color=color
             )

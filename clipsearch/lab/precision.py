@@ -157,6 +157,9 @@ def _material(
     templates: Sequence[str],
     folder: Path,
 ) -> _Material:
+    names = list(dict.fromkeys(labelled.classes)) if labelled else []
+    asked = {label.name: prompts(label) for label in label_set(names, templates).labels} if names else {}
+    classes = tuple(asked[name.strip()] for name in labelled.classes) if labelled else ()
     own = list(labelled.pictures) if labelled else []
     others = list(captioned.photos) if captioned else []
     side = engine.card.image.size
@@ -176,9 +179,6 @@ def _material(
     truth = labelled.truth[[place for place in read if place < len(own)]] if labelled else np.empty(0, np.int64)
     if labelled and not len(truth):
         raise UsageError("None of the labelled photos can be read.", "Name a folder with one folder for each class.")
-    names = list(dict.fromkeys(labelled.classes)) if labelled else []
-    asked = {label.name: prompts(label) for label in label_set(names, templates).labels} if names else {}
-    classes = tuple(asked[name.strip()] for name in labelled.classes) if labelled else ()
     return _Material(folder / "pixels.npy", truth, tuple(failures), classes, captioned)
 
 
