@@ -47,7 +47,7 @@ VERBS = {
     "relocate": "Tell the library that photos lie at another place now.",
     "model": "Show, fetch and change the models that turn photos and words into vectors.",
     "backends": "Show the ways to run a model here, and which are chosen.",
-    "bench": "Measure how many photos in class folders a model recognises, and how fast.",
+    "bench": "Measure how many photos of known classes a model recognises, and how fast.",
     "eval": "Measure what a model finds, and whether it is run as it should be.",
     "lab": "Experiments: what a model can do, why, and what it costs.",
     "config": "Show the settings and where each comes from.",

@@ -12,8 +12,9 @@ import click
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.columns import Columns, table_lines
+from clipsearch.cli.left_out import failure_fields, tell_failures
 from clipsearch.cli.meter import meter
-from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
+from clipsearch.cli.options import backend_option, model_option, opened_engine, set_option, utf8
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit, SystemFault, UsageError
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from clipsearch.evaluation.zero_shot import Pace, Recognised
 
 EPILOG = """\b
-FOLDER has one folder for each class, named as the class is called; folders
-with ImageNet's numbers get ImageNet's names. The library is left as it is.
+FOLDER has one folder for each class, named as the class is called or by
+ImageNet's numbers; or it holds CIFAR-10, CIFAR-100, MNIST or Fashion-MNIST as
+they are published. The library is left as it is. To compare a figure with
+published ones see: clipsearch eval zero-shot --help
 
 \b
 Examples:
-  clipsearch bench ~/data/cifar10/test --template cifar10
+  clipsearch bench ~/data/cifar-10-batches-bin
   clipsearch bench ~/data/pets --per-class 50 --model vit-b-32-laion2b
   clipsearch bench ~/data/pets --output pets.html
 """
@@ -36,12 +39,14 @@ _CONFUSED = 5
 
 @click.command("bench", cls=Verb, epilog=EPILOG)
 @click.argument("folder", type=Named())
+@set_option
 @click.option("--per-class", type=click.IntRange(1), metavar="N", help="The first N photos of each class.")
 @click.option(
     "--template",
     "templates",
     multiple=True,
-    help="A sentence with {} for the class, or the name of published ones; several are averaged.",
+    help="A sentence with {} for the class, or the name of published ones; several are averaged. By default those "
+    "published for the set.",
 )
 @model_option
 @click.option("--output", "target", type=Named(), metavar="FILE", help="Write a report: .html, or .json.")
@@ -51,6 +56,7 @@ _CONFUSED = 5
 def command(
     context: click.Context,
     folder: Path,
+    set_name: str | None,
     per_class: int | None,
     templates: tuple[str, ...],
     model: str,
@@ -58,7 +64,7 @@ def command(
     as_json: bool,
     backend: str,
 ) -> int:
-    """Measure how many photos in class folders a model recognises, and how fast."""
+    """Measure how many photos of known classes a model recognises, and how fast."""
     from clipsearch.evaluation.labelled import labelled_photos
     from clipsearch.evaluation.zero_shot import pace, recognised
     from clipsearch.files import check_new
@@ -69,18 +75,16 @@ def command(
         check_new(target)
         if not target.parent.is_dir():
             raise SystemFault(f"There is no folder {target.parent}.", "Make it, or name another one.")
-    photos = labelled_photos(folder, per_class)
+    photos = labelled_photos(folder, per_class, set_name)
     sentences = tuple(utf8(template, "A template") for template in templates)
     with opened_engine(context, model, backend) as engine:
         with meter("photos") as progress:
             result = recognised(engine, photos, sentences, progress)
         speed = pace(engine, photos)
-    for one in result.failures[:_CONFUSED]:
-        output.tell(f"clipsearch: {output.shown(one.path)} was left out: {one.reason}")
-    if len(result.failures) > _CONFUSED:
-        output.tell(f"clipsearch: {len(result.failures) - _CONFUSED:,} more were left out; --json has them all")
+    tell_failures(result.failures)
     if target is not None:
         command_line = ["clipsearch", "bench", str(folder), *(["--per-class", str(per_class)] if per_class else [])]
+        command_line += ["--set", set_name] if set_name else []
         command_line += [part for template in templates for part in ("--template", template)]
         command_line += ["--model", model, "--backend", backend]
         _write(target, folder, result, speed, output.shown(os.fsencode(shlex.join(command_line))))
@@ -163,7 +167,7 @@ def _fields(result: Recognised, speed: Pace) -> dict[str, object]:
         "model": result.model,
         "variant": result.variant,
         "photos": result.photos,
-        "failures": [{**output.path_fields(one.path), "reason": one.reason} for one in result.failures],
+        "failures": failure_fields(result.failures),
         "templates": result.templates,
         "acc1": result.acc1,
         "acc5": result.acc5,

@@ -94,6 +94,24 @@ def model_option(function: Function) -> Function:
     )(function)
 
 
+def _set_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    from clipsearch.evaluation.known_sets import KNOWN_SETS
+
+    return [one.name for one in KNOWN_SETS if one.name.startswith(typed)]
+
+
+def set_option(function: Function) -> Function:
+    """Of verbs that read labelled photos: `--set`, as `set_name`."""
+    return click.option(
+        "--set",
+        "set_name",
+        metavar="NAME",
+        shell_complete=_set_names,
+        help="Which published set it is: cifar10, cifar100, fashion-mnist, food101, imagenet or mnist. All its classes "
+        "are asked.",
+    )(function)
+
+
 def threads_of(context: click.Context) -> int:
     """What `--threads` says; 0 for one for each core."""
     threads: int = context.meta.get(_THREADS, 0)

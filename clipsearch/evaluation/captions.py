@@ -1,4 +1,5 @@
-"""Photos with captions, as the published collections write them: a table, COCO's JSON, Flickr's token files.
+"""Photos with captions, as the published collections write them: a table, COCO's JSON, Karpathy's splits of COCO and
+Flickr30k, Flickr's token files.
 
 Reads the file only; whether the photos can be decoded shows when they are encoded.
 """
@@ -24,24 +25,69 @@ class CaptionedPhotos:
     photos: tuple[Path, ...]  # in the order in which they are first named
     captions: tuple[str, ...]
     photo_of: NDArray[np.int64]  # of each caption, from 0
+    published: str | None = None  # the set that it is of, as published figures name it: "coco", "flickr30k"
+    differences: tuple[str, ...] = ()  # why a figure over it is none like the published ones; clauses
 
 
-def captioned_photos(file: Path, folder: Path | None = None) -> CaptionedPhotos:
+SETS = {"coco": ("COCO", 5000), "flickr30k": ("Flickr30k", 1000)}  # and the photos that published figures are over
+
+
+def captioned_photos(file: Path, folder: Path | None = None, set_name: str | None = None) -> CaptionedPhotos:
     """What `file` says of the photos in `folder` (beside it, where none is named; also in photos/ or images/ there).
 
-    Raises UsageError for a file in none of the three forms, and for photos that are not there.
+    Of Karpathy's splits the test part is taken. `set_name` is one of SETS, where the file does not tell. Raises
+    UsageError for a file in none of the forms, and for photos that are not there.
     """
     try:
         text = file_text(file)
-        pairs = list(_coco(json.loads(text)) if text.lstrip().startswith("{") else _lines(text.splitlines()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        table = json.loads(text) if text.lstrip().startswith("{") else None
+        pairs = list(_lines(text.splitlines()) if table is None else _named(table))
+        of, is_split = _set_of(table)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unknown(file) from error
     if not pairs:
         raise _unknown(file)
     places: dict[str, int] = {}
     photo_of = np.array([places.setdefault(name, len(places)) for name, _ in pairs])
-    photos = located(list(places), file.parent if folder is None else folder)
-    return CaptionedPhotos(photos, tuple(caption for _, caption in pairs), photo_of)
+    return CaptionedPhotos(
+        located(list(places), file.parent if folder is None else folder),
+        tuple(caption for _, caption in pairs),
+        photo_of,
+        set_name or of,
+        _differences(set_name or of, is_split, len(places)),
+    )
+
+
+def _named(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    return _coco(table) if "annotations" in table else _karpathy(table)
+
+
+def _set_of(table: dict[str, Any] | None) -> tuple[str | None, bool]:
+    """Which set a JSON file is of, and whether it is Karpathy's split of it."""
+    if table is None:
+        return None, False
+    said = table.get("dataset")
+    return ("coco", False) if "annotations" in table else (said if said in SETS else None, True)
+
+
+def _differences(of: str | None, is_split: bool, photos: int) -> tuple[str, ...]:
+    if of is None:
+        return ()
+    count = SETS[of][1]
+    found = [] if is_split else ["its photos are not Karpathy's test split"]
+    if photos != count:
+        fewer, more = ("fewer", "more") if photos < count else ("more", "less")
+        found.append(f"it has {photos:,} photos, not {count:,}: among {fewer} a caption finds its own {more} easily")
+    return tuple(found)
+
+
+def _karpathy(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """dataset_coco.json and dataset_flickr30k.json of cs.stanford.edu/people/karpathy/deepimagesent."""
+    for image in table["images"]:
+        if image["split"] == "test":
+            name = str(Path(image.get("filepath", "")) / image["filename"])
+            for sentence in image["sentences"]:
+                yield name, sentence["raw"].strip()
 
 
 def _coco(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -68,5 +114,5 @@ def _lines(lines: list[str]) -> Iterator[tuple[str, str]]:
 def _unknown(file: Path) -> UsageError:
     return UsageError(
         f"{file} holds no captions that clipsearch can read.",
-        "Known are a photo, a tab and a caption a line, COCO's captions JSON, and Flickr's token files.",
+        "Known are a photo, a tab and a caption a line, COCO's captions JSON, Karpathy's splits, Flickr's token files.",
     )

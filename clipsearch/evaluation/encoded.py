@@ -1,4 +1,4 @@
-"""Photos and the classes that they may be of as unit vectors of one model: what every figure starts from."""
+"""Photos with classes or captions as unit vectors of one model: what every figure starts from."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
 from clipsearch.errors import SystemFault, UsageError
+from clipsearch.evaluation.captions import CaptionedPhotos
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.labels.sets import label_set
-from clipsearch.types import FailedFile, Failure
+from clipsearch.types import FailedFile, Failure, Picture
 
 Vectors = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -30,23 +31,54 @@ class EncodedPhotos:
     seconds: float  # for all photos, decoding included
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedCaptions:
+    photos: Vectors  # (read, dim), unit rows, of the photos that could be read
+    captions: Vectors  # (asked, dim), unit rows, of the captions of these
+    photo_of: NDArray[np.int64]  # (asked,), the row of each caption's photo
+    failures: tuple[FailedFile, ...]
+    left_out: int  # captions of photos that could not be read
+
+
 def encoded_photos(
     engine: Engine, photos: LabelledPhotos, progress: Progress = lambda done, total: None
 ) -> EncodedPhotos:
     """Each photo is read or named among the failures. Raises UsageError where none of them can be read."""
-    vectors, read, failures = [], [], []
     started = time.perf_counter()
-    for place, outcome in enumerate(engine.each_image(photos.pictures)):
+    vectors, read, failures = _encoded(engine, photos.pictures, photos.name, progress)
+    return EncodedPhotos(vectors, photos.truth[read], read, failures, time.perf_counter() - started)
+
+
+def encoded_captions(
+    engine: Engine, asked: CaptionedPhotos, progress: Progress = lambda done, total: None
+) -> EncodedCaptions:
+    """The photos that can be read and their captions, past the text cache: it holds vectors of whichever way came
+    first, and a person's own queries. Raises UsageError where none of the photos can be read."""
+    vectors, read, failures = _encoded(engine, asked.photos, "", progress)
+    row_of = np.full(len(asked.photos), -1)
+    row_of[read] = np.arange(len(read))
+    rows = row_of[asked.photo_of]
+    captions = [caption for caption, row in zip(asked.captions, rows, strict=True) if row >= 0]
+    return EncodedCaptions(
+        vectors, engine.freshly_encoded(captions), rows[rows >= 0], failures, len(asked.captions) - len(captions)
+    )
+
+
+def _encoded(
+    engine: Engine, pictures: Sequence[Picture], of: str, progress: Progress
+) -> tuple[Vectors, NDArray[np.int64], tuple[FailedFile, ...]]:
+    """Vectors of those that can be read, which they are, and why the others cannot."""
+    vectors, read, failures = [], [], []
+    for place, outcome in enumerate(engine.each_image(pictures)):
         if isinstance(outcome, Failure):
-            failures.append(FailedFile(picture_name(photos, place), outcome.reason, 1))
+            failures.append(FailedFile(picture_name(pictures[place], of, place), outcome.reason, 1))
         else:
             vectors.append(outcome)
             read.append(place)
-        progress(place + 1, len(photos.pictures))
-    seconds = time.perf_counter() - started
+        progress(place + 1, len(pictures))
     if not vectors:
         raise UsageError("None of the photos can be read.", f"The first reason: {failures[0].reason}")
-    return EncodedPhotos(np.stack(vectors), photos.truth[read], np.array(read), tuple(failures), seconds)
+    return np.stack(vectors), np.array(read), tuple(failures)
 
 
 def photo_vectors(engine: Engine, photos: Sequence[Path], progress: Progress = lambda done, total: None) -> Vectors:
@@ -70,9 +102,8 @@ def classifier(engine: Engine, classes: Sequence[str], templates: Sequence[str] 
     return np.asarray(vectors[[names.index(name) for name in classes]])
 
 
-def picture_name(photos: LabelledPhotos, place: int) -> bytes:
-    """What a person knows it by: its path, or its number in the set."""
-    picture = photos.pictures[place]
+def picture_name(picture: Picture, of: str, place: int) -> bytes:
+    """What a person knows it by: its path, or its number in the set that it is of."""
     if isinstance(picture, (str, bytes, os.PathLike)):
         return os.fsencode(picture)
-    return f"{photos.name}, picture {place}".encode()
+    return f"{of}, picture {place}".encode()

@@ -30,6 +30,11 @@ class LabelledPhotos:
     published: str | None = None  # the set that it is of, as published templates and figures name it: "cifar10"
     differences: tuple[str, ...] = ()  # why a figure over it is none like the published ones; clauses
 
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """What is asked where nobody says: the name of the templates published for the set, if there are any."""
+        return () if self.published is None else known_set(self.published).templates
+
 
 def labelled_photos(folder: Path, per_class: int | None = None, set_name: str | None = None) -> LabelledPhotos:
     """The set in `folder`, of each class the first `per_class`: CIFAR and MNIST as published, or class folders.

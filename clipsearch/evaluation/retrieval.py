@@ -17,7 +17,7 @@ from clipsearch.evaluation.intervals import ratio_interval
 Vectors = NDArray[np.float32]
 Places = NDArray[np.int64]
 
-_TOGETHER = 512  # queries that are compared at once
+_SCORES = 1 << 24  # that are compared at once: 64 MiB, whether there are 1,000 others or 155,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,14 @@ def to_captions(photos: Vectors, captions: Vectors, photo_of: Places, ks: tuple[
     A photo without captions is never found, and counts.
     """
     best = np.full(len(photos), len(captions), np.int64)
-    for start in range(0, len(photos), _TOGETHER):
-        scores = photos[start : start + _TOGETHER] @ captions.T
+    order = np.argsort(photo_of, kind="stable")
+    ends = np.searchsorted(photo_of[order], np.arange(len(photos) + 1))
+    together = max(1, _SCORES // len(captions))
+    for start in range(0, len(photos), together):
+        scores = photos[start : start + together] @ captions.T
         for row, score in enumerate(scores, start):
-            own = np.flatnonzero(photo_of == row)
-            if len(own):
+            own = order[ends[row] : ends[row + 1]]
+            if own.size:
                 first = own[score[own].argmax()]  # of equal ones the first
                 best[row] = (score > score[first]).sum() + (score[:first] == score[first]).sum()
     numbers = np.arange(len(photos))
@@ -54,12 +57,13 @@ def to_captions(photos: Vectors, captions: Vectors, photo_of: Places, ks: tuple[
 def _ranks(queries: Vectors, found: Vectors, truth: Places) -> Places:
     """How many are above the right one, and of equal ones those that come before it."""
     ranks = np.empty(len(queries), np.int64)
-    for start in range(0, len(queries), _TOGETHER):
-        scores = queries[start : start + _TOGETHER] @ found.T
-        right = truth[start : start + _TOGETHER, None]
+    together = max(1, _SCORES // len(found))
+    for start in range(0, len(queries), together):
+        scores = queries[start : start + together] @ found.T
+        right = truth[start : start + together, None]
         own = np.take_along_axis(scores, right, axis=1)
         before = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < right))
-        ranks[start : start + _TOGETHER] = before.sum(axis=1)
+        ranks[start : start + together] = before.sum(axis=1)
     return ranks
 
 

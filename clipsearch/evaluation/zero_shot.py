@@ -76,8 +76,11 @@ def recognised(
     templates: Sequence[str] = (),
     progress: Progress = lambda done, total: None,
 ) -> Recognised:
-    """Raises UsageError where none of the photos can be read, and for templates that cannot work."""
-    sentences = checked_templates(templates)
+    """Asked with `templates`, or those published for the set; a plain one where there are none.
+
+    Raises UsageError where none of the photos can be read, and for templates that cannot work.
+    """
+    sentences = checked_templates(templates or photos.templates)
     encoded = encoded_photos(engine, photos, progress)
     scores = encoded.vectors @ classifier(engine, photos.classes, sentences).T
     return Recognised(

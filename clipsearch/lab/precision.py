@@ -174,7 +174,7 @@ def _material(
             name = os.fsdecode(others[place - len(own)])
             raise UsageError(f"{name} cannot be read: {outcome.reason}.", "Take it out of the captions.")
         elif labelled:
-            failures.append(FailedFile(picture_name(labelled, place), outcome.reason, 1))
+            failures.append(FailedFile(picture_name(own[place], labelled.name, place), outcome.reason, 1))
     pixels.flush()
     truth = labelled.truth[[place for place in read if place < len(own)]] if labelled else np.empty(0, np.int64)
     if labelled and not len(truth):

@@ -25,8 +25,14 @@ def test_captions_find_their_photos(program: Program, photos: Path, tmp_path: Pa
     assert (found["photos"], found["captions"]) == (3, 4)
     assert found["text_to_image"][0]["share"] == 0.75
     assert found["image_to_text"][0]["share"] >= 1 / 3
-    text = program("eval", "retrieval", captions, "--photos", photos).stdout.decode()
-    assert "R@1" in text and "0.750 [" in text
+    others = tmp_path / "others"
+    shutil.copytree(photos, others)
+    (others / "food/coffee-cup.jpg").write_bytes(b"no photo")
+    without = program("eval", "retrieval", captions, "--photos", others, "--against", "published")
+    assert "2 photos · 2 captions" in without.text and "R@1" in without.text and "0.500 [" in without.text
+    assert "Left out: 1 photo that cannot be read, with 2 captions" in without.text
+    assert "coffee-cup.jpg was left out: it is not a picture in a known format" in without.stderr
+    assert "captions.tsv are known here: there is nothing to compare" in without.text
     missing = program("eval", "retrieval", captions)
     assert missing.code == 2 and "--photos DIR" in missing.stderr
     absent = program("eval", "retrieval", tmp_path / "absent.tsv")

@@ -93,7 +93,7 @@ ATTACKS = {
     "2 GB in ten bytes": b"\x80\x02T" + HUGE + b"abc.",
     "8 EB in ten bytes": b"\x80\x04\x8e" + struct.pack("<q", 2**62) + b".",
     "a memo of four billion": b"\x80\x02]r\xff\xff\xff\xffh\xff.",
-    "half a million lists": b"\x80\x02(" + b"]" * 510_000 + b"t.",
+    "three million lists": b"\x80\x02(" + b"]" * 3_000_000 + b"t.",
     "a number of a million digits": b"\x80\x02I" + b"9" * 1_000_000 + b"\n.",
     "a list in itself": b"\x80\x02]q\x01h\x01a.",
     "lists for keys": b"\x80\x02}](K\x01es.",

@@ -10,8 +10,9 @@ import click
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.eval.beside import against_option, beside_fields, show_beside
+from clipsearch.cli.left_out import failure_fields, tell_failures
 from clipsearch.cli.meter import meter
-from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
+from clipsearch.cli.options import backend_option, model_option, opened_engine, set_option, utf8
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 
@@ -32,26 +33,12 @@ Examples:
   clipsearch eval zero-shot ~/data/imagenet/val --per-class 5 --model vit-b-32-openai
   clipsearch eval zero-shot ~/data/pets --template oxford-pets
 """
-_NAMED = 5  # photos left out that are named one by one
 _KINDS = ("acc@1",)  # what others publish
-
-
-def _set_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    from clipsearch.evaluation.known_sets import KNOWN_SETS
-
-    return [one.name for one in KNOWN_SETS if one.name.startswith(typed)]
 
 
 @click.command("zero-shot", cls=Verb, epilog=EPILOG)
 @click.argument("folder", type=Named())
-@click.option(
-    "--set",
-    "set_name",
-    metavar="NAME",
-    shell_complete=_set_names,
-    help="Which published set it is: cifar10, cifar100, fashion-mnist, food101, imagenet or mnist; all its classes are "
-    "asked.",
-)
+@set_option
 @click.option(
     "--template",
     "templates",
@@ -77,15 +64,12 @@ def zero_shot(
     backend: str,
 ) -> int:
     """Measure how many photos of known classes a model recognises."""
-    from clipsearch.evaluation.known_sets import known_set
     from clipsearch.evaluation.labelled import labelled_photos
     from clipsearch.evaluation.published import published_beside
     from clipsearch.evaluation.zero_shot import recognised
 
     photos = labelled_photos(folder, per_class, set_name)
-    sentences = tuple(utf8(template, "A template") for template in templates)
-    if not sentences and photos.published is not None:
-        sentences = known_set(photos.published).templates
+    sentences = tuple(utf8(template, "A template") for template in templates) or photos.templates
     with opened_engine(context, model, backend) as engine:
         with meter("photos") as progress:
             result = recognised(engine, photos, sentences, progress)
@@ -116,10 +100,7 @@ def _show(photos: LabelledPhotos, result: Recognised, sentences: tuple[str, ...]
         facts.append(("Note", f"no figure like the published ones: {'; '.join(photos.differences)}"))
     for title, text in facts:
         output.say(f"{title:<11}{text}", hanging=" " * 11)
-    for failed in result.failures[:_NAMED]:
-        output.tell(f"clipsearch: {output.shown(failed.path)} was left out: {failed.reason}")
-    if len(result.failures) > _NAMED:
-        output.tell(f"clipsearch: {len(result.failures) - _NAMED:,} more were left out; --json has them all")
+    tell_failures(result.failures)
 
 
 def _share(share: float, interval: tuple[float, float]) -> str:
@@ -138,7 +119,7 @@ def _fields(
         "model": result.model,
         "variant": result.variant,
         "photos": result.photos,
-        "failures": [{**output.path_fields(failed.path), "reason": failed.reason} for failed in result.failures],
+        "failures": failure_fields(result.failures),
         "classes": len(result.classes),
         "templates": list(sentences),
         "acc1": result.acc1,
