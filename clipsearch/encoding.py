@@ -6,11 +6,12 @@ Knows nothing of libraries; photos.py adds the vectors that one has stored.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -273,18 +274,24 @@ class Engine:
             _check_array(picture)
         if not pictures:
             return
-        from clipsearch.decoding.workers import DecodeWorkers
-
         tower, side = self._tower_for(len(pictures)), self.card.image.size
-        paths = [os.fsencode(picture) for picture in pictures if isinstance(picture, _PATH)]
-        with DecodeWorkers(tower.prepare, max(1, min(len(paths), usable_cores()))) as workers:
-            outcomes = _decoded(pictures, workers.decode_all(paths), tower.prepare)
+        with contextlib.closing(self.each_prepared(pictures)) as outcomes:
             while batch := list(itertools.islice(outcomes, tower.batch_size)):
                 decoded = [outcome for outcome in batch if isinstance(outcome, Decoded)]
                 pixels = np.frombuffer(b"".join(one.pixels for one in decoded), np.uint8)
                 vectors = iter(tower.encode_pixels(pixels.reshape(-1, side, side, 3)) if decoded else ())
                 for outcome in batch:
                     yield outcome if isinstance(outcome, Failure) else next(vectors)
+
+    def each_prepared(self, images: Picture | Iterable[Picture]) -> Generator[Decoded | Failure, None, None]:
+        """For each image, in their order, its pixels as the image tower takes them, or why it cannot be read."""
+        from clipsearch.decoding.workers import DecodeWorkers
+        from clipsearch.engine.preprocess import Preprocess
+
+        pictures, prepare = _several(images), Preprocess(self.card.image)
+        paths = [os.fsencode(picture) for picture in pictures if isinstance(picture, _PATH)]
+        with DecodeWorkers(prepare, max(1, min(len(paths), usable_cores()))) as workers:
+            yield from _decoded(pictures, workers.decode_all(paths), prepare)
 
     def _tower_for(self, count: int) -> ImageTower:
         if self._image_tower is None or (count > 1 and self._one_at_a_time):

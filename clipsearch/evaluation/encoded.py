@@ -71,7 +71,7 @@ def _encoded(
     vectors, read, failures = [], [], []
     for place, outcome in enumerate(engine.each_image(pictures)):
         if isinstance(outcome, Failure):
-            failures.append(FailedFile(_name(pictures[place], of, place), outcome.reason, 1))
+            failures.append(FailedFile(picture_name(pictures[place], of, place), outcome.reason, 1))
         else:
             vectors.append(outcome)
             read.append(place)
@@ -102,7 +102,8 @@ def classifier(engine: Engine, classes: Sequence[str], templates: Sequence[str] 
     return np.asarray(vectors[[names.index(name) for name in classes]])
 
 
-def _name(picture: Picture, of: str, place: int) -> bytes:
+def picture_name(picture: Picture, of: str, place: int) -> bytes:
+    """What a person knows it by: its path, or its number in the set that it is of."""
     if isinstance(picture, (str, bytes, os.PathLike)):
         return os.fsencode(picture)
     return f"{of}, picture {place}".encode()

@@ -7,6 +7,8 @@ top_k_accuracy_score lets the class with the higher number win, torch.topk (CLIP
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,3 +82,12 @@ def chance_precision(present: int, photos: int) -> float:
         return 1.0
     harmonic = float((1 / np.arange(1, photos + 1)).sum())
     return (present - 1) / (photos - 1) + harmonic / photos * (photos - present) / (photos - 1)
+
+
+def exact_sign_test(one: int, other: int) -> float:
+    """McNemar's exact test, 0..1, of photos that only one of two classifiers gets right: `one` and `other` many.
+
+    How likely equally good ones share them out so unevenly, or more so.
+    """
+    tail = sum(math.comb(one + other, count) for count in range(min(one, other) + 1))
+    return min(1.0, float(2 * tail / 2 ** (one + other)))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from clipsearch.engine.cards import ModelCard, Variant
 from clipsearch.engine.census import FLOP_A_MAC, Census, Tower
-from clipsearch.engine.pulling.catalogue import entry_for
+from clipsearch.engine.pulling.catalogue import Entry, entry_for
 from clipsearch.errors import ModelError
+from clipsearch.evaluation.published import published_models
 from clipsearch.lab.findings import Bars, Cell, Column, Finding, Table
 
 SHORT = 7  # tokens: "a photo of a dog" between the two that mark begin and end
@@ -63,10 +64,16 @@ def _model_size(card: ModelCard) -> ModelSize:
         text=text,
         short=short,
         files=tuple(_files(card, one) for one in card.variants),
-        published_parameters=sum(entry.params) if entry else None,
+        published_parameters=_published_parameters(entry) if entry else None,
         published_gflop=entry.gflop if entry and not entry.gflop_computed else None,
         obstacles=obstacles,
     )
+
+
+def _published_parameters(entry: Entry) -> float:
+    """Of both towers together, where that is published: the sum of two rounded numbers may be one off."""
+    whole = next((one.params for one in published_models() if one.name == entry.name), None)
+    return whole if whole is not None else sum(entry.params)
 
 
 _Towers = tuple[Census | None, Census | None, Census | None]

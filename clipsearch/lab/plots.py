@@ -24,6 +24,7 @@ _COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _WIDTH, _DPI = 7.2, 130  # inches, of a plot; pixels an inch, of a PNG
 _ROW = 0.24  # inches, of one bar
 _NAME = 34  # letters that are shown of a name
+_HEIGHTS = (3, -9, 14, -20)  # points above its place where the name of a point stands
 _WRITTEN = 12  # rows and columns up to which a cell has its number
 
 
@@ -107,15 +108,14 @@ def _bars(axes: Axes, plot: Bars) -> None:
 
 def _curves(axes: Axes, plot: Lines | Points) -> None:
     color = iter(_COLORS * (1 + len(plot.series) // len(_COLORS)))
-    for number, one in enumerate(plot.series):
+    for one in plot.series:
         style: dict[str, Any] = {"color": _QUIET, "linestyle": "--", "linewidth": 1}
         if not one.quiet:
             line = "-" if isinstance(plot, Lines) else "none"
             style = {"color": next(color), "linestyle": line, "marker": "o", "markersize": 3.5, "linewidth": 1.6}
         axes.plot(one.x, one.y, label=_plain(one.name), **style)
-        if isinstance(plot, Points) and plot.names:
-            for x, y, name in zip(one.x, one.y, plot.names[number], strict=True):
-                axes.annotate(_short(name), (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7.5)
+    if isinstance(plot, Points) and plot.names:
+        _name_points(axes, plot)
     if isinstance(plot, Lines) and plot.logarithmic:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
@@ -125,6 +125,22 @@ def _curves(axes: Axes, plot: Lines | Points) -> None:
     axes.set_axisbelow(True)
     if len(plot.series) > 1:
         axes.legend(frameon=False, fontsize=8)
+
+
+def _name_points(axes: Axes, plot: Points) -> None:
+    """Neighbours at different heights, and towards the middle: names lie on one another else, or leave the plot."""
+    points = sorted(
+        (x, y, name)
+        for one, names in zip(plot.series, plot.names, strict=True)
+        for x, y, name in zip(one.x, one.y, names, strict=True)
+    )
+    middle = (points[0][0] + points[-1][0]) / 2
+    axes.margins(0.1, 0.2)
+    for number, (x, y, name) in enumerate(points):
+        is_right = x > middle
+        place = (-5 if is_right else 5, _HEIGHTS[number % len(_HEIGHTS)])
+        side = "right" if is_right else "left"
+        axes.annotate(_short(name), (x, y), xytext=place, textcoords="offset points", fontsize=7.5, ha=side)
 
 
 def _grid(axes: Axes, plot: Grid) -> None:
@@ -147,7 +163,8 @@ def _grid(axes: Axes, plot: Grid) -> None:
     for row, values in enumerate(plot.values):
         for column, value in enumerate(values):
             # On the dark half of the scale in white: neither follows the page, as the cell does not.
-            color = "#ffffff" if high > low and (value - low) / (high - low) > 0.6 else "#000000"
+            # Not quite black: matplotlib leaves that out of an SVG, and the page's own ink would take its place.
+            color = "#ffffff" if high > low and (value - low) / (high - low) > 0.6 else "#111111"
             axes.text(
                 column + 0.5, row + 0.5, format(value, plot.form), ha="center", va="center", fontsize=7.5, color=color
             )

@@ -62,8 +62,8 @@ def test_a_vision_transformer_is_counted_as_on_paper(tmp_path: Path) -> None:
 def test_a_grouped_convolution_costs_a_share_of_a_whole_one(tmp_path: Path) -> None:
     """Mobile towers are made of them: counted as whole ones they would cost a hundred times too much."""
     nodes = [helper.make_node("Conv", ["x", "kernel"], ["y"], group=3, pads=[1, 1, 1, 1])]
-    found = written(tmp_path, nodes, {"kernel": ones(3, 1, 3, 3)}, [1, 3, 10, 10]).counted_picture(10)
-    assert sum(found.macs.values()) == 100 * 3 * 9
+    found = written(tmp_path, nodes, {"kernel": ones(6, 1, 3, 3)}, [1, 3, 10, 10]).counted_picture(10)
+    assert sum(found.macs.values()) == 100 * 6 * 9
     assert found.patch is None  # its windows overlap
 
 

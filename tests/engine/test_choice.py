@@ -19,7 +19,7 @@ from clipsearch.encoding import Engine
 from clipsearch.engine import backends
 from clipsearch.engine.backends import AUTO, Runtime, Way
 from clipsearch.engine.cards import Comparison, read_card
-from clipsearch.engine.choosing import choice, machine, trials
+from clipsearch.engine.choosing import child, choice, machine, trials
 from clipsearch.engine.choosing.candidates import Candidate, default_candidate, fits, refusal
 from clipsearch.engine.choosing.choice import chosen, is_measured, known_ways, measured_ways
 from clipsearch.engine.choosing.measure import probe
@@ -138,7 +138,7 @@ def test_what_is_broken_is_skipped_with_its_reason(tmp_path: Path, planted, monk
     """One bad driver must not keep a person from indexing."""
     planted("crashes", "leaves", "lies", "fills", "elsewhere")
     only(monkeypatch, "crashes", "leaves", "lies", "fills", "elsewhere", "onnxruntime")
-    monkeypatch.setattr(trials, "MEMORY_BYTES", 1 << 30)
+    monkeypatch.setattr(child, "MEMORY_BYTES", 1 << 30)
     ways = by_runtime(measured_ways(STARTER, tmp_path))
     assert ways["crashes"].verdict == "failed" and "signal 11" in ways["crashes"].reason
     assert ways["leaves"].verdict == "failed" and "without a word" in ways["leaves"].reason
@@ -167,7 +167,7 @@ def test_a_trial_takes_half_of_the_memory_at_most(
         raise subprocess.TimeoutExpired("measure", 1.0)
 
     monkeypatch.setattr(os, "sysconf", sysconf)
-    monkeypatch.setattr(trials.subprocess, "run", run)
+    monkeypatch.setattr(child.subprocess, "run", run)
     trials.listed("onnxruntime", 1.0)
     assert limits == [gigabytes << 30]
 
@@ -211,7 +211,7 @@ def test_a_child_outlives_its_time_by_little(monkeypatch: pytest.MonkeyPatch) ->
         limits.append(json.loads(input)["time_limit"] - timeout)
         raise subprocess.TimeoutExpired("measure", timeout)
 
-    monkeypatch.setattr(trials.subprocess, "run", run)
+    monkeypatch.setattr(child.subprocess, "run", run)
     trials.listed("onnxruntime", 7.0)
     assert 0 < limits[0] <= 5
 
@@ -340,7 +340,7 @@ def test_what_was_found_before_the_time_was_over_counts(
     def over(*_: object, **__: object) -> None:
         raise subprocess.TimeoutExpired("measure", seconds, output=said.encode())
 
-    monkeypatch.setattr(trials.subprocess, "run", over)
+    monkeypatch.setattr(child.subprocess, "run", over)
     row, _ = trials.tried(STARTER, Candidate(Way("onnxruntime"), "fp32"), {}, seconds, 0.0, Path())
     assert (row.verdict, row.images_per_s, row.batch, row.unfinished) == ("good", 3.0, 1, unfinished)
     assert "no time was left for batches above 1" in row.reason
@@ -516,7 +516,7 @@ def test_a_variant_that_means_something_else_is_refused_with_its_number(
     """It would be the fastest, and nobody would learn why it finds worse."""
     only(monkeypatch, "onnxruntime")
     drifted = replace(STARTER.reference, name="int8", compared=compared(**numbers))
-    monkeypatch.setattr(trials, "_asked", lambda *_: trials._Failed("it was not there"))
+    monkeypatch.setattr(trials, "_asked", lambda *_: child.Failed("it was not there"))
     ways = measured_ways(replace(STARTER, variants=(STARTER.reference, drifted)), tmp_path)
     (row,) = (way for way in ways if way.precision == "int8")
     assert row.verdict == "refused" and said in row.reason and not row.fit_for
@@ -534,7 +534,7 @@ def test_a_gate_can_be_wider() -> None:
 def test_a_variant_that_nobody_compared_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own golden vectors would be right whatever they are, and being the fastest it would be chosen."""
     only(monkeypatch, "onnxruntime")
-    monkeypatch.setattr(trials, "_asked", lambda *_: trials._Failed("it was not there"))
+    monkeypatch.setattr(trials, "_asked", lambda *_: child.Failed("it was not there"))
     unknown = replace(STARTER.reference, name="int8")
     ways = measured_ways(replace(STARTER, variants=(STARTER.reference, unknown)), tmp_path)
     rows = {way.precision: (way.verdict, way.reason) for way in ways}

@@ -35,6 +35,20 @@ def test_a_plot_has_the_colours_of_its_page_and_its_words_as_text(name: str) -> 
     assert "<b>" not in drawn and "<image" not in drawn  # nothing of a name is markup, and the page loads no picture
 
 
+def test_numbers_in_light_cells_are_dark_by_night_too() -> None:
+    """Black is left out of an SVG, so they took the ink of the page: white on white."""
+    drawn = svg(PLOTS["grid"])
+    assert re.search(r"fill: #111111[^>]*>0\.20<", drawn)
+
+
+def test_names_of_neighbouring_points_do_not_lie_on_one_another() -> None:
+    """Ways of one accuracy lie on one line, and their names were one black bar."""
+    close = Series("ways", (3.3, 3.5, 3.6, 14.0), (10.0, 10.0, 10.0, 6.0))
+    drawn = svg(Points("Ways", (close,), "images/s", "acc@1", names=(("ann", "bob", "cas", "dan"),)))
+    heights = [re.search(rf'<text[^>]* y="([-.\d]+)"[^>]*>{name}<', drawn) for name in ("ann", "bob", "cas")]
+    assert len({one[1] for one in heights if one}) == 3, drawn[:200]
+
+
 def test_a_dollar_in_a_name_is_a_dollar() -> None:
     assert "a $5 lens" in svg(PLOTS["lines"])
 

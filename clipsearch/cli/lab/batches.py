@@ -1,4 +1,4 @@
-"""`clipsearch lab batches`: images a second, by batch."""
+"""`clipsearch lab batches`: images and texts a second, by batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Examples:
 @backend_option
 @click.pass_context
 def batches(context: click.Context, model: str, target: Path | None, as_json: bool, backend: str) -> int:
-    """Measure images a second by how many are encoded at once."""
+    """Measure images and texts a second by how many are encoded at once."""
     from clipsearch.lab.batches import batch_sweep, finding
 
     with opened_engine(context, model, backend) as engine:

@@ -171,7 +171,8 @@ def _limit_time(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _serve() -> None:
+def taken_job() -> tuple[dict[str, Any], TextIO]:
+    """The job of a child of child.py, under its limits, and where it answers."""
     job = json.load(sys.stdin)
     _limit_time(job["time_limit"])
     answer = os.fdopen(os.dup(1), "w")
@@ -179,21 +180,27 @@ def _serve() -> None:
     _limit_memory(job["memory_limit"])
     name, module, package, reads = job["runtime"]
     backends.TABLE[name] = backends.Runtime(module, package, tuple(reads))
+    return job, answer
+
+
+def _serve() -> None:
+    job, answer = taken_job()
+    name = job["runtime"][0]
     if "variant" not in job:
         found = [{"ways": [[way.device, way.arithmetic] for way in backends.backend_of(name).ways()]}]
-        _say(found, answer)
+        say(found, answer)
     else:
         way = Way(name, job["device"], job["arithmetic"], job["threads"])
         card, cache = read_card(Path(job["card"])), Path(job["cache"])
         if "samples" in job:
             candidate = Candidate(way, job["variant"], job["batch"])
             encode_samples(card, candidate, Path(job["samples"]), Path(job["vectors"]), cache)
-            _say([{}], answer)
+            say([{}], answer)
         else:
-            _say(measured(card, Candidate(way, job["variant"]), job["best_rate"], cache), answer)
+            say(measured(card, Candidate(way, job["variant"]), job["best_rate"], cache), answer)
 
 
-def _say(words: Iterable[dict[str, Any]], answer: TextIO) -> None:
+def say(words: Iterable[dict[str, Any]], answer: TextIO) -> None:
     """One line each."""
     for word in words:
         print(json.dumps(word), file=answer, flush=True)

@@ -1,36 +1,29 @@
 """One candidate is tried in a child process, and judged here: it must give the model's vectors, whoever its mates are.
 
-Whatever the child does, this process goes on: it is killed after its time, and dies of its own memory limit. Chooses
-nothing and keeps nothing: choice.py does.
+Whatever the child does, this process goes on (child.py). Chooses nothing and keeps nothing: choice.py does.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.engine.backends import TABLE, Way
+from clipsearch.engine.backends import Way
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.choosing.candidates import Candidate, refusal, variant_of
+from clipsearch.engine.choosing.child import Failed, answered
 from clipsearch.engine.golden import golden_arrays
 from clipsearch.types import MeasuredWay
 
 CANDIDATE_S = 10.0  # for one candidate
-MEMORY_BYTES = 8 << 30  # for one, and half of what the machine has where that is less
 LEAST_COSINE = 0.999  # with the golden vectors of its variant
 LEAST_WITH_MATES = 0.9995  # of a photo alone with the same photo in a batch
-_GRACE_S = 3.0  # after its time the child ends itself, if nobody has
 UNMEASURED = "unmeasured"  # the verdict on a candidate that got too little time
 _INCOMPARABLE = "nothing says what its vectors should be: the model brings none, and the CPU gave none"
 _GOES_ON = "clipsearch backends goes on"
@@ -41,16 +34,10 @@ Samples = Mapping[str, NDArray[np.generic]]
 Golden = dict[str, list[list[float]]]  # "image VARIANT" and "text VARIANT" -> vectors
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    reason: str
-    timed_out: bool = False
-
-
 def listed(runtime: str, seconds: float) -> list[Way] | None:
     """What the runtime lists, asked in a child: a broken driver crashes whoever counts its devices. None: no time."""
     found = _asked(runtime, {}, seconds)
-    if isinstance(found, _Failed):
+    if isinstance(found, Failed):
         # Trying the plain way will say what is wrong.
         return None if found.timed_out and seconds < CANDIDATE_S else [Way(runtime)]
     return [Way(runtime, device, arithmetic) for device, arithmetic in found["ways"]]
@@ -82,7 +69,7 @@ def tried(
         },
         seconds,
     )  # fmt: skip
-    if isinstance(found, _Failed):
+    if isinstance(found, Failed):
         given_all = not found.timed_out or seconds >= CANDIDATE_S
         return (replace(row, verdict="failed", reason=found.reason, unfinished=False) if given_all else row), golden
     if reason := _drift(card, candidate.variant, found, golden):
@@ -115,7 +102,7 @@ def encoded_apart(
             },
             seconds,
         )  # fmt: skip
-        if isinstance(found, _Failed):
+        if isinstance(found, Failed):
             return found.reason
         with np.load(made, allow_pickle=False) as archive:
             return dict(archive)
@@ -191,58 +178,8 @@ def _judged(row: MeasuredWay, found: dict[str, Any], cosines: dict[str, float], 
     )
 
 
-def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] | _Failed:
-    """What the child found, its last word where its time was over, or why there is none."""
-    entry = TABLE[runtime]
-    job = {
-        "runtime": [runtime, *astuple(entry)],
-        "memory_limit": _memory_limit(),
-        "time_limit": seconds + _GRACE_S,
-        **job,
-    }
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "clipsearch.engine.choosing.measure"],
-            input=json.dumps(job).encode(),
-            capture_output=True,
-            timeout=max(seconds, 0.001),
-            check=False,
-            start_new_session=True,  # Ctrl-C is the parent's; `run` kills and reaps the child then
-        )
-    except subprocess.TimeoutExpired as error:
-        lines = (error.stdout or b"").split(b"\n")[:-1]  # whole ones
-        if lines and "variant" in job:
-            return {**json.loads(lines[-1]), "stopped": True}
-        return _Failed(f"it took longer than {seconds:.0f} s", timed_out=True)
-    if done.returncode < 0:
-        return _Failed(f"it crashed (signal {-done.returncode})")
-    if done.returncode:
-        return _Failed(_last_words(done.stderr))
-    if not done.stdout:  # a library may end a process as it likes
-        return _Failed("it ended without a word")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-def _memory_limit() -> int:
-    """Bytes. A machine that swaps, or whose kernel kills, would pay with other programs for a trial."""
-    limit = MEMORY_BYTES
-    if hasattr(os, "sysconf"):  # not on Windows
-        with contextlib.suppress(OSError, ValueError):  # a system without these names; -1: it does not know
-            pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-            limit = min(limit, pages * size // 2) if pages > 0 and size > 0 else limit
-    return limit
-
-
-def _last_words(stderr: bytes) -> str:
-    """The last line of a traceback: the error and what it says."""
-    lines = stderr.decode("utf-8", "replace").strip().splitlines() or ["it failed without a word"]
-    name, _, words = lines[-1].partition(": ")
-    return (
-        "it needs more memory than it may take"
-        if name.endswith("MemoryError")
-        else " ".join((words or name).split())[:200]
-    )
+def _asked(runtime: str, job: dict[str, Any], seconds: float) -> dict[str, Any] | Failed:
+    return answered("clipsearch.engine.choosing.measure", runtime, job, seconds)
 
 
 def _least_cosine(some: list[list[float]], others: list[list[float]]) -> float:
