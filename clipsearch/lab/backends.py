@@ -64,12 +64,15 @@ def backend_parity(
     progress: Progress = lambda done, total: None,
 ) -> BackendParity:
     """Of `ways`; by default of all that this machine offers. Raises ModelError where the reference fails."""
-    here = listed_ways(card) if ways is None else list(ways)
     reference = reference_candidate(card)
-    others = [way for way in here if fits(card.reference, way) and way.name != reference.way.name]
-    absent = [] if ways is not None else [AbsentWay(way.name, why) for way, why in absent_ways(card, here)]
-    unfit = [way for way in here if not fits(card.reference, way)]
-    absent += [AbsentWay(way.name, f"opens no file of {card.reference.name}") for way in unfit]
+    here = listed_ways(card) if ways is None else list(ways)
+    absent: list[AbsentWay] = []
+    if ways is None:  # a way that is named is run, and says itself why it cannot be
+        absent = [AbsentWay(way.name, why) for way, why in absent_ways(card, here)]
+        unfit = [way for way in here if not fits(card.reference, way)]
+        absent += [AbsentWay(way.name, f"opens no file of {card.reference.name}") for way in unfit]
+        here = [way for way in here if way not in unfit]
+    others = [way for way in here if way.name != reference.way.name]
     rows = beside_reference(card, [Candidate(way, card.reference.name) for way in others], samples, cache, progress)
     return BackendParity(
         model=card.name,
@@ -154,7 +157,7 @@ def _told(one: JudgedWay) -> str:
 def _says(parity: BackendParity) -> str:
     ways = parity.ways
     if not ways:
-        return f"Nothing but {parity.reference} runs {parity.variant} of {parity.model} here."
+        return f"There is nothing to compare with {parity.reference}, which is the reference."
     if not parity.all_agree:
         wrong = [f"{one.beside.way} {_told(one)}" for one in ways if one.verdict in (DIFFERS, FAILED)]
         return f"{len(wrong)} of {len(ways)} ways do not give the vectors of {parity.reference}: {'; '.join(wrong)}."
