@@ -165,7 +165,7 @@ def finding(found: PreprocessingSensitivity) -> Finding:
         Column("photos", "measured"),
         Column("cosine", "measured", form=".4f"),
         Column("least", "measured", form=".4f"),
-        Column("of the ten nearest", "measured", form=".1%"),
+        Column("ten nearest", "measured", form=".1%"),
         *of_score,
     )
     rows = tuple(
@@ -195,7 +195,8 @@ def finding(found: PreprocessingSensitivity) -> Finding:
         plots=(bars,),
         notes=(
             "One thing is done otherwise than the model's card says, the worst first. Photos: whose pixels, or what is "
-            f"made of them, change; the cosines are of those. Of the ten nearest: of {found.texts:,} texts, over all.",
+            "made of them, change; the cosines are of those. Ten nearest: share of the photos nearest to a text that "
+            f"stay, of {found.texts:,} texts.",
             *(["From, to: the 95 % interval of the change, photos drawn anew."] if of_score else []),
             "Without antialiasing and as JPEG a photo is decoded whole, as the programs that do so decode it.",
         ),
