@@ -48,7 +48,7 @@ VERBS = {
     "model": "Show, fetch and change the models that turn photos and words into vectors.",
     "backends": "Show the ways to run a model here, and which are chosen.",
     "bench": "Measure how many photos in class folders a model recognises, and how fast.",
-    "eval": "Measure what a model finds, on photos with captions.",
+    "eval": "Measure what a model finds, and whether it is run as it should be.",
     "lab": "Experiments: what a model can do, why, and what it costs.",
     "config": "Show the settings and where each comes from.",
     "completion": "Print the script that makes a shell complete clipsearch.",
