@@ -37,7 +37,11 @@ Examples:
 @click.command("doctor", cls=Verb, epilog=EPILOG)
 @click.option("--repair", is_flag=True, help="Put right what can be put right from what the library holds.")
 @yes_option
-@click.option("--recall", is_flag=True, help="Measure what searches find of what an exact search finds, here.")
+@click.option(
+    "--recall",
+    is_flag=True,
+    help="Measure in short what searches find of what an exact search finds; in full: clipsearch eval recall.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: healthy, checks, repaired, recall.")
 @library_option
 @click.pass_context

@@ -64,12 +64,15 @@ def backend_parity(
     progress: Progress = lambda done, total: None,
 ) -> BackendParity:
     """Of `ways`; by default of all that this machine offers. Raises ModelError where the reference fails."""
-    here = listed_ways(card) if ways is None else list(ways)
     reference = reference_candidate(card)
-    others = [way for way in here if fits(card.reference, way) and way.name != reference.way.name]
-    absent = [] if ways is not None else [AbsentWay(way.name, why) for way, why in absent_ways(card, here)]
-    unfit = [way for way in here if not fits(card.reference, way)]
-    absent += [AbsentWay(way.name, f"opens no file of {card.reference.name}") for way in unfit]
+    here = listed_ways(card) if ways is None else list(ways)
+    absent: list[AbsentWay] = []
+    if ways is None:  # a way that is named is run, and says itself why it cannot be
+        absent = [AbsentWay(way.name, why) for way, why in absent_ways(card, here)]
+        unfit = [way for way in here if not fits(card.reference, way)]
+        absent += [AbsentWay(way.name, f"opens no file of {card.reference.name}") for way in unfit]
+        here = [way for way in here if way not in unfit]
+    others = [way for way in here if way.name != reference.way.name]
     rows = beside_reference(card, [Candidate(way, card.reference.name) for way in others], samples, cache, progress)
     return BackendParity(
         model=card.name,
@@ -99,19 +102,19 @@ def _judged(card: ModelCard, row: Beside) -> JudgedWay:
 def finding(parity: BackendParity) -> Finding:
     columns = (
         Column("way"),
-        Column("photos' cosine", "measured", form=".5f"),
+        Column("photos", "measured", form=".5f"),
         Column("least", "measured", form=".5f"),
-        Column("texts' cosine", "measured", form=".5f"),
+        Column("texts", "measured", form=".5f"),
         Column("least", "measured", form=".5f"),
         Column("same first", "measured", form=".1%"),
-        Column("of the ten nearest", "measured", form=".1%"),
+        Column("ten nearest", "measured", form=".1%"),
         Column("verdict"),
     )
     rows = tuple((one.beside.way, *_cells(one.beside), _told(one)) for one in parity.ways)
     title = f"{parity.model}, {parity.variant}, beside {parity.reference}; {parity.samples}"
     tables = [Table(title, columns, rows)]
     if parity.absent:
-        tables.append(Table("Not compared", (Column("why"), Column("ways")), _absent(parity.absent)))
+        tables.append(Table("Not compared", (Column("ways"), Column("why")), _absent(parity.absent)))
     says = _says(parity)
     shown = [(one.beside.way, one.beside.compared) for one in parity.ways if one.beside.compared]
     bars = Bars(
@@ -129,7 +132,8 @@ def finding(parity: BackendParity) -> Finding:
             f"{parity.texts:,} texts. A way in 32-bit floats agrees where no photo and no text has a cosine below "
             f"{parity.least_cosine:g} with the reference's. Shorter floats round: they are asked what the model's "
             "card asks of a variant.",
-            "Same first, of the ten nearest: the pictures nearest to a text, as the reference has them.",
+            "Photos, texts: the mean cosine with the reference's vectors, and the least. Same first, ten nearest: the "
+            "pictures nearest to a text that are the reference's.",
         ),
     )
 
@@ -137,7 +141,7 @@ def finding(parity: BackendParity) -> Finding:
 def _absent(ways: Sequence[AbsentWay]) -> tuple[tuple[Cell, ...], ...]:
     """One row a reason."""
     reasons = dict.fromkeys(one.reason for one in ways)
-    return tuple((reason, ", ".join(one.way for one in ways if one.reason == reason)) for reason in reasons)
+    return tuple((", ".join(one.way for one in ways if one.reason == reason), reason) for reason in reasons)
 
 
 def _cells(row: Beside) -> tuple[Cell, ...]:
@@ -154,7 +158,7 @@ def _told(one: JudgedWay) -> str:
 def _says(parity: BackendParity) -> str:
     ways = parity.ways
     if not ways:
-        return f"Nothing but {parity.reference} runs {parity.variant} of {parity.model} here."
+        return f"There is nothing to compare with {parity.reference}, which is the reference."
     if not parity.all_agree:
         wrong = [f"{one.beside.way} {_told(one)}" for one in ways if one.verdict in (DIFFERS, FAILED)]
         return f"{len(wrong)} of {len(ways)} ways do not give the vectors of {parity.reference}: {'; '.join(wrong)}."

@@ -165,7 +165,7 @@ def finding(found: PreprocessingSensitivity) -> Finding:
         Column("photos", "measured"),
         Column("cosine", "measured", form=".4f"),
         Column("least", "measured", form=".4f"),
-        Column("of the ten nearest", "measured", form=".1%"),
+        Column("ten nearest", "measured", form=".1%"),
         *of_score,
     )
     rows = tuple(
@@ -184,8 +184,10 @@ def finding(found: PreprocessingSensitivity) -> Finding:
     bars = Bars(
         says,
         tuple(one.name for one in changed),
-        tuple(-one.change if one.change is not None else 1 - one.cosine for one in changed),
+        tuple(1 - one.cosine if one.change is None else -one.change for one in changed),
         f"{found.measure} lost" if of_score else "1 - cosine with the card's own preprocessing",
+        tuple(-one.high for one in changed if one.high is not None),
+        tuple(-one.low for one in changed if one.low is not None),
     )
     told = f"; {found.measure} {found.score:.3f} as its card says" if of_score else ""
     return Finding(
@@ -195,7 +197,8 @@ def finding(found: PreprocessingSensitivity) -> Finding:
         plots=(bars,),
         notes=(
             "One thing is done otherwise than the model's card says, the worst first. Photos: whose pixels, or what is "
-            f"made of them, change; the cosines are of those. Of the ten nearest: of {found.texts:,} texts, over all.",
+            "made of them, change; the cosines are of those. Ten nearest: share of the photos nearest to a text that "
+            f"stay, of {found.texts:,} texts.",
             *(["From, to: the 95 % interval of the change, photos drawn anew."] if of_score else []),
             "Without antialiasing and as JPEG a photo is decoded whole, as the programs that do so decode it.",
         ),
@@ -207,11 +210,15 @@ def _says(found: PreprocessingSensitivity) -> str:
     if not moved:
         return "No change of the preprocessing changes these photos."
     worst = moved[0]
-    if worst.score is not None:
-        costs = [f'to {one.score:.3f} by "{one.name}"' for one in moved[:2] if one.score is not None]
+    if found.measure is not None:
+        costs = [
+            f'to {one.score:.3f} by "{one.name}"' for one in moved[:2] if one.change is not None and one.change < 0
+        ]
         sure = sum(one.high is not None and one.high < 0 for one in moved)
-        said = f"{found.measure} falls from {found.score:.3f} {', '.join(costs)}."
-        return f"{said} {sure} of {len(moved)} changes lose more than chance explains."
+        falls = (
+            f"falls from {found.score:.3f} {', '.join(costs)}" if costs else f"of {found.score:.3f} falls by no change"
+        )
+        return f"{found.measure} {falls}. {sure} of {len(moved)} changes lose more than chance explains."
     harmless = [one.name for one in moved if one.least >= _HARMLESS]
     ends = f" Harmless, {_HARMLESS} or more for every photo: {', '.join(harmless)}." if harmless else ""
     return f'"{worst.name}" does most harm: a mean cosine of {worst.cosine:.3f}, {worst.least:.3f} at least.{ends}'

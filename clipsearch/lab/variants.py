@@ -86,10 +86,11 @@ def finding(drift: VariantDrift) -> Finding:
         "1 - mean cosine of photos with the reference's",
     )
     notes = [
-        f"{drift.texts:,} {'captions' if drift.has_captions else 'everyday texts'}. Of the ten nearest: share of the "
-        "ten photos nearest to a text that stay. Other label: share of photos whose likeliest everyday text changes.",
-        "The gate is what the model's card asks of a variant, else it is not taken by itself: the mean cosines, and of "
-        "the ten nearest.",
+        f"{drift.texts:,} {'captions' if drift.has_captions else 'everyday texts'}. Photos, least, texts: cosines with "
+        "the reference's vectors. Ten nearest: share of the photos nearest to a text that stay. Other label: share of "
+        "photos whose likeliest everyday text changes.",
+        "The gate is what the model's card asks of a variant that is taken by itself: of the mean cosines, and of the "
+        "ten nearest.",
     ]
     if drift.unopened:
         notes.append(f"No runtime here opens {', '.join(drift.unopened)}.")
@@ -105,10 +106,10 @@ def finding(drift: VariantDrift) -> Finding:
 def _table(drift: VariantDrift) -> Table:
     columns = (
         Column("variant"),
-        Column("photos' cosine", "measured", form=".4f"),
+        Column("photos", "measured", form=".4f"),
         Column("least", "measured", form=".4f"),
-        Column("texts' cosine", "measured", form=".4f"),
-        Column("of the ten nearest", "measured", form=".1%"),
+        Column("texts", "measured", form=".4f"),
+        Column("ten nearest", "measured", form=".1%"),
         *([Column("R@1", "measured", form="+.3f")] if drift.has_captions else []),
         Column("other label", "measured", form=".1%"),
         Column("on its card", "published", form=".4f"),

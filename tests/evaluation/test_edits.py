@@ -70,6 +70,7 @@ def test_sampling_sees_the_same_part_of_a_photo(size: tuple[int, int]) -> None:
         plain = pixels(Preprocess(card)(photo))[0].astype(int)
         other = pixels(Preprocess(card)(sampled(photo, card, "bilinear")))[0].astype(int)
         assert np.abs(plain - other).max() <= 6
+        assert max(sampled(photo, card, "nearest").size) <= 16 * SIDE  # a thin one would take gigabytes
 
 
 def test_several_preparations_are_of_one_picture() -> None:

@@ -152,3 +152,15 @@ def test_chance_is_told_from_loss(engine: Engine, prepared: Prepared, as_prepare
     for one in harms.values():
         assert one.low is not None and one.high is not None and one.change is not None
         assert one.low <= one.change <= one.high
+
+
+def test_a_gain_is_no_fall() -> None:
+    """Harms are sorted by what they cost; the second one may cost nothing."""
+    harms = [told.Harm(name, 3, 0.9, 0.8, 0.7, 0.5 + change, change, change, change)
+             for name, change in (("worse", -0.1), ("better", 0.01))]  # fmt: skip
+    result = told.PreprocessingSensitivity("m", "w", 3, 4, "R@1", 0.5, tuple(harms), ())
+    assert told.finding(result).says == (
+        'R@1 falls from 0.500 to 0.400 by "worse". 1 of 2 changes lose more than chance explains.'
+    )
+    gains = told.PreprocessingSensitivity("m", "w", 3, 4, "R@1", 0.5, tuple(harms[1:]), ())
+    assert told.finding(gains).says.startswith("R@1 of 0.500 falls by no change.")
