@@ -51,7 +51,7 @@ def test_no_two_photos_lie_on_one_spot_and_the_others_stay() -> None:
 def test_photos_that_stand_for_all_are_as_many_of_each_region_as_their_share() -> None:
     """Drawn by chance, a small region is left out now and then; the first thousand are one year's."""
     rng = np.random.default_rng(2)
-    places = np.concatenate([rng.normal(at, 0.01, (n, 2)) for at, n in ((0, 900), (5, 90), (9, 10))])
+    places = np.concatenate([rng.normal((0, at), (1, 0.01), (n, 2)) for at, n in ((0, 900), (5, 90), (9, 10))])
     region = np.repeat([0, 1, 2], [900, 90, 10])
     shuffled = rng.permutation(1000)
     chosen = spread_sample(places[shuffled], 100)
