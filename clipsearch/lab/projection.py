@@ -80,9 +80,10 @@ def own_places(places: Places, room: int = 4) -> Places:
     taken: set[tuple[int, int]] = set()
     found = np.empty_like(wanted)
     for row, (x, y) in enumerate(wanted.tolist()):
-        cell = _nearest_free(x, y, taken)
-        taken.add(cell)
-        found[row] = cell
+        column, line = _nearest_free(x, y, taken)
+        taken.add((column, line))
+        # Inside the cell a part of what it is off the middle, or one would see the cells.
+        found[row] = column + _off(x - column), line + _off(y - line)
     found -= found.min(axis=0)
     return np.asarray(found / max(float(found.max()), 1.0), np.float64)
 
@@ -100,6 +101,10 @@ def _nearest_free(x: float, y: float, taken: set[tuple[int, int]]) -> tuple[int,
                     best = away, cell
         ring += 1
     return best[1]
+
+
+def _off(away: float) -> float:
+    return away / 2 if abs(away) <= 0.5 else 0.0
 
 
 def _ring(column: int, row: int, ring: int) -> list[tuple[int, int]]:

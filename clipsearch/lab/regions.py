@@ -11,9 +11,13 @@ from clipsearch.lab.projection import Places, Vectors
 
 MOST_REGIONS = 24
 LEAST_PHOTOS = 3  # fewer have nothing in common that is not chance
-# How often a photo inside must fit the name better than one outside. On captioned photos the names from here on were
-# what a person sees there ("food on a plate", "the sea"); at 0.75 there was "rubbish" for zoo animals.
+# How often a photo inside must fit the name better than one outside. On 200 captioned photos the names from here on
+# were what a person sees there ("food on a plate", "a living room"); at 0.75 there was "rubbish" for zoo animals.
 CLEAR = 0.85
+# And the name must be among this share of the texts that fit the region best: cars differ from CIFAR-10's other
+# photos by "people walking", which says what is not in them.
+FITTING = 1 / 16
+_TRIED = 5  # texts that stand out most
 _ROUNDS = 50
 
 
@@ -37,7 +41,7 @@ def regions(places: Places) -> NDArray[np.int64]:
 
 
 def names(vectors: Vectors, region: NDArray[np.int64], texts: Sequence[str], bank: Vectors) -> list[str | None]:
-    """For each region the text that its photos score above all photos' mean, or None where none is clear.
+    """For each region the text that its photos score most above all photos' mean, or None where none is clear.
 
     `bank` (texts, d) are the texts' vectors. The largest region chooses first; no text names two.
     """
@@ -48,8 +52,10 @@ def names(vectors: Vectors, region: NDArray[np.int64], texts: Sequence[str], ban
         inside = region == one
         if inside.sum() < LEAST_PHOTOS or inside.all():
             continue
-        for place in np.argsort(-above[inside].mean(axis=0), kind="stable")[:5].tolist():
-            if texts[place] not in found and _clearness(scores[inside, place], scores[~inside, place]) >= CLEAR:
+        fitting = set(np.argsort(-scores[inside].mean(axis=0), kind="stable")[: round(FITTING * len(texts))].tolist())
+        for place in np.argsort(-above[inside].mean(axis=0), kind="stable")[:_TRIED].tolist():
+            is_free = texts[place] not in found and place in fitting
+            if is_free and _clearness(scores[inside, place], scores[~inside, place]) >= CLEAR:
                 found[one] = texts[place]
                 break
     return found

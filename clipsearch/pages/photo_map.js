@@ -33,10 +33,10 @@ const areasBySize = [...areas].sort((a, b) => b.photos - a.photos);
 
 // -- where one looks ------------------------------------------------------------------------------
 
-const GAP = 1.06, LARGEST = 220; // between pictures; px of the longer side of the largest
+const GAP = 1.06, LARGEST = 260; // between pictures; px of the longer side of the largest
 const view = { w: 1, h: 1, base: 1, first: 60, zoom: 1, most: 2, x: world.w / 2, y: world.h / 2 };
 const scale = (zoom = view.zoom) => view.base * zoom;
-const side = (zoom = view.zoom) => Math.min(LARGEST, view.first * zoom ** 0.55); // px: pictures grow, and more slowly than distances
+const side = (zoom = view.zoom) => Math.min(LARGEST, view.first * zoom ** 0.7); // px: pictures grow, and more slowly than distances
 const toScreen = (one) => [(one.x - view.x) * scale() + view.w / 2, (one.y - view.y) * scale() + view.h / 2];
 const sidesOf = (one, longer) => one.ratio >= 1 ? [longer, longer / one.ratio] : [longer * one.ratio, longer];
 
@@ -83,17 +83,18 @@ function appearances() {
     waiting = left;
   }
   for (const one of waiting) one.from = zoom;
-  view.most = Math.max(4, zoom * 1.5);
+  view.most = Math.max(4, zoom * 1.2);
   inTurn.sort((a, b) => a.from - b.from);
 }
 
+const bounded = (zoom) => Math.max(0.7, Math.min(view.most, zoom));
 function look(zoom, x, y) {
-  view.zoom = Math.max(0.7, Math.min(view.most, zoom));
+  view.zoom = bounded(zoom);
   view.x = Math.max(0, Math.min(world.w, x)); view.y = Math.max(0, Math.min(world.h, y));
   redraw();
 }
 function zoomAt(factor, px, py) { // what lies under the pointer stays there
-  const zoom = Math.max(0.7, Math.min(view.most, view.zoom * factor));
+  const zoom = bounded(view.zoom * factor);
   const x = view.x + (px - view.w / 2) / scale(), y = view.y + (py - view.h / 2) / scale();
   look(zoom, x - (px - view.w / 2) / scale(zoom), y - (py - view.h / 2) / scale(zoom));
 }
@@ -101,7 +102,7 @@ let flight = 0, aim = null; // the zoom that a flight ends at: a second key pres
 function land() { cancelAnimationFrame(flight); aim = null; }
 function fly(zoom, x, y) {
   land();
-  zoom = Math.max(0.7, Math.min(view.most, zoom));
+  zoom = bounded(zoom);
   if (calm.matches) return look(zoom, x, y);
   const from = { ...view };
   let began = null;
@@ -162,6 +163,7 @@ function draw() {
   for (const lit of marked ? [false, true] : [true]) for (const one of shown) if (!marked || isLit(one[0]) === lit) picture(one, longer, lit);
   pen.globalAlpha = 1;
   names(longer);
+  if (over) place();
   if (over) outline(over, over.from <= view.zoom * 1.0001 ? longer : radius * 5);
   larger(shown, longer);
 }
@@ -282,7 +284,10 @@ function show(one, touch) {
   else inside.append(query(".missing", one.item).cloneNode(true));
   for (const what of [".name", ".line", ".folder"]) inside.append(query(what, one.item).cloneNode(true));
   card.append(inside);
-  const [px, py] = toScreen(one), [w, h] = sidesOf(one, side()), box = card.getBoundingClientRect(), away = 14;
+  place();
+}
+function place() { // beside its photo, or at the foot of a small window
+  const one = over, touch = card.classList.contains("touch"), [px, py] = toScreen(one), [w, h] = sidesOf(one, side()), box = card.getBoundingClientRect(), away = 14;
   const right = px + w / 2 + away, x = right + box.width < view.w ? right : px - w / 2 - away - box.width;
   const below = touch && view.w < 640;
   card.style.left = `${below ? (view.w - box.width) / 2 : Math.max(8, Math.min(view.w - box.width - 8, x))}px`;

@@ -68,13 +68,12 @@ def photo_map(
     yield Template(head).substitute(
         title=escape(title),
         summary=escape(summary),
-        notes="".join(f"<p>{escape(note)}</p>" for note in notes),
         # The hash of the script lets this one run and no other: a name that became HTML would still do nothing.
         hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         still=_still(areas, dots),
     )
     yield from _list(areas, spots)
-    yield middle
+    yield Template(middle).substitute(notes="".join(f"<p>{escape(note)}</p>" for note in notes))
     for sheet in sheets:
         yield f'<img class="sheet" hidden alt="" src="data:image/webp;base64,{b64encode(sheet).decode()}">\n'
     yield Template(tail).substitute(script=script)
