@@ -16,8 +16,9 @@ from clipsearch.engine.choosing.candidates import variant_of
 from clipsearch.engine.towers import ImageTower
 from clipsearch.errors import UsageError
 from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, encoded_photos
+from clipsearch.evaluation.intervals import mean_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
-from clipsearch.evaluation.metrics import exact_sign_test, ranks, share_interval
+from clipsearch.evaluation.metrics import ranks
 from clipsearch.evaluation.published import published_beside
 from clipsearch.lab.findings import Column, Finding, Grid, Points, Series, Table
 from clipsearch.labels.sets import checked_templates
@@ -140,15 +141,15 @@ def _names(engines: Sequence[Engine]) -> list[str]:
 
 def _worth(name: str, engine: Engine, judged: _Judged, speed: _Speed, published: str | None) -> ModelWorth:
     hits = judged.ranks == 0
-    low, high = share_interval(float(hits.mean()), len(hits))
+    share = mean_interval(hits)
     variant = variant_of(engine.card, engine.candidate("ingest").variant)
     files = {file for tower in (variant.image, variant.text) for file, _ in tower.files}
     return ModelWorth(
         model=name,
         way=speed.way,
-        acc1=float(hits.mean()),
-        low=low,
-        high=high,
+        acc1=share.value,
+        low=share.low,
+        high=share.high,
         acc5=float((judged.ranks < 5).mean()),
         images_per_s=speed.images_per_s,
         batch=speed.batch,

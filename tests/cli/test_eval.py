@@ -69,7 +69,7 @@ def test_published_figures_stand_in_a_column_of_their_own(program: Program, tmp_
     text = program(*command).text
     assert "10 of its pictures are JPEG copies" in text and "it has 10 pictures, not 10,000" in text
     assert "18, averaged (cifar10)" in text  # as published, where none is named
-    assert "No figure of starter over CIFAR-10" in text
+    assert "No figure of starter over CIFAR-10 is published" in text
     (row,) = [line for line in text.splitlines() if "MobileCLIP2-S0" in line]
     head = next(line for line in text.splitlines() if "measured" in line)
     assert row.index("94.2") > head.index("measured") + len("measured")  # below "published"

@@ -65,6 +65,7 @@ def zero_shot(
     backend: str,
 ) -> int:
     """Measure how many photos of known classes a model recognises."""
+    from clipsearch.evaluation.known_sets import known_set
     from clipsearch.evaluation.labelled import labelled_photos
     from clipsearch.evaluation.published import published_beside
     from clipsearch.evaluation.zero_shot import recognised
@@ -80,7 +81,8 @@ def zero_shot(
         return Exit.DONE
     _show(photos, result, sentences)
     if beside is not None:
-        show_beside(result.model, photos.name, photos.published, _KINDS, (result.acc1.value,), beside)
+        title = known_set(photos.published).title if photos.published else output.printable(photos.name)
+        show_beside(result.model, title, photos.published, _KINDS, (result.acc1.value,), beside)
     return Exit.DONE
 
 
