@@ -18,7 +18,7 @@ from clipsearch.errors import UsageError
 from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, encoded_photos
 from clipsearch.evaluation.intervals import mean_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
-from clipsearch.evaluation.metrics import ranks
+from clipsearch.evaluation.metrics import exact_sign_test, ranks
 from clipsearch.evaluation.published import published_beside
 from clipsearch.lab.findings import Column, Finding, Grid, Points, Series, Table
 from clipsearch.labels.sets import checked_templates
