@@ -18,7 +18,7 @@ Texts are asked of the model and of a cache made for this; your own is left alon
 \b
 Examples:
   clipsearch lab cache
-  clipsearch lab cache --model vit-b-32-laion2b --backend openvino --output cache.html
+  clipsearch lab cache --model vit-b-32-laion2b --output cache.html
 """
 
 

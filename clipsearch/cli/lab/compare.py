@@ -21,8 +21,8 @@ FOLDER has one folder for each class.
 
 \b
 Examples:
-  clipsearch lab compare ~/data/cifar10/test starter vit-b-32-laion2b --template cifar10
-  clipsearch lab compare ~/data/pets starter vit-b-16-datacomp --per-class 50 --output compare.html
+  clipsearch lab compare ~/cifar10/test starter vit-b-32-laion2b --per-class 100
+  clipsearch lab compare ~/pets starter vit-b-16-datacomp --output compare.html
 """
 
 

@@ -22,8 +22,8 @@ own: one that crashes is named, and the others go on.
 
 \b
 Examples:
-  clipsearch lab precision ~/data/cifar10/test --per-class 50 --template cifar10
-  clipsearch lab precision --captions ~/data/captions.tsv --model vit-b-32-laion2b --output precision.html
+  clipsearch lab precision ~/cifar10/test --per-class 50 --template cifar10
+  clipsearch lab precision --captions ~/captions.tsv --output precision.html
 """
 
 
