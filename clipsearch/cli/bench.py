@@ -16,7 +16,8 @@ from clipsearch.cli.left_out import failure_fields, tell_failures
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, model_option, opened_engine, set_option, utf8
 from clipsearch.cli.sections import Verb
-from clipsearch.errors import Exit, SystemFault, UsageError
+from clipsearch.cli.written import new_file_ending
+from clipsearch.errors import Exit
 
 if TYPE_CHECKING:
     from clipsearch.evaluation.zero_shot import Pace, Recognised
@@ -49,7 +50,14 @@ _CONFUSED = 5
     "published for the set.",
 )
 @model_option
-@click.option("--output", "target", type=Named(), metavar="FILE", help="Write a report: .html, or .json.")
+@click.option(
+    "--output",
+    "target",
+    type=Named(),
+    metavar="FILE",
+    callback=new_file_ending(".html", ".json"),
+    help="Write a report: .html, or .json.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @backend_option
 @click.pass_context
@@ -67,14 +75,7 @@ def command(
     """Measure how many photos of known classes a model recognises, and how fast."""
     from clipsearch.evaluation.labelled import labelled_photos
     from clipsearch.evaluation.zero_shot import pace, recognised
-    from clipsearch.files import check_new
 
-    if target is not None and target.suffix not in (".html", ".json"):
-        raise UsageError(f"{target} is no report.", "Name a file that ends with .html or .json.")
-    if target is not None:
-        check_new(target)
-        if not target.parent.is_dir():
-            raise SystemFault(f"There is no folder {target.parent}.", "Make it, or name another one.")
     photos = labelled_photos(folder, per_class, set_name)
     sentences = tuple(utf8(template, "A template") for template in templates)
     with opened_engine(context, model, backend) as engine:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
-from clipsearch.errors import SystemFault
 from clipsearch.evaluation.captions import CaptionedPhotos
-from clipsearch.evaluation.encoded import Progress
+from clipsearch.evaluation.encoded import Progress, encoded_captions
 from clipsearch.evaluation.geometry import (
     matched_cosines,
     modality_gap,
@@ -33,8 +31,7 @@ from clipsearch.lab.space import (
     gap_rows,
     spectra,
 )
-from clipsearch.printable import shown
-from clipsearch.types import Failure
+from clipsearch.types import FailedFile
 
 _NEAREST = 10  # neighbours that count for hubness
 
@@ -44,6 +41,7 @@ class CaptionedSpace:
     model: str
     photos: int
     captions: int
+    failures: tuple[FailedFile, ...]  # photos that could not be read; their captions are left out
     edges: Figures  # between the bins of the curves
     photo_curve: Figures  # shares of the pairs of photos
     same_curve: Figures  # of two captions of one photo
@@ -61,21 +59,17 @@ class CaptionedSpace:
 def captioned_space(
     engine: Engine, asked: CaptionedPhotos, progress: Progress = lambda done, total: None
 ) -> CaptionedSpace:
-    """Raises SystemFault for a photo that cannot be read."""
-    vectors = []
-    for done, (photo, outcome) in enumerate(zip(asked.photos, engine.each_image(list(asked.photos)), strict=True), 1):
-        if isinstance(outcome, Failure):
-            raise SystemFault(
-                f"{shown(os.fsencode(photo))} cannot be read: {outcome.reason}.", "Take it out of the captions."
-            )
-        vectors.append(outcome)
-        progress(done, len(asked.photos))
-    texts = engine.freshly_encoded(asked.captions)
-    return captioned_space_of(engine.card.name, np.stack(vectors), texts, asked.photo_of)
+    """Raises UsageError where none of the photos can be read."""
+    encoded = encoded_captions(engine, asked, progress)
+    return captioned_space_of(engine.card.name, encoded.photos, encoded.captions, encoded.photo_of, encoded.failures)
 
 
 def captioned_space_of(
-    model: str, photos: NDArray[np.float32], texts: NDArray[np.float32], photo_of: NDArray[np.int64]
+    model: str,
+    photos: NDArray[np.float32],
+    texts: NDArray[np.float32],
+    photo_of: NDArray[np.int64],
+    failures: tuple[FailedFile, ...] = (),
 ) -> CaptionedSpace:
     """From vectors: caption i (n, dim) is about photo `photo_of[i]` of (m, dim)."""
     found = occurrences(nearest(texts, photos, _NEAREST), len(photos))
@@ -86,6 +80,7 @@ def captioned_space_of(
         model=model,
         photos=len(photos),
         captions=len(texts),
+        failures=failures,
         edges=EDGES,
         photo_curve=pair_curves(photos, np.arange(len(photos)), EDGES)[1],
         same_curve=same_curve,

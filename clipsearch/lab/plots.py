@@ -48,6 +48,11 @@ def png(plot: Plot) -> bytes:
     return file.getvalue()
 
 
+def check_installed() -> None:
+    """Raises SystemFault without the extra [lab]."""
+    _matplotlib()
+
+
 def _matplotlib() -> Any:
     try:
         import matplotlib

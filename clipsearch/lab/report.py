@@ -2,23 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from clipsearch.encoding import Engine
 from clipsearch.errors import ClipsearchError
+from clipsearch.evaluation.captions import CaptionedPhotos
+from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, encoded_photos
+from clipsearch.evaluation.labelled import LabelledPhotos
+from clipsearch.lab import batches, captioned_space, compare, models, precision, prompts, space, temperature
+from clipsearch.lab import cache as text_cache
 from clipsearch.lab.findings import Finding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What is measured, and on what; experiments on a single model are about the first."""
+
+    engines: Sequence[Engine]
+    photos: LabelledPhotos
+    captioned: CaptionedPhotos | None
+    templates: Sequence[str]
+    cache: Path  # the folder where it is remembered which files were verified
+    _encoded: list[EncodedPhotos] = field(default_factory=list, init=False)
+
+    @property
+    def engine(self) -> Engine:
+        return self.engines[0]
+
+    def encoded(self, progress: Progress) -> EncodedPhotos:
+        """By the first model, once for all experiments."""
+        if not self._encoded:
+            self._encoded.append(encoded_photos(self.engine, self.photos, progress))
+        return self._encoded[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
     title: str
-    run: Callable[[], Finding]
+    run: Callable[[Progress], Finding]
 
-
-def found(experiments: Sequence[Experiment]) -> Iterator[tuple[Finding, bool]]:
-    """Of each its finding, and whether it was done: hours of measuring are not lost to the one that fails."""
-    for experiment in experiments:
+    def found(self, progress: Progress) -> tuple[Finding, bool]:
+        """What it found and True; or why it could not be done: what others took hours to measure is not lost."""
         try:
-            yield experiment.run(), True
+            return self.run(progress), True
         except ClipsearchError as error:
-            yield Finding(experiment.title, f"Not done: {error.message} {error.hint}"), False
+            return Finding(self.title, f"Not done. {error.message} {error.hint}"), False
+
+
+def experiments(material: Material) -> tuple[Experiment, ...]:
+    """Those that the material is enough for, in the order of the report."""
+    found = [
+        Experiment(
+            "Models", lambda progress: models.finding(models.model_sizes([one.card for one in material.engines]))
+        ),
+        Experiment("Prompts", lambda progress: _prompts(material, progress)),
+        Experiment("Temperature", lambda progress: _temperature(material, progress)),
+        Experiment("The space of the classes", lambda progress: _classes(material, progress)),
+    ]
+    if (captioned := material.captioned) is not None:
+        found.append(Experiment("The space of the captions", lambda progress: _captions(material, captioned, progress)))
+    found += [
+        Experiment("Text cache", lambda progress: _cache(material, progress)),
+        Experiment("Precision", lambda progress: _precision(material, progress)),
+        Experiment("Batches", lambda progress: batches.finding(batches.batch_sweep(material.engine))),
+    ]
+    if len(material.engines) > 1:
+        found.append(Experiment("Models compared", lambda progress: _compared(material, progress)))
+    return tuple(found)
+
+
+def _models(material: Material) -> Finding:
+    return models.finding(models.model_sizes([engine.card for engine in material.engines]))
+
+
+def _prompts(material: Material, progress: Progress) -> Finding:
+    plan = prompts.prompt_plan(material.photos)
+    encoded = material.encoded(progress)
+    return prompts.finding(prompts.prompt_choice(material.engine, material.photos, encoded, plan, progress))
+
+
+def _temperature(material: Material, progress: Progress) -> Finding:
+    encoded = material.encoded(progress)
+    return temperature.finding(
+        temperature.temperature_of(material.engine, material.photos, encoded, material.templates)
+    )
+
+
+def _classes(material: Material, progress: Progress) -> Finding:
+    engine, names = material.engine, material.photos.classes
+    words = classifier(engine, names, material.templates)
+    return space.finding(space.space_of(engine.card.name, names, material.encoded(progress), words))
+
+
+def _captions(material: Material, captioned: CaptionedPhotos, progress: Progress) -> Finding:
+    return captioned_space.finding(captioned_space.captioned_space(material.engine, captioned, progress))
+
+
+def _cache(material: Material, progress: Progress) -> Finding:
+    return text_cache.finding(text_cache.text_cache_gain(material.engine, progress=progress))
+
+
+def _precision(material: Material, progress: Progress) -> Finding:
+    found = precision.precision(
+        material.engine,
+        material.photos,
+        material.captioned,
+        material.templates,
+        cache=material.cache,
+        progress=progress,
+    )
+    return precision.finding(found)
+
+
+def _compared(material: Material, progress: Progress) -> Finding:
+    return compare.finding(compare.compared_models(material.engines, material.photos, material.templates, progress))

@@ -30,7 +30,7 @@ from clipsearch.evaluation.calibration import (
     log_losses,
     tempered,
 )
-from clipsearch.evaluation.encoded import Progress, classifier, encoded_photos
+from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, encoded_photos
 from clipsearch.evaluation.halves import halves
 from clipsearch.evaluation.intervals import Interval, difference_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
@@ -97,8 +97,15 @@ def temperature_fit(
         raise UsageError(
             "One class says nothing: each photo is of it.", "Name a folder with two class folders or more."
         )
+    checked_templates(templates)  # before the work
+    return temperature_of(engine, photos, encoded_photos(engine, photos, progress), templates)
+
+
+def temperature_of(
+    engine: Engine, photos: LabelledPhotos, encoded: EncodedPhotos, templates: Sequence[str] = ()
+) -> TemperatureFit:
+    """The same of photos that are encoded."""
     sentences = checked_templates(templates)
-    encoded = encoded_photos(engine, photos, progress)
     parts = halves(encoded.truth)
     cosines = np.clip(encoded.vectors @ classifier(engine, photos.classes, sentences).T, -1, 1)
     scoring = engine.card.scoring

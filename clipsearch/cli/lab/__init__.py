@@ -11,6 +11,7 @@ from clipsearch.cli.lab.map import map_
 from clipsearch.cli.lab.models import models
 from clipsearch.cli.lab.precision import precision
 from clipsearch.cli.lab.prompts import prompts
+from clipsearch.cli.lab.report import report
 from clipsearch.cli.lab.space import space
 from clipsearch.cli.lab.temperature import temperature
 
@@ -19,9 +20,10 @@ Plots need the extra [lab]: pip install 'clipsearch[lab]'
 
 \b
 Examples:
-  clipsearch lab batches --output batches.html
-  clipsearch lab prompts ~/data/cifar10/test --per-class 100
   clipsearch lab models
+  clipsearch lab map --output map.html
+  clipsearch lab prompts ~/data/cifar10/test --per-class 100
+  clipsearch lab report ~/data/cifar10/test --per-class 100 --output report.html
 """
 
 
@@ -30,5 +32,5 @@ def command() -> None:
     """Experiments: what a model can do, why, and what it costs."""
 
 
-for experiment in (batches, prompts, temperature, map_, space, cache, compare, models, precision):
+for experiment in (models, prompts, temperature, space, map_, cache, precision, batches, compare, report):
     command.add_command(experiment)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.arguments import Named
-from clipsearch.cli.lab.showing import command_line
+from clipsearch.cli.lab.showing import command_line, page_option
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, library_option, opened, utf8
 from clipsearch.cli.sections import Verb
-from clipsearch.errors import Exit, SystemFault, UsageError
+from clipsearch.errors import Exit
 
 if TYPE_CHECKING:
     from clipsearch.lab.projection import Projection
@@ -37,7 +36,7 @@ Examples:
 
 @click.command("map", cls=Verb, epilog=EPILOG)
 @click.argument("words", nargs=-1, metavar="[QUERY]...")
-@click.option("--output", "target", type=Named(), metavar="FILE", required=True, help="The page to write (.html).")
+@page_option
 @click.option(
     "--by",
     type=click.Choice(["pca", "umap"]),
@@ -68,15 +67,10 @@ def map_(
     library: str | None,
 ) -> int:
     """Write the library as a map of pictures, alike beside alike."""
-    from clipsearch.files import check_new, new_file
+    from clipsearch.files import new_file
     from clipsearch.lab.map import library_map
     from clipsearch.lab.map_page import map_page
 
-    if target.suffix != ".html":
-        raise UsageError(f"{target} is no page.", "Name a file that ends with .html.")
-    check_new(target)
-    if not target.parent.is_dir():
-        raise SystemFault(f"There is no folder {target.parent}.", "Make it, or name another one.")
     started = time.perf_counter()
     with opened(context, library, backend) as opened_library:
         found = library_map(opened_library, utf8(" ".join(words), "The query"), by=by, photos=photos)

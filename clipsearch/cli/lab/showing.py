@@ -15,14 +15,13 @@ import click
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.columns import Columns, table_lines
-from clipsearch.errors import SystemFault, UsageError
+from clipsearch.cli.written import new_file_ending
 
 if TYPE_CHECKING:
     from clipsearch.lab.findings import Finding, Table
     from clipsearch.types import FailedFile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_SUFFIXES = (".html", ".png", ".json")
 _TOLD = 5  # photos that are named where many cannot be read
 
 
@@ -34,23 +33,32 @@ def showing_options(function: Function) -> Function:
         "target",
         type=Named(),
         metavar="FILE",
-        callback=_checked_target,
+        callback=_drawable_target,
         help="Write a page (.html), its first plot (.png), or the figures (.json).",
     )(function)
 
 
-def _checked_target(context: click.Context, parameter: click.Parameter, target: Path | None) -> Path | None:
-    """Refused before the work: an hour of measuring for a file that cannot be written."""
-    from clipsearch.files import check_new
+def page_option(function: Function) -> Function:
+    """`--output` of what is always written, as `target`."""
+    return click.option(
+        "--output",
+        "target",
+        type=Named(),
+        required=True,
+        metavar="FILE",
+        callback=new_file_ending(".html"),
+        help="The page to write (.html).",
+    )(function)
 
-    if target is None:
-        return None
-    if target.suffix not in _SUFFIXES:
-        raise UsageError(f"{target} is no report.", "Name a file that ends with .html, .png or .json.")
-    check_new(target)
-    if not target.parent.is_dir():
-        raise SystemFault(f"There is no folder {target.parent}.", "Make it, or name another one.")
-    return target
+
+def _drawable_target(context: click.Context, parameter: click.Parameter, target: Path | None) -> Path | None:
+    """As new_file_ending has it; and pages and pictures need what draws plots, which is also told before the work."""
+    checked = new_file_ending(".html", ".png", ".json")(context, parameter, target)
+    if checked is not None and checked.suffix != ".json":
+        from clipsearch.lab.plots import check_installed
+
+        check_installed()
+    return checked
 
 
 def show(result: object, finding: Finding, target: Path | None, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from clipsearch.cli.arguments import Named
-from clipsearch.cli.lab.showing import show, showing_options
+from clipsearch.cli.lab.showing import show, showing_options, tell_failures
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, model_option, opened_engine
 from clipsearch.cli.sections import Verb
@@ -63,13 +63,14 @@ def space(
 
             asked = captioned_photos(captions, photos_folder)
             of_captions = captioned_space.captioned_space(engine, asked, progress)
-            result, told = of_captions, captioned_space.finding(of_captions)
+            result, told, failures = of_captions, captioned_space.finding(of_captions), of_captions.failures
         else:
             from clipsearch.evaluation.labelled import labelled_photos
             from clipsearch.lab import space as measured
 
             assert folder is not None  # or captions would be
             of_classes = measured.labelled_space(engine, labelled_photos(folder, per_class), progress)
-            result, told = of_classes, measured.finding(of_classes)
+            result, told, failures = of_classes, measured.finding(of_classes), of_classes.failures
+    tell_failures(failures)
     show(result, told, target, as_json)
     return Exit.DONE
