@@ -12,6 +12,7 @@ from clipsearch.cli.eval.variants import variants
 
 EPILOG = """\b
 Of photos in class folders see: clipsearch bench --help
+How vectors are compared, with figures: docs/agreement.md
 
 \b
 Examples:
