@@ -14,6 +14,7 @@ from clipsearch.cli.eval.zero_shot import zero_shot
 
 EPILOG = """\b
 How fast a model is, and which classes it confuses: clipsearch bench --help
+How vectors are compared, with figures: docs/agreement.md
 
 \b
 Examples:
