@@ -23,7 +23,7 @@ from clipsearch.labels.sets import imagenet_names
 
 COUNTS = (1, 10, 100, 1000)
 ASKED = 100  # times that one text is asked in a session
-_ROUNDS = 5  # in each, every way is run once
+_ROUNDS = 9  # in each, every way is run once
 _SECONDS = 20.0  # for the rounds of one number of texts; there are two at least
 _SENTENCES = ("a photo of a {}", "a drawing of a {}", "my {} at home", "a {} on a beach")
 
@@ -162,7 +162,7 @@ def finding(gain: TextCacheGain) -> Finding:
         tables=(_times_table(gain), _quotients(gain)),
         plots=(Lines("How many times as fast as the model", curves, "texts asked at once", "times", logarithmic=True),),
         notes=(
-            "Every way in turns, the median of up to five rounds; the first opening, which imports the runtime and "
+            "Every way in turns, the median of up to nine rounds; the first opening, which imports the runtime and "
             "verifies the files, is not counted, and neither is the start of a process.",
             "A hundred questions are one miss and 99 hits, and were a hit free, all would cost what one does. 99 and "
             "100 follow from the number of questions and say nothing of the cache; a time divided by a time does.",
