@@ -13,6 +13,7 @@ import clipsearch
 from clipsearch import Engine, Library
 from clipsearch.config import CACHE_VARIABLE, LIBRARY_VARIABLE, MODELS_VARIABLE
 from clipsearch.keeping import Keeping
+from clipsearch.labelling import Labelling
 from tests.conftest import REPOSITORY, SAMPLES
 
 PAGE = REPOSITORY / "docs" / "api.md"
@@ -59,7 +60,7 @@ def test_the_examples_in_docstrings_give_what_stands_there(checkout: Path, owner
         assert failures_of(test) == ""
 
 
-@pytest.mark.parametrize("owner", [Library, Keeping, Engine])
+@pytest.mark.parametrize("owner", [Library, Labelling, Keeping, Engine])
 def test_every_public_name_is_explained_and_mentioned(owner: type) -> None:
     """What is not written down does not exist for those who look it up."""
     page = PAGE.read_text("utf-8")
@@ -73,7 +74,7 @@ def test_every_public_name_is_explained_and_mentioned(owner: type) -> None:
 
 
 # For the parts above the library's own; `help()` explains them.
-PLUMBING = {"text_vectors", "labeller", "label_vectors", "bank"}
+PLUMBING = {"text_vectors", "labeller", "label_vectors", "bank", "each_prepared", "rivals"}
 
 
 def test_the_page_names_every_public_class_and_error() -> None:
