@@ -19,6 +19,7 @@ from clipsearch.engine.quantize.compare import Views, compared
 from clipsearch.errors import UsageError
 from clipsearch.evaluation.captions import CaptionedPhotos
 from clipsearch.evaluation.encoded import classifier
+from clipsearch.evaluation.intervals import ratio_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.pixels import Progress
 from clipsearch.evaluation.preprocessing import Changed, Prepared, prepared_otherwise
@@ -27,7 +28,6 @@ from clipsearch.types import FailedFile, Picture
 
 Vectors = NDArray[np.float32]
 
-_DRAWS = 1000  # of the bootstrap
 _EVERYDAY = 3  # every third of the everyday texts is asked
 _HARMLESS = 0.99  # cosine of the photo that moves most; scaled decoding, which is usual, is asked for 0.995
 
@@ -143,10 +143,8 @@ def _change(asked: _Asked, vectors: Vectors, reference: Vectors) -> tuple[float,
     gained = asked.hits(vectors).astype(np.int64) - asked.hits(reference)
     photos = len(reference)
     gains, questions = np.bincount(asked.photo_of, gained, photos), np.bincount(asked.photo_of, minlength=photos)
-    drawn = np.random.default_rng(0).integers(0, photos, (_DRAWS, photos))
-    changes = gains[drawn].sum(axis=1) / np.maximum(questions[drawn].sum(axis=1), 1)
-    low, high = np.quantile(changes, [0.025, 0.975])
-    return float(gained.mean()), float(low), float(high)
+    change = ratio_interval(gains, questions)
+    return change.value, change.low, change.high
 
 
 def _order(harm: Harm) -> tuple[float, float]:

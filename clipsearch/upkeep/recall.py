@@ -16,13 +16,13 @@ import numpy as np
 
 from clipsearch.background import background_texts
 from clipsearch.errors import UsageError
+from clipsearch.evaluation.intervals import mean_interval
 from clipsearch.index.catalog import Catalog
 from clipsearch.query import parse
 from clipsearch.types import Answer, AnyPath, LibraryAPI
 
 AT = 20  # hits that are compared, where nobody says another number
 QUESTIONS = 50  # of each kind, likewise
-_DRAWS = 1000  # of the bootstrap
 _BEFORE = ("query", "text vectors", "image vectors")  # steps of an answer that no plan changes
 _EQUAL = 1e-6  # cosines this near are one rank: which of two equal photos comes first says nothing
 
@@ -130,11 +130,10 @@ def _share(usual: Answer, true: Answer) -> float:
 
 def _measured(kind: str, plan: str, rows: Sequence[tuple[float, float, float]]) -> Measured:
     shares, usual, exact = (np.array([row[column] for row in rows]) for column in range(3))
-    drawn = np.random.default_rng(0).integers(0, len(rows), (_DRAWS, len(rows)))
-    low, high = np.quantile(shares[drawn].mean(axis=1), [0.025, 0.975])
+    share = mean_interval(shares)
     p50, p95 = np.percentile(usual, [50, 95])
     exact_p50, exact_p95 = np.percentile(exact, [50, 95])
     return Measured(
-        kind, len(rows), plan, float(shares.mean()), float(low), float(high), float(shares.min()), float(p50),
+        kind, len(rows), plan, share.value, share.low, share.high, float(shares.min()), float(p50),
         float(p95), float(exact_p50), float(exact_p95),
     )  # fmt: skip
