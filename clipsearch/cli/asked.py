@@ -25,6 +25,9 @@ def asked_labels(
 
     templates = tuple(utf8(template, "A template") for template in templates)
     names = [utf8(name, "A label") for name in labels.split(",")] if labels is not None else []
+    filled = [bool(name.strip()) for name in names]
+    if any(filled) and not all(filled):
+        raise UsageError(f'A label of --labels "{labels}" is empty.', "Put one comma between two labels.")
     if named is not None or (file is not None and file.name.endswith(".toml")):
         if names or (named is not None and file is not None):
             raise UsageError(
@@ -39,6 +42,11 @@ def asked_labels(
         from clipsearch.examples import example_folders
 
         names = [utf8(name, "The name of a folder") for name in example_folders(examples)]
+        if not names:
+            raise UsageError(
+                f"{output.shown(os.fsencode(examples))} has no folder for any label.",
+                "Name a folder with one folder for each label, in it a few photos.",
+            )
     return label_set(names, templates)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -20,8 +19,8 @@ from clipsearch.types import Labelled
 UNKNOWN = "unknown"  # what stands where a label would
 
 
-def teller(as_csv: bool, as_json: bool, ndjson: bool, targets: tuple[Path, ...]) -> Callable[[Labelled], None]:
-    """What is done with each result as it comes."""
+def teller(as_csv: bool, as_json: bool, ndjson: bool, places: Sequence[bytes]) -> Callable[[Labelled], None]:
+    """What is done with each result as it comes; what all `places` share is said once, above the first."""
     if as_json:
         return lambda result: None
     if ndjson:
@@ -31,10 +30,7 @@ def teller(as_csv: bool, as_json: bool, ndjson: bool, targets: tuple[Path, ...])
         writer.writerow(["path", "label", "probability", "score", "others"])
         return partial(_csv_row, writer)
     if output.is_terminal():
-        folder = _common_folder(targets)
-        if folder:
-            click.echo(output.dim(output.shown(folder)))
-        return partial(_line, folder)
+        return _table(_common_folder(places))
     return _row
 
 
@@ -67,18 +63,29 @@ def _row(result: Labelled) -> None:
     sys.stdout.buffer.write(result.path + f"\t{label}\t{share}\n".encode())
 
 
+def _table(folder: bytes) -> Callable[[Labelled], None]:
+    head = [folder] if folder else []
+
+    def tell(result: Labelled) -> None:
+        while head:  # with the first row: where there is none, an error stands alone
+            click.echo(output.dim(output.shown(head.pop())))
+        _line(folder, result)
+
+    return tell
+
+
 def _line(folder: bytes, result: Labelled) -> None:
     """For a person: the name, the label in its column, and dimmed what else it could be."""
     best, others = result.labels[0], result.labels[1:]
     is_best = result.label == best.label
-    name = output.shown(result.path[len(folder) :].lstrip(b"/"))
     cosine = f"  {best.score:.3f}" if is_verbose() else ""
-    room = max(20, output.width() - 64)
+    room = min(56, max(28, output.width() - 52))
     if output.width() < 50:  # the label is what was asked for
         room, others = output.width() - 28 - len(cosine), ()
+    name = _name(output.shown(result.path[len(folder) :].lstrip(b"/")), room)
     label = output.padded(output.fitted(output.printable(result.label or UNKNOWN), 20), 20)
     share = "     " if result.probability is None else percent(result.probability)
-    row = f"{output.padded(output.fitted(name, room), room)}  {label} {share}{cosine}"
+    row = f"{output.padded(name, room)}  {label} {share}{cosine}"
     rest = [
         f"  {output.printable(one.label)} {percent(one.probability).strip()}"
         for one in (others if is_best else (best, *others))
@@ -88,10 +95,15 @@ def _line(folder: bytes, result: Labelled) -> None:
     click.echo(row + output.dim("".join(rest)))
 
 
-def _common_folder(targets: tuple[Path, ...]) -> bytes:
-    """What all targets share, named once above the lines; nothing for a whole library."""
-    if not targets:
-        return b""
-    return os.fsencode(
-        os.path.commonpath([path if path.is_dir() else path.parent for path in map(Path.absolute, targets)])
-    )
+def _name(path: str, room: int) -> str:
+    """The end of a path that is too long: files of one folder differ there."""
+    while output.cells(path) > room and "/" in path.lstrip("…/"):
+        path = "…/" + path.lstrip("…/").split("/", 1)[1]
+    return output.fitted(path, room)
+
+
+def _common_folder(places: Sequence[bytes]) -> bytes:
+    """Nothing where it would say nothing."""
+    folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in map(os.path.abspath, places)]
+    common = os.path.commonpath(folders) if folders else b""
+    return b"" if common == b"/" else common

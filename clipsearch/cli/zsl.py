@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,7 +15,7 @@ from clipsearch.cli import output
 from clipsearch.cli.arguments import Named, Source
 from clipsearch.cli.asked import asked_labels, check_label_file, fitted_labels, write_labels
 from clipsearch.cli.consent import yes_option
-from clipsearch.cli.labelled import labelled_fields, teller
+from clipsearch.cli.labelled import UNKNOWN, labelled_fields, teller
 from clipsearch.cli.meter import Line, metered
 from clipsearch.cli.options import (
     answering,
@@ -28,7 +29,7 @@ from clipsearch.cli.sections import Verb
 from clipsearch.cli.sidecars import write_sidecars
 from clipsearch.errors import Exit, UsageError
 from clipsearch.query import Filter, Query, formatted
-from clipsearch.types import FailedFile, Labelled, LabelSet
+from clipsearch.types import FailedFile, Labelled, LabelSet, LibraryAPI
 
 if TYPE_CHECKING:
     from clipsearch.library import Library
@@ -140,6 +141,8 @@ def command(
     if kept is not None:
         check_label_file(kept)
     asked = asked_labels(labels, labels_file, named, templates, examples)
+    if unknown and UNKNOWN in asked.names:
+        raise UsageError(f'"{UNKNOWN}" is what is said where no label fits.', "Call that label something else.")
     _tell_long(asked)
     targets += listed or ()
     if not targets and listed is not None:
@@ -159,7 +162,7 @@ def command(
         _saving(context, library, asked, found) if save else nullcontext(),
         metered() as line,
     ):
-        tell = teller(as_csv, as_json, ndjson, targets)
+        tell = teller(as_csv, as_json, ndjson, _places(targets, answerer))
         results = answerer.classify(targets, asked, unknown=unknown, margin=margin / 100, top=top, progress=line.show)
         failed = _gather(results, found, tell, line)
     if as_json:
@@ -170,6 +173,13 @@ def command(
     if write_xmp and not write_sidecars(found, asked, yes=yes):
         return Exit.USAGE
     return Exit.DONE if found else Exit.NOTHING_FOUND
+
+
+def _places(targets: tuple[Path, ...], answerer: LibraryAPI) -> list[bytes]:
+    """Where the photos lie; only a table asks."""
+    if targets or not output.is_terminal():
+        return [os.fsencode(path) for path in targets]
+    return [root.path for root in answerer.status().roots]
 
 
 def _gather(
@@ -215,7 +225,8 @@ def _save(library: Library, asked: LabelSet, found: list[Labelled]) -> None:
     if known:
         example = formatted(Query(filters=(Filter("label", clear[0]),)))
         count = f"{known:,} photo{'' if known == 1 else 's'}"
-        output.narrate(f"Saved the best label of {count}. Find one: clipsearch search {shlex.quote(example)}")
+        none = f"; {len(found) - len(clear):,} fit none" if len(clear) < len(found) else ""
+        output.narrate(f"Saved the best label of {count}{none}. Find one: clipsearch search {shlex.quote(example)}")
     if known < len(clear):
         output.tell(
             f"clipsearch: {len(clear) - known:,} of these photos are not in the library and got no label\n"

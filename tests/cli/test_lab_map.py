@@ -270,7 +270,7 @@ def test_a_query_chooses_the_photos(indexed: Program, tmp_path: Path) -> None:
 def test_what_cannot_become_a_map_is_said_before_the_work(indexed: Program, program: Program, tmp_path: Path) -> None:
     """Minutes of decoding for "there is such a file already"."""
     page = tmp_path / "map.html"
-    assert "is no page" in said_once(indexed("lab", "map", "--output", tmp_path / "map.png"), 2)
+    assert "map.png is no report" in said_once(indexed("lab", "map", "--output", tmp_path / "map.png"), 2)
     assert "There is no folder" in said_once(indexed("lab", "map", "--output", tmp_path / "no/map.html"), 5)
     assert "1 photo fits" in said_once(indexed("lab", "map", "in:old-phone-backup", "--output", page), 2)
     said_once(program("lab", "map", "--output", page), 3)  # no library yet

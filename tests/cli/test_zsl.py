@@ -163,7 +163,7 @@ def test_what_fits_none_of_the_labels_is_unknown(indexed: Program, photos: Path)
     assert [row["label"] for row in indexed(*asked, "--unknown", "--json").json] == [None, "a bird"]
     assert b"\tunknown\t" in indexed(*asked, "--unknown").stdout.splitlines()[0]
     saved = indexed(*asked, "--unknown", "--save")
-    assert "Saved the best label of 1 photo." in saved.stderr
+    assert "Saved the best label of 1 photo; 1 fit none." in saved.stderr
     assert indexed("search", 'label:"a bird"').paths == [str(photos / "animals/perched-osprey.jpg")]
     assert indexed("search", "label:unknown").code == 1
 

@@ -77,12 +77,12 @@ def test_one_measurement_has_one_interval_and_order_of_the_classes_is_nothing() 
 
 def test_the_mean_of_classes_counts_each_class_once() -> None:
     """Nine of ten photos of one class hide that the other is never recognised."""
-    found = class_mean_interval([1] * 9 + [0], [0] * 9 + [3])
+    found = class_mean_interval([1] * 9 + [0], np.array([0] * 9 + [3]))
     assert found.value == pytest.approx(0.5)
 
 
 def test_the_interval_of_a_mean_of_classes_is_as_wide_as_those_of_its_classes() -> None:
     """Too narrow, a difference by chance passes for one of models."""
-    found = class_mean_interval([1] * 60 + [0] * 40 + [1] * 80 + [0] * 20, [0] * 100 + [1] * 100)
+    found = class_mean_interval([1] * 60 + [0] * 40 + [1] * 80 + [0] * 20, np.repeat([0, 1], 100))
     # 1.96 deviations: the variance of a mean of two shares is (.6 * .4 / 100 + .8 * .2 / 100) / 4.
     assert (found.low, found.high) == pytest.approx((0.7 - 0.062, 0.7 + 0.062), abs=0.01)

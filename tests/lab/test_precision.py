@@ -60,7 +60,7 @@ def test_a_way_that_crashes_is_named_and_the_others_are_measured(
 def test_the_accuracy_is_the_one_that_bench_gives(engine: Engine) -> None:
     """Pixels that are prepared once for all ways must be those that the model gets otherwise."""
     found = measured(engine, labelled())
-    assert found.ways[0].acc1 == recognised(engine, labelled()).acc1
+    assert found.ways[0].acc1 == recognised(engine, labelled()).acc1.value
     assert found.ways[0].image_cosine_least == pytest.approx(1.0, abs=1e-6)
     assert (found.photos, found.classes, found.captions) == (20, 3, 0)
 
@@ -91,7 +91,7 @@ def test_a_photo_that_cannot_be_read_is_counted_and_moves_no_other(engine: Engin
     found = measured(engine, torn)
     assert found.photos == 20
     assert [one.path for one in found.failures] == [bytes(tmp_path / "broken.jpg")]
-    assert found.ways[0].acc1 == recognised(engine, whole).acc1
+    assert found.ways[0].acc1 == recognised(engine, whole).acc1.value
 
 
 def test_a_captioned_photo_that_cannot_be_read_is_named(engine: Engine, tmp_path: Path) -> None:

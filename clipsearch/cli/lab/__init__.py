@@ -23,7 +23,7 @@ Examples:
   clipsearch lab models
   clipsearch lab map --output map.html
   clipsearch lab prompts ~/data/cifar10/test --per-class 100
-  clipsearch lab report ~/data/cifar10/test --per-class 100 --output report.html
+  clipsearch lab report ~/data/pets --output report.html
 """
 
 
