@@ -24,16 +24,16 @@ A caption finds its photo among {photos:,} photos with {captions:,} captions, an
 
 {recalls}
 
-The starter knows neither digits nor, beyond a few, clothes without people: it is at chance on MNIST, and calls nearly every
-digit a nine. The text tower of `clip-vit-b16-minilm` is a small one, so these are not the figures of OpenAI's model (90.8 %
-on CIFAR-10, 51.3 % on MNIST as published).
+The starter knows neither digits nor, beyond a few, clothes without people: it is at chance on MNIST, and calls nearly
+every digit a nine. The text tower of `clip-vit-b16-minilm` is a small one, so these are not the figures of OpenAI's
+model (90.8 % on CIFAR-10, 51.3 % on MNIST as published).
 
 `random` is a model of full size whose weights are random: it shows that the commands work, and what chance is. Another
 model's row is made in the same way: `clipsearch model pull NAME`, then `scripts/figures DATA NAME && scripts/results`.
 
-What the experiments found with the same models: [prompts and calibration](lab-prompts.md), [embedding space](lab-space.md),
-[speed, precision, models compared](lab-speed.md), [backends, variants and preprocessing](agreement.md); what the names stand
-for: [the laboratory](lab.md).
+What the experiments found with the same models: [prompts and calibration](lab-prompts.md), [embedding
+space](lab-space.md), [speed, precision, models compared](lab-speed.md), [backends, variants and
+preprocessing](agreement.md); what the names stand for: [the laboratory](lab.md).
 
 <details><summary>The commands, in the folder of the data</summary>
 
