@@ -195,7 +195,9 @@ def _mended(fit: TemperatureFit) -> str:
     fitted = f"temperature {fit.temperature:.3g} (scale {fit.after.scale:.3g})"
     error = f"calibration error {100 * fit.before.ece:.1f} to {100 * fit.after.ece:.1f} points"
     where = f"on {fit.telling:,} photos that did not fit it"
-    if gain.low <= 0 <= gain.high:
+    if gain.high < 0:
+        return f"Keep the card's scale: {fitted} fits one half and is worse on the other, NLL {span}, {error}, {where}."
+    if gain.low <= 0:
         return f"No other scale is surely better: {fitted} makes NLL {span}, {error}, {where}."
     return f"Best is {fitted}: NLL {span}, {error}, {where}."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from clipsearch.errors import UsageError
 from clipsearch.evaluation.calibration import tempered
 from clipsearch.evaluation.encoded import EncodedPhotos
 from clipsearch.evaluation.halves import halves
+from clipsearch.evaluation.intervals import Interval
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import accuracy
 from clipsearch.lab import temperature
@@ -104,6 +106,15 @@ def test_a_model_is_called_too_sure_only_where_it_is() -> None:
     assert "is not sure enough: it says" in finding(told(20, 40)).says
     assert "is as sure as it is right, within chance: it says" in finding(told(40, 40)).says
     assert "is as sure as it is right, within chance: it says" in finding(told(43, 40, photos=40)).says
+
+
+def test_a_fit_that_is_worse_on_the_other_photos_is_not_called_the_best() -> None:
+    """A person who copies the scale makes the model worse, on the word of a report that measured it."""
+    fit = told(80, 40)
+    assert "Best is" in finding(replace(fit, nll_gain=Interval(0.2, 0.1, 0.3))).says
+    assert "No other scale is surely better" in finding(replace(fit, nll_gain=Interval(0.1, -0.1, 0.3))).says
+    worse = finding(replace(fit, nll_gain=Interval(-0.2, -0.3, -0.1))).says
+    assert "Keep the card's scale" in worse and "+0.200 nats [+0.100, +0.300]" in worse and "Best" not in worse
 
 
 def test_bins_of_the_diagram_have_photos_enough() -> None:
