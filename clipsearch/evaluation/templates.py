@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
 from clipsearch.evaluation.encoded import Progress
+from clipsearch.labels.sets import published_templates
 from clipsearch.labels.verdicts import ensembled
 
 Vectors = NDArray[np.float32]
@@ -27,6 +28,16 @@ class Selected:
 
     template: int  # which of the candidates came to those before it
     accuracy: float  # of all so far together, 0..1, on the photos that choose
+
+
+def told_templates(templates: Sequence[str]) -> str:
+    """For a person, after "asked with": a figure without its templates cannot be compared with anybody's."""
+    if len(templates) == 1:
+        return f'"{templates[0]}"'
+    for name, published in published_templates().items():
+        if tuple(templates) == published:
+            return f"the {len(published)} templates published for {name}, averaged"
+    return f'{len(templates)} templates, averaged, "{templates[0]}" the first'
 
 
 def template_vectors(

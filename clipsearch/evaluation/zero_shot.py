@@ -30,7 +30,7 @@ class Recognised:
     model: str
     variant: str  # precision and runtime that encoded the photos
     classes: tuple[str, ...]
-    templates: int
+    templates: tuple[str, ...]  # sentences, each with {}
     acc1: Interval  # 0..1, of the photos that could be read
     acc5: Interval
     class_recall: Interval  # the mean of what is recognised of each class, as CLIP-benchmark has it
@@ -69,9 +69,9 @@ def recognised(
         model=engine.card.name,
         variant=engine.image_tower().variant,
         classes=photos.classes,
-        templates=len(sentences),
-        acc1=mean_interval(before < 1),
-        acc5=mean_interval(before < 5),
+        templates=sentences,
+        acc1=mean_interval(before < 1, encoded.truth),
+        acc5=mean_interval(before < 5, encoded.truth),
         class_recall=class_mean_interval(before < 1, encoded.truth),
         confusion=confusion(scores, encoded.truth),
         photos=len(encoded.vectors),

@@ -20,6 +20,7 @@ from clipsearch.evaluation.intervals import mean_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import exact_sign_test, ranks
 from clipsearch.evaluation.published import published_beside
+from clipsearch.evaluation.templates import told_templates
 from clipsearch.lab.findings import Column, Finding, Grid, Points, Series, Table
 from clipsearch.labels.sets import checked_templates
 from clipsearch.types import FailedFile
@@ -60,6 +61,7 @@ class Comparison:
     set: str
     photos: int  # that could be read
     classes: int
+    templates: tuple[str, ...]  # sentences, each with {}
     models: tuple[ModelWorth, ...]
     pairs: tuple[Pair, ...]
     differences: tuple[str, ...]  # why no figure over this set is quite like a published one; clauses
@@ -90,7 +92,7 @@ def compared_models(
 
     Raises UsageError where none of the photos can be read, and for templates that cannot work.
     """
-    sentences = checked_templates(templates)  # before the work
+    sentences = checked_templates(templates or photos.templates)  # before the work
     judged, failed = [], []
     for number, engine in enumerate(engines):
         encoded = encoded_photos(engine, photos, _share(progress, number, len(engines)))
@@ -107,7 +109,11 @@ def compared_models(
         set=photos.name,
         photos=int(read.sum()),
         classes=len(photos.classes),
-        models=tuple(map(_worth, names, engines, judged, speeds, [photos.published] * len(names))),
+        templates=sentences,
+        models=tuple(
+            _worth(*each, photos.truth[read], photos.published)
+            for each in zip(names, engines, judged, speeds, strict=True)
+        ),
         pairs=tuple(_pair(names[one], names[two], judged[one], judged[two]) for one, two in _twos(len(names))),
         differences=photos.differences,
         failures=tuple({one.path: one for engine in failed for one in engine}.values()),
@@ -139,9 +145,11 @@ def _names(engines: Sequence[Engine]) -> list[str]:
     ]
 
 
-def _worth(name: str, engine: Engine, judged: _Judged, speed: _Speed, published: str | None) -> ModelWorth:
+def _worth(
+    name: str, engine: Engine, judged: _Judged, speed: _Speed, truth: NDArray[np.int64], published: str | None
+) -> ModelWorth:
     hits = judged.ranks == 0
-    share = mean_interval(hits)
+    share = mean_interval(hits, truth)
     variant = variant_of(engine.card, engine.candidate("ingest").variant)
     files = {file for tower in (variant.image, variant.text) for file, _ in tower.files}
     return ModelWorth(
@@ -216,8 +224,9 @@ def _text_ms(engine: Engine, texts: Sequence[str]) -> float:
 
 def finding(found: Comparison) -> Finding:
     notes = [
-        "From and to: the 95 % interval of acc@1, photos drawn anew. Two models are compared by the photos that only "
-        "one gets right; by chance: how likely two equally good ones differ so much (McNemar's exact test).",
+        f"Asked with {told_templates(found.templates)}.",
+        "From and to: the 95 % interval of acc@1, the photos of each class drawn anew. Two models are compared by the photos "
+        "that only one gets right; by chance: how likely two equally good ones differ so much (McNemar's exact test).",
         f"Image tower alone, in the batch that its way takes, and one text past every cache: models in turns, {ROUNDS} "
         "rounds, the median, without the first run of each.",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,9 @@ from clipsearch.evaluation.geometry import (
     spectrum,
 )
 from clipsearch.evaluation.labelled import LabelledPhotos
+from clipsearch.evaluation.templates import told_templates
 from clipsearch.lab.findings import Bars, Cell, Column, Finding, Grid, Lines, Plot, Series, Table
+from clipsearch.labels.sets import PLAIN_TEMPLATES, checked_templates
 from clipsearch.types import FailedFile
 
 NEIGHBOURS = (1, 5, 10)  # as retrieval counts
@@ -73,6 +76,7 @@ class ClassInSpace:
 class LabelledSpace:
     model: str
     photos: int
+    templates: tuple[str, ...]  # of the classes' words
     failures: tuple[FailedFile, ...]
     classes: tuple[ClassInSpace, ...]
     same: float  # mean cosine of two photos of one class, every pair alike
@@ -97,12 +101,19 @@ def labelled_space(
     if np.count_nonzero(np.bincount(photos.truth)) < 2:
         raise UsageError(f"{photos.name} has one class.", "Name a folder with a folder for each of several classes.")
     encoded = encoded_photos(engine, photos, progress)
-    words = classifier(engine, photos.classes)
-    return space_of(engine.card.name, photos.classes, encoded, words)
+    sentences = checked_templates(photos.templates)
+    words = classifier(engine, photos.classes, sentences)
+    return space_of(engine.card.name, photos.classes, encoded, words, sentences)
 
 
-def space_of(model: str, names: tuple[str, ...], encoded: EncodedPhotos, words: NDArray[np.float32]) -> LabelledSpace:
-    """From vectors: `words` (classes, dim) are the classes' own."""
+def space_of(
+    model: str,
+    names: tuple[str, ...],
+    encoded: EncodedPhotos,
+    words: NDArray[np.float32],
+    templates: Sequence[str] = PLAIN_TEMPLATES,
+) -> LabelledSpace:
+    """From vectors: `words` (classes, dim) are the classes' own, asked with `templates`."""
     vectors, truth, count = encoded.vectors, encoded.truth, len(names)
     neighbours = nearest(vectors, vectors, max(NEIGHBOURS), are_same=True)
     seen = occurrences(neighbours, len(vectors))
@@ -114,6 +125,7 @@ def space_of(model: str, names: tuple[str, ...], encoded: EncodedPhotos, words: 
     return LabelledSpace(
         model=model,
         photos=len(vectors),
+        templates=tuple(templates),
         failures=encoded.failures,
         classes=_classes(names, truth, similarities, each, (vectors * words[truth]).sum(axis=1)),
         same=same,
@@ -191,8 +203,8 @@ def finding(space: LabelledSpace) -> Finding:
             "k-NN leaves each photo out of its own neighbours; every neighbour has one vote, the nearest breaks ties.",
             "Hubness is the skewness of how often photos are among the 10 nearest of others (Radovanović et al. 2010): "
             "0 where all are alike often.",
-            "The gap is the distance between the mean photo and the mean text (Liang et al. 2022); "
-            'the texts are "a photo of {class}.", one a class.',
+            "The gap is the distance between the mean photo and the mean text (Liang et al. 2022); of each class one "
+            f"text, asked with {told_templates(space.templates)}.",
             *([f"{len(space.failures):,} photos could not be read and are left out."] if space.failures else []),
         ),
     )

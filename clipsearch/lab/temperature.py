@@ -34,6 +34,7 @@ from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, e
 from clipsearch.evaluation.halves import halves
 from clipsearch.evaluation.intervals import Interval, difference_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
+from clipsearch.evaluation.templates import told_templates
 from clipsearch.lab.findings import Cell, Column, Finding, Lines, Series, Table
 from clipsearch.labels.sets import checked_templates
 from clipsearch.types import FailedFile
@@ -75,7 +76,7 @@ class TemperatureFit:
     kind: str  # softmax or sigmoid
     photos: str  # the name of the set
     classes: int
-    templates: int
+    templates: tuple[str, ...]  # sentences, each with {}
     fitting: int  # photos
     telling: int
     failures: tuple[FailedFile, ...]
@@ -105,7 +106,7 @@ def temperature_of(
     engine: Engine, photos: LabelledPhotos, encoded: EncodedPhotos, templates: Sequence[str] = ()
 ) -> TemperatureFit:
     """The same of photos that are encoded."""
-    sentences = checked_templates(templates)
+    sentences = checked_templates(templates or photos.templates)
     parts = halves(encoded.truth)
     cosines = np.clip(encoded.vectors @ classifier(engine, photos.classes, sentences).T, -1, 1)
     scoring = engine.card.scoring
@@ -117,7 +118,7 @@ def temperature_of(
         kind=scoring.kind,
         photos=photos.name,
         classes=len(photos.classes),
-        templates=len(sentences),
+        templates=sentences,
         fitting=len(parts.choosing),
         telling=len(parts.telling),
         failures=encoded.failures,
@@ -163,8 +164,8 @@ def finding(fit: TemperatureFit) -> Finding:
         tables=(_figures(fit), _reliability(fit)),
         plots=(_diagram(fit), _errors(fit)),
         notes=(
-            f"{fit.model}, {fit.kind}; {fit.classes:,} classes, averaged over {fit.templates} "
-            f"template{'s' if fit.templates > 1 else ''}. The temperature of the least NLL on {fit.fitting:,} photos, "
+            f"{fit.model}, {fit.kind}; {fit.classes:,} classes, asked with {told_templates(fit.templates)}. "
+            f"The temperature of the least NLL on {fit.fitting:,} photos, "
             f"half of each class; all figures are of the other {fit.telling:,}.",
             f"ECE, the calibration error: how far confidence and accuracy are apart, over {BINS} bins (Guo et al. "
             "2017). By chance: what it were if all probabilities were true, for few photos are seldom right in just "

@@ -63,7 +63,7 @@ def test_no_interval_leaves_what_a_mean_can_be() -> None:
     """A share of 121 %."""
     assert mean_interval([1, 0], np.array([0, 0])) == Interval(0.5, 0, 1)
     of_classes = class_mean_interval([1, 0, 1, 0, 1], np.array([0, 0, 1, 1, 1]))
-    assert 0 <= of_classes.low and of_classes.high <= 1
+    assert of_classes.low >= 0 and of_classes.high <= 1
 
 
 def test_a_difference_is_drawn_in_pairs() -> None:

@@ -45,6 +45,12 @@ def test_each_photo_that_only_one_gets_right_is_counted_on_its_side(compared: Co
     assert unlike.alike < 1
 
 
+def test_the_interval_is_the_one_that_eval_gives(compared: Comparison) -> None:
+    """Drawn across the classes, one measurement has two intervals, and here a model that is always the same one."""
+    other = compared.models[2]
+    assert (other.low, other.acc1, other.high) == pytest.approx((1 / 3, 1 / 3, 1 / 3))  # all or none of each class
+
+
 def test_two_models_of_one_name_are_told_apart(compared: Comparison) -> None:
     """A table with the same name twice says nothing of either."""
     assert [one.model for one in compared.models] == ["small (1)", "small (2)", "small (3)"]
@@ -61,6 +67,7 @@ def test_what_was_published_of_a_model_has_a_column_of_its_own(tmp_path: Path, m
     assert [column.origin for column in told.tables[0].columns][-2:] == ["measured", "published"]
     assert [row[-1] for row in told.tables[0].rows] == [0.898, None]
     assert any("it has 6 pictures" in note for note in told.notes)
+    assert any("the 18 templates published for cifar10" in note for note in told.notes)  # as theirs was
 
 
 def test_the_sign_test_is_mcnemars_exact_one() -> None:

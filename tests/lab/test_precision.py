@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,11 @@ def test_a_way_that_crashes_is_named_and_the_others_are_measured(
 def test_the_accuracy_is_the_one_that_bench_gives(engine: Engine) -> None:
     """Pixels that are prepared once for all ways must be those that the model gets otherwise."""
     found = measured(engine, labelled())
-    assert found.ways[0].acc1 == recognised(engine, labelled()).acc1
+    assert found.ways[0].acc1 == recognised(engine, labelled()).acc1.value
+    known = replace(labelled(), published="cifar10")
+    found = measured(engine, known)
+    assert found.ways[0].acc1 == recognised(engine, known).acc1.value
+    assert any("the 18 templates published for cifar10" in note for note in finding(found).notes)
     assert found.ways[0].image_cosine_least == pytest.approx(1.0, abs=1e-6)
     assert (found.photos, found.classes, found.captions) == (20, 3, 0)
 
@@ -91,7 +96,7 @@ def test_a_photo_that_cannot_be_read_is_counted_and_moves_no_other(engine: Engin
     found = measured(engine, torn)
     assert found.photos == 20
     assert [one.path for one in found.failures] == [bytes(tmp_path / "broken.jpg")]
-    assert found.ways[0].acc1 == recognised(engine, whole).acc1
+    assert found.ways[0].acc1 == recognised(engine, whole).acc1.value
 
 
 def test_a_captioned_photo_that_cannot_be_read_is_named(engine: Engine, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from clipsearch.evaluation.intervals import Interval
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import accuracy
 from clipsearch.lab import temperature
-from clipsearch.lab.temperature import TemperatureFit, calibration, finding, temperature_fit
+from clipsearch.lab.temperature import TemperatureFit, calibration, finding, temperature_fit, temperature_of
+from clipsearch.labels.sets import published_templates
 
 CLASSES = ("cat", "dog", "bird", "fish")
 
@@ -79,6 +80,20 @@ def test_photos_that_tell_have_no_say_in_the_fit(monkeypatch: pytest.MonkeyPatch
     assert second.before.accuracy < first.before.accuracy - 0.2
 
 
+def test_a_published_set_is_asked_with_its_own_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another command's accuracy of the same photos would differ by points, and nobody could tell why."""
+    encoded, weights = world()
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(temperature, "classifier", lambda *given: asked.append(given[2]) or weights)
+    engine = SimpleNamespace(card=SimpleNamespace(name="a", scoring=Scoring("softmax", 40.0)))
+    photos = LabelledPhotos("made up", CLASSES, ["photo.jpg"] * 400, encoded.truth, "cifar10")
+    fit = temperature_of(engine, photos, encoded)  # type: ignore[arg-type]
+    assert fit.templates == asked[0] == published_templates()["cifar10"]
+    assert any("the 18 templates published for cifar10" in note for note in finding(fit).notes)
+    own = temperature_of(engine, photos, encoded, ["a {}"])  # type: ignore[arg-type]
+    assert own.templates == asked[1] == ("a {}",) and any('asked with "a {}"' in note for note in finding(own).notes)
+
+
 def test_one_class_is_refused() -> None:
     """Every photo is of the only class: recognised 100 %, and nothing to fit."""
     photos = LabelledPhotos("cats", ("cat",), ["photo.jpg"] * 2, np.zeros(2, np.int64))
@@ -96,7 +111,7 @@ def told(scale: float, true_scale: float, photos: int = 2000) -> TemperatureFit:
     gain = temperature.difference_interval(np.full(photos, before.nll), np.full(photos, after.nll))
     curve = temperature._at(1.0, cosines, truth, Scoring("softmax", scale))
     return TemperatureFit(
-        "a", "softmax", "set", 4, 1, photos, photos, (), scale / true_scale, before, after, gain, (curve,)
+        "a", "softmax", "set", 4, ("{}",), photos, photos, (), scale / true_scale, before, after, gain, (curve,)
     )
 
 
