@@ -18,9 +18,11 @@ from clipsearch.evaluation.encoded import Progress, classifier, encoded_photos
 from clipsearch.evaluation.intervals import Interval, class_mean_interval, mean_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import class_accuracies, confusion, ranks
-from clipsearch.evaluation.speed import BatchRate, batch_rates, text_ms
+from clipsearch.evaluation.speed import BatchRate, batch_rates, plain_texts, text_ms
 from clipsearch.labels.sets import checked_templates
 from clipsearch.types import FailedFile
+
+_TEXTS = 20  # that are timed, each alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,4 +83,4 @@ def recognised(
 
 
 def pace(engine: Engine, photos: LabelledPhotos) -> Pace:
-    return Pace(text_ms(engine, photos.classes), batch_rates(engine), peak_mb())
+    return Pace(text_ms(engine.freshly_encoded, plain_texts(photos.classes, _TEXTS)), batch_rates(engine), peak_mb())
