@@ -75,7 +75,9 @@ def forward_selection(photos: Vectors, vectors: Vectors, truth: Classes) -> list
     Memory: templates * photos * classes * 4 bytes, so that a step multiplies nothing anew. The score of a photo
     with a mean is the sum of its scores over the sum's length, and that follows from the candidates' own products.
     """
-    scores = np.stack([photos @ one.T for one in vectors])  # (templates, photos, classes)
+    scores = np.empty((len(vectors), len(photos), vectors.shape[1]), np.float32)
+    for own, template in zip(scores, vectors, strict=True):
+        np.matmul(photos, template.T, out=own)
     everyone = np.arange(len(vectors))
     products = np.einsum("scd,tcd->stc", vectors, vectors, optimize=True)
     total = np.zeros_like(scores[0])

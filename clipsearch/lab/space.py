@@ -98,7 +98,7 @@ def labelled_space(
     engine: Engine, photos: LabelledPhotos, progress: Progress = lambda done, total: None
 ) -> LabelledSpace:
     """Raises UsageError where no photo can be read, and where there are not two classes to tell apart."""
-    if np.count_nonzero(np.bincount(photos.truth)) < 2:
+    if np.count_nonzero(np.bincount(photos.truth)) < 2:  # before the work
         raise UsageError(f"{photos.name} has one class.", "Name a folder with a folder for each of several classes.")
     encoded = encoded_photos(engine, photos, progress)
     sentences = checked_templates(photos.templates)
@@ -113,14 +113,24 @@ def space_of(
     words: NDArray[np.float32],
     templates: Sequence[str] = PLAIN_TEMPLATES,
 ) -> LabelledSpace:
-    """From vectors: `words` (classes, dim) are the classes' own, asked with `templates`."""
+    """From vectors: `words` (classes, dim) are the classes' own, asked with `templates`.
+
+    Raises UsageError where no two classes could be read, and no two photos of one.
+    """
     vectors, truth, count = encoded.vectors, encoded.truth, len(names)
+    sizes = np.bincount(truth, minlength=count)
+    if np.count_nonzero(sizes) < 2 or sizes.max() < 2:
+        raise UsageError(
+            f"{len(truth):,} photos that can be read are of {np.count_nonzero(sizes):,} class"
+            f"{'es' if np.count_nonzero(sizes) > 1 else ''}: none are compared.",
+            "Name a folder with two classes or more, and two photos of one of them.",
+        )
     neighbours = nearest(vectors, vectors, max(NEIGHBOURS), are_same=True)
     seen = occurrences(neighbours, len(vectors))
     similarities = class_similarities(vectors, truth, count)
     each = silhouettes(vectors, truth, count)
     same_curve, other_curve = pair_curves(vectors, truth, EDGES)
-    same, other = _mean_pairs(similarities, np.bincount(truth, minlength=count))
+    same, other = _mean_pairs(similarities, sizes)
     right, wrong = matched_cosines(words, vectors, truth)
     return LabelledSpace(
         model=model,

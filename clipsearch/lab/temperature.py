@@ -42,6 +42,7 @@ from clipsearch.types import FailedFile
 Cosines = NDArray[np.float32]
 _CURVE = tuple(2.0**power for power in np.arange(-3, 3.25, 0.25))  # temperatures, around that of the card
 
+FEWEST = 30  # photos of a half, below which no scale is called better or worse
 _IN_A_BIN = 30  # photos, of the diagram: a share of 7 says nothing, and a line through such shares is a saw
 
 
@@ -196,6 +197,8 @@ def _mended(fit: TemperatureFit) -> str:
     fitted = f"temperature {fit.temperature:.3g} (scale {fit.after.scale:.3g})"
     error = f"calibration error {100 * fit.before.ece:.1f} to {100 * fit.after.ece:.1f} points"
     where = f"on {fit.telling:,} photos that did not fit it"
+    if min(fit.fitting, fit.telling) < FEWEST:
+        return f"Too few photos to name a scale: {fit.fitting} fitted one, {fit.telling} told; take {FEWEST} a half."
     if gain.high < 0:
         return f"Keep the card's scale: {fitted} fits one half and is worse on the other, NLL {span}, {error}, {where}."
     if gain.low <= 0:

@@ -132,6 +132,13 @@ def test_a_fit_that_is_worse_on_the_other_photos_is_not_called_the_best() -> Non
     assert "Keep the card's scale" in worse and "+0.200 nats [+0.100, +0.300]" in worse and "Best" not in worse
 
 
+def test_few_photos_name_no_scale() -> None:
+    """Ten photos that are all right by chance fit the coldest scale there is, and nobody asks how many they were."""
+    few = replace(told(80, 40), fitting=29, nll_gain=Interval(0.2, 0.1, 0.3))
+    assert "Too few photos to name a scale: 29 fitted one" in finding(few).says and "Best" not in finding(few).says
+    assert "Best is" in finding(replace(few, fitting=30)).says
+
+
 def test_bins_of_the_diagram_have_photos_enough() -> None:
     """Shares of three photos make a saw in which everybody sees what they like."""
     assert {len(told(40, 40, photos).before.reliability) for photos in (2000, 450)} == {15}
