@@ -12,6 +12,7 @@ from clipsearch.encoding import Engine
 from clipsearch.errors import UsageError
 from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, encoded_photos
 from clipsearch.evaluation.geometry import (
+    MOST_PAIRED,
     class_similarities,
     dimensions_for,
     effective_rank,
@@ -215,6 +216,7 @@ def finding(space: LabelledSpace) -> Finding:
             "0 where all are alike often.",
             "The gap is the distance between the mean photo and the mean text (Liang et al. 2022); of each class one "
             f"text, asked with {told_templates(space.templates)}.",
+            *sampling_notes("photos", space.photos),
             *([f"{len(space.failures):,} photos could not be read and are left out."] if space.failures else []),
         ),
     )
@@ -241,6 +243,12 @@ def direction_rows(whose: str, found: Directions) -> tuple[tuple[Cell, ...], ...
         (f"{whose}: dimensions for {HELD:.0%} of the variance", f"{found.needed} of {found.dimensions}"),
         (f"{whose}: effective rank", f"{found.effective_rank:.1f}"),
     )
+
+
+def sampling_notes(whose: str, count: int) -> tuple[str, ...]:
+    if count <= MOST_PAIRED:
+        return ()
+    return (f"The curves of two {whose} are of the pairs of {MOST_PAIRED:,} of them, drawn once and always the same.",)
 
 
 def gap_rows(gap: Gap) -> tuple[tuple[Cell, ...], ...]:
