@@ -109,12 +109,14 @@ def _write(target: Path, folder: Path, result: Recognised, speed: Pace, made_by:
 
 
 def _facts(result: Recognised, speed: Pace) -> list[tuple[str, str]]:
+    from clipsearch.evaluation.templates import told_templates
+
     count = len(result.classes)
     left_out = f", {len(result.failures):,} left out" if result.failures else ""
     return [
         ("Model", f"{result.model} · {result.variant}"),
         ("Photos", f"{result.photos:,} of {count:,} classes{left_out}"),
-        ("Templates", f"{result.templates}, averaged" if result.templates > 1 else "1"),
+        ("Templates", output.printable(told_templates(result.templates))),
         ("acc@1", f"{result.acc1.value:.2%}, by chance {1 / count:.2%}"),
         ("acc@5", f"{result.acc5.value:.2%}" if count > 5 else "–"),
         ("A photo", f"{1000 * result.seconds / (result.photos + len(result.failures)):.1f} ms with decoding"),
@@ -169,7 +171,7 @@ def _fields(result: Recognised, speed: Pace) -> dict[str, object]:
         "variant": result.variant,
         "photos": result.photos,
         "failures": failure_fields(result.failures),
-        "templates": result.templates,
+        "templates": len(result.templates),
         "acc1": result.acc1.value,
         "acc5": result.acc5.value,
         "classes": [

@@ -25,10 +25,14 @@ class Halves:
 def halves(truth: NDArray[np.integer]) -> Halves:
     """Of each class one half, at random but always the same; of an odd number the one more goes here and there in turn.
 
-    `truth` (photos,): the class of each. Raises UsageError for fewer than two photos.
+    `truth` (photos,): the class of each that could be read. Raises UsageError where a half would have photos of one
+    class alone, which everything recognises.
     """
-    if len(truth) < 2:
-        raise UsageError("One photo cannot be divided.", "One half of the photos chooses, the other tells: give more.")
+    classes = len(np.unique(truth))
+    if classes < 2:
+        raise UsageError(
+            f"{len(truth):,} photos that can be read are of {classes} class.", "Name a folder with two classes or more."
+        )
     random = np.random.default_rng(0)
     first: list[np.int64] = []
     odd = 0
@@ -37,4 +41,10 @@ def halves(truth: NDArray[np.integer]) -> Halves:
         first.extend(own[: (len(own) + odd) // 2])
         odd ^= len(own) % 2
     choosing = np.sort(np.array(first, np.int64))
-    return Halves(choosing, np.setdiff1d(np.arange(len(truth)), choosing))
+    telling = np.setdiff1d(np.arange(len(truth)), choosing)
+    if min(len(np.unique(truth[one])) for one in (choosing, telling)) < 2:
+        raise UsageError(
+            f"{len(truth):,} photos of {classes:,} classes are too few: each half needs photos of two classes.",
+            "One half of the photos chooses, the other tells: give two photos of each class or more.",
+        )
+    return Halves(choosing, telling)

@@ -89,5 +89,7 @@ def exact_sign_test(one: int, other: int) -> float:
 
     How likely equally good ones share them out so unevenly, or more so.
     """
-    tail = sum(math.comb(one + other, count) for count in range(min(one, other) + 1))
-    return min(1.0, float(2 * tail / 2 ** (one + other)))
+    photos, fewer = one + other, min(one, other)
+    steps = np.arange(1, fewer + 1)
+    ways = np.append(0.0, np.cumsum(np.log((photos + 1 - steps) / steps)))  # logarithms of "photos choose count"
+    return min(1.0, float(2 * np.exp(ways - photos * math.log(2)).sum()))

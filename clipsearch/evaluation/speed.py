@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle, islice
 
 import numpy as np
 
@@ -15,22 +16,20 @@ from clipsearch.engine.choosing.measure import peak_mb
 from clipsearch.engine.towers import ImageTower
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-_SECONDS = 0.5  # for one batch size, and one round at least
-_TEXTS = 20  # that are timed, each alone
 _TEXT = "a photo of a dog on a beach"
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRate:
     batch: int
-    images_per_s: float  # of the image tower alone, the fastest round
+    images_per_s: float  # of the image tower alone, the median round
     peak_mb: float | None  # the most memory that this process has had so far; None on Windows
 
 
 @dataclass(frozen=True, slots=True)
 class TextRate:
     batch: int
-    texts_per_s: float  # past every cache, tokenizer included, the fastest round
+    texts_per_s: float  # past every cache, tokenizer included, the median round
 
 
 def batch_rates(engine: Engine, batches: Sequence[int] = BATCHES) -> tuple[BatchRate, ...]:
@@ -43,8 +42,7 @@ def batch_rates(engine: Engine, batches: Sequence[int] = BATCHES) -> tuple[Batch
         tower = ImageTower(engine.card, Candidate(chosen.way, chosen.variant, batch))
         if tower.batch_size != batch:  # the graph has one size
             continue
-        tower.encode_pixels(noise[:batch])
-        seconds = _fastest(partial(tower.encode_pixels, noise[:batch]))
+        seconds = median_seconds(partial(tower.encode_pixels, noise[:batch]))
         rates.append(BatchRate(batch, batch / seconds, peak_mb()))
     return tuple(rates)
 
@@ -54,28 +52,40 @@ def text_rates(engine: Engine, batches: Sequence[int] = BATCHES) -> tuple[TextRa
     rates = []
     for batch in batches:
         texts = [_TEXT] * batch
-        engine.freshly_encoded(texts)
-        rates.append(TextRate(batch, batch / _fastest(partial(engine.freshly_encoded, texts))))
+        rates.append(TextRate(batch, batch / median_seconds(partial(engine.freshly_encoded, texts))))
     return tuple(rates)
 
 
-def _fastest(run: Callable[[], object]) -> float:
-    """Seconds of the fastest round; it ran once before."""
-    best, began = float("inf"), time.perf_counter()
-    while time.perf_counter() - began < _SECONDS:
-        started = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - started)
-    return best
+def median_seconds(run: Callable[[], object], seconds: float = 0.5) -> float:
+    """Of rounds for so long, three at least, the median; without a first one, in which runtimes plan.
+
+    Not the fastest: it is the luckiest of however many there were, and other programs show medians.
+    """
+    run()
+    rounds: list[float] = []
+    while len(rounds) < 3 or sum(rounds) < seconds:
+        rounds.append(_seconds(run))
+    return float(np.median(rounds))
 
 
-def text_ms(engine: Engine, names: Sequence[str]) -> float:
-    """Milliseconds of one text past every cache: the median of twenty, each asked alone."""
-    texts = [f"a photo of a {name}." for name in names[:_TEXTS]]
-    engine.freshly_encoded(texts[:1])  # opens the tower
+def text_ms(encode: Callable[[list[str]], object], texts: Sequence[str]) -> float:
+    """Milliseconds of one of `texts`, by an `encode` that has no cache: the median, each asked alone and twice.
+
+    The first time does not count: runtimes plan for every length that is new to them.
+    """
     times = []
     for text in texts:
-        started = time.perf_counter()
-        engine.freshly_encoded([text])
-        times.append(time.perf_counter() - started)
+        encode([text])
+        times.append(_seconds(partial(encode, [text])))
     return float(np.median(times)) * 1000
+
+
+def plain_texts(names: Sequence[str], count: int) -> list[str]:
+    """So many texts of as many lengths as these names have."""
+    return [f"a photo of a {name}." for name in islice(cycle(names), count)]
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
 from clipsearch.evaluation.encoded import Progress
+from clipsearch.labels.sets import published_templates
 from clipsearch.labels.verdicts import ensembled
 
 Vectors = NDArray[np.float32]
@@ -27,6 +28,16 @@ class Selected:
 
     template: int  # which of the candidates came to those before it
     accuracy: float  # of all so far together, 0..1, on the photos that choose
+
+
+def told_templates(templates: Sequence[str]) -> str:
+    """For a person, after "asked with": a figure without its templates cannot be compared with anybody's."""
+    if len(templates) == 1:
+        return f'"{templates[0]}"'
+    for name, published in published_templates().items():
+        if tuple(templates) == published:
+            return f"the {len(published)} templates published for {name}, averaged"
+    return f'{len(templates)} templates, averaged, "{templates[0]}" the first'
 
 
 def template_vectors(
@@ -64,7 +75,9 @@ def forward_selection(photos: Vectors, vectors: Vectors, truth: Classes) -> list
     Memory: templates * photos * classes * 4 bytes, so that a step multiplies nothing anew. The score of a photo
     with a mean is the sum of its scores over the sum's length, and that follows from the candidates' own products.
     """
-    scores = np.stack([photos @ one.T for one in vectors])  # (templates, photos, classes)
+    scores = np.empty((len(vectors), len(photos), vectors.shape[1]), np.float32)
+    for own, template in zip(scores, vectors, strict=True):
+        np.matmul(photos, template.T, out=own)
     everyone = np.arange(len(vectors))
     products = np.einsum("scd,tcd->stc", vectors, vectors, optimize=True)
     total = np.zeros_like(scores[0])

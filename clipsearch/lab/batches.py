@@ -52,7 +52,7 @@ def finding(sweep: BatchSweep) -> Finding:
         tables=(Table(f"{sweep.model}, {sweep.way}", columns, rows), _texts(sweep)),
         plots=(Lines(says, (curve,), "images at once", "images/s", logarithmic=True),),
         notes=(
-            "The towers alone, without reading files: of each batch the fastest round in half a second. Texts of one "
+            "The towers alone, without reading files: of each batch the median round in half a second. Texts of one "
             "length, tokenizer included; the text tower runs 32 at once at most.",
             "Memory: the most that the process has had up to this batch, all else in it included.",
         ),

@@ -29,6 +29,7 @@ from clipsearch.lab.space import (
     direction_rows,
     directions,
     gap_rows,
+    sampling_notes,
     spectra,
 )
 from clipsearch.types import FailedFile
@@ -133,6 +134,8 @@ def finding(space: CaptionedSpace) -> Finding:
             "0 where they lie mixed, 2 at most.",
             "Hubness is the skewness of how often photos are among the 10 nearest (Radovanović et al. 2010): "
             "0 where all are alike often.",
+            *sampling_notes("photos", space.photos),
+            *sampling_notes("captions", space.captions),
         ),
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -20,6 +20,8 @@ from clipsearch.evaluation.intervals import mean_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import exact_sign_test, ranks
 from clipsearch.evaluation.published import published_beside
+from clipsearch.evaluation.speed import median_seconds, plain_texts, text_ms
+from clipsearch.evaluation.templates import told_templates
 from clipsearch.lab.findings import Column, Finding, Grid, Points, Series, Table
 from clipsearch.labels.sets import checked_templates
 from clipsearch.types import FailedFile
@@ -60,6 +62,7 @@ class Comparison:
     set: str
     photos: int  # that could be read
     classes: int
+    templates: tuple[str, ...]  # sentences, each with {}
     models: tuple[ModelWorth, ...]
     pairs: tuple[Pair, ...]
     differences: tuple[str, ...]  # why no figure over this set is quite like a published one; clauses
@@ -90,7 +93,7 @@ def compared_models(
 
     Raises UsageError where none of the photos can be read, and for templates that cannot work.
     """
-    sentences = checked_templates(templates)  # before the work
+    sentences = checked_templates(templates or photos.templates)  # before the work
     judged, failed = [], []
     for number, engine in enumerate(engines):
         encoded = encoded_photos(engine, photos, _share(progress, number, len(engines)))
@@ -107,7 +110,11 @@ def compared_models(
         set=photos.name,
         photos=int(read.sum()),
         classes=len(photos.classes),
-        models=tuple(map(_worth, names, engines, judged, speeds, [photos.published] * len(names))),
+        templates=sentences,
+        models=tuple(
+            _worth(*each, photos.truth[read], photos.published)
+            for each in zip(names, engines, judged, speeds, strict=True)
+        ),
         pairs=tuple(_pair(names[one], names[two], judged[one], judged[two]) for one, two in _twos(len(names))),
         differences=photos.differences,
         failures=tuple({one.path: one for engine in failed for one in engine}.values()),
@@ -139,9 +146,11 @@ def _names(engines: Sequence[Engine]) -> list[str]:
     ]
 
 
-def _worth(name: str, engine: Engine, judged: _Judged, speed: _Speed, published: str | None) -> ModelWorth:
+def _worth(
+    name: str, engine: Engine, judged: _Judged, speed: _Speed, truth: NDArray[np.int64], published: str | None
+) -> ModelWorth:
     hits = judged.ranks == 0
-    share = mean_interval(hits)
+    share = mean_interval(hits, truth)
     variant = variant_of(engine.card, engine.candidate("ingest").variant)
     files = {file for tower in (variant.image, variant.text) for file, _ in tower.files}
     return ModelWorth(
@@ -177,13 +186,13 @@ def _pair(one: str, other: str, left: _Judged, right: _Judged) -> Pair:
 
 def _speeds(engines: Sequence[Engine], classes: Sequence[str]) -> list[_Speed]:
     towers = [engine.image_tower() for engine in engines]
-    texts = [f"a photo of a {name}." for name in (*classes, *classes)][:_TEXTS]
+    texts = plain_texts(classes, _TEXTS)
     rates: list[list[float]] = [[] for _ in engines]
     times: list[list[float]] = [[] for _ in engines]
     for _ in range(ROUNDS):
         for place, (engine, tower) in enumerate(zip(engines, towers, strict=True)):
             rates[place].append(_images_per_s(tower, engine.card.image.size))
-            times[place].append(_text_ms(engine, texts))
+            times[place].append(text_ms(engine.freshly_encoded, texts))
     return [
         _Speed(tower.variant, tower.batch_size, float(np.median(rate)), float(np.median(time_)))
         for tower, rate, time_ in zip(towers, rates, times, strict=True)
@@ -192,23 +201,7 @@ def _speeds(engines: Sequence[Engine], classes: Sequence[str]) -> list[_Speed]:
 
 def _images_per_s(tower: ImageTower, side: int) -> float:
     batch = np.random.default_rng(0).integers(0, 256, (tower.batch_size, side, side, 3), np.uint8)
-    tower.encode_pixels(batch)
-    times: list[float] = []
-    while len(times) < 3 or sum(times) < SECONDS:
-        started = time.perf_counter()
-        tower.encode_pixels(batch)
-        times.append(time.perf_counter() - started)
-    return len(batch) / float(np.median(times))
-
-
-def _text_ms(engine: Engine, texts: Sequence[str]) -> float:
-    times = []
-    for text in texts:
-        engine.freshly_encoded([text])  # runtimes plan for every length that is new to them
-        started = time.perf_counter()
-        engine.freshly_encoded([text])
-        times.append(time.perf_counter() - started)
-    return float(np.median(times)) * 1000
+    return len(batch) / median_seconds(partial(tower.encode_pixels, batch), SECONDS)
 
 
 # -- what it tells --------------------------------------------------------------------------------
@@ -216,8 +209,10 @@ def _text_ms(engine: Engine, texts: Sequence[str]) -> float:
 
 def finding(found: Comparison) -> Finding:
     notes = [
-        "From and to: the 95 % interval of acc@1, photos drawn anew. Two models are compared by the photos that only "
-        "one gets right; by chance: how likely two equally good ones differ so much (McNemar's exact test).",
+        f"Asked with {told_templates(found.templates)}.",
+        "From and to: the 95 % interval of acc@1, the photos of each class drawn anew. Two models are compared by "
+        "the photos that only one gets right; by chance: how likely two equally good ones differ so much (McNemar's "
+        "exact test).",
         f"Image tower alone, in the batch that its way takes, and one text past every cache: models in turns, {ROUNDS} "
         "rounds, the median, without the first run of each.",
     ]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from clipsearch.engine.cards import read_card
 from clipsearch.engine.choosing.candidates import Candidate
 from clipsearch.engine.choosing.measure import peak_mb, say, taken_job
 from clipsearch.engine.towers import ImageTower, TextTower
+from clipsearch.evaluation.speed import median_seconds, text_ms
 
-SECONDS = 1.0  # of batches, of a round; three batches are run however long they take
+SECONDS = 1.0  # of batches, of a round
 _TEXTS = 10  # that are timed, each alone
 
 
@@ -34,7 +35,7 @@ def way_taken(job: dict[str, Any]) -> dict[str, Any]:
     found = {
         "batch": tower.batch_size,
         "images_per_s": _images_per_s(tower, pixels),
-        "text_ms": _text_ms(text, job["texts"]),
+        "text_ms": text_ms(text.encode, (job["texts"] * _TEXTS)[:_TEXTS]),
     }
     if job["vectors"] is not None:
         size = tower.batch_size
@@ -45,23 +46,7 @@ def way_taken(job: dict[str, Any]) -> dict[str, Any]:
 
 def _images_per_s(tower: ImageTower, pixels: np.ndarray) -> float:
     batch = np.resize(pixels[: tower.batch_size], (tower.batch_size, *pixels.shape[1:]))  # repeats where there are few
-    tower.encode_pixels(batch)
-    times: list[float] = []
-    while len(times) < 3 or sum(times) < SECONDS:
-        started = time.perf_counter()
-        tower.encode_pixels(batch)
-        times.append(time.perf_counter() - started)
-    return len(batch) / float(np.median(times))
-
-
-def _text_ms(tower: TextTower, texts: list[str]) -> float:
-    times = []
-    for text in (texts * _TEXTS)[:_TEXTS]:
-        tower.encode([text])  # runtimes plan for every length that is new to them
-        started = time.perf_counter()
-        tower.encode([text])
-        times.append(time.perf_counter() - started)
-    return float(np.median(times)) * 1000
+    return len(batch) / median_seconds(partial(tower.encode_pixels, batch), SECONDS)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ from clipsearch.evaluation.encoded import Progress, picture_name
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import ranks
 from clipsearch.evaluation.retrieval import to_photos
+from clipsearch.evaluation.templates import told_templates
 from clipsearch.lab.findings import Cell, Column, Finding, Points, Series, Table
-from clipsearch.labels.sets import label_set, prompts
+from clipsearch.labels.sets import checked_templates, label_set, prompts
 from clipsearch.labels.verdicts import ensembled
 from clipsearch.types import FailedFile, Failure
 
@@ -68,6 +69,7 @@ class Precision:
     photos: int  # labelled ones, that could be read
     classes: int
     captions: int
+    templates: tuple[str, ...]  # sentences, each with {}; of no classes none
     batch: int
     ways: tuple[WayWorth, ...]  # the reference first
     failures: tuple[FailedFile, ...]  # labelled photos that could not be read
@@ -118,14 +120,16 @@ def precision(
     candidates = ways_here(engine.card)
     if not candidates:
         raise ModelError(f"No runtime that is installed opens {engine.card.name}.", "See: clipsearch backends")
+    sentences = checked_templates(templates or labelled.templates) if labelled else ()
     with tempfile.TemporaryDirectory() as folder:
-        material = _material(engine, labelled, captioned, templates, Path(folder))
+        material = _material(engine, labelled, captioned, sentences, Path(folder))
         rows = _measured(engine.card, candidates, material, cache, progress)
     return Precision(
         model=engine.card.name,
         photos=len(material.truth),
         classes=len(material.prompts),
         captions=len(captioned.captions) if captioned else 0,
+        templates=sentences,
         batch=candidates[0].batch,
         ways=tuple(rows),
         failures=material.failures,
@@ -282,6 +286,8 @@ def finding(found: Precision) -> Finding:
         f"the first run of each. Batches of {found.batch}, the image tower alone; texts one at a time.",
         "Cosines are with the vectors of the first way: plain floats of the reference on the CPU.",
     ]
+    if found.templates:
+        notes.append(f"Classes are asked with {told_templates(found.templates)}.")
     if found.failures:
         notes.append(f"{len(found.failures):,} photos could not be read and are left out.")
     notes += [f"{one.name} failed: {one.failed}" for one in found.ways if one.failed]

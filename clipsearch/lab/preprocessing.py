@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ from clipsearch.evaluation.intervals import ratio_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.pixels import Progress
 from clipsearch.evaluation.preprocessing import Changed, Prepared, prepared_otherwise
+from clipsearch.evaluation.templates import told_templates
 from clipsearch.lab.findings import Bars, Column, Finding, Table
+from clipsearch.labels.sets import checked_templates
 from clipsearch.types import FailedFile, Picture
 
 Vectors = NDArray[np.float32]
@@ -66,6 +68,7 @@ class PreprocessingSensitivity:
     score: float | None  # with the card's own preprocessing
     harms: tuple[Harm, ...]  # the worst first
     failures: tuple[FailedFile, ...]
+    templates: tuple[str, ...] = ()  # that classes were asked with
 
 
 def of_photos(engine: Engine, photos: Sequence[bytes], progress: Progress) -> PreprocessingSensitivity:
@@ -91,12 +94,14 @@ def of_captions(engine: Engine, asked: CaptionedPhotos, progress: Progress) -> P
 def of_classes(engine: Engine, labelled: LabelledPhotos, progress: Progress) -> PreprocessingSensitivity:
     """With zero-shot accuracy. Raises UsageError where no photo can be read, and for photos that are no files."""
     prepared = prepared_otherwise(engine, [_file(one) for one in labelled.pictures], progress)
-    classes, truth = classifier(engine, labelled.classes), labelled.truth[list(prepared.read)]
+    sentences = checked_templates(labelled.templates)
+    classes, truth = classifier(engine, labelled.classes, sentences), labelled.truth[list(prepared.read)]
 
     def hits(vectors: Vectors) -> NDArray[np.bool_]:
         return np.asarray((vectors @ classes.T).argmax(axis=1) == truth)
 
-    return _told(engine, prepared, classes, _Asked("accuracy", hits, np.arange(len(truth))))
+    found = _told(engine, prepared, classes, _Asked("accuracy", hits, np.arange(len(truth))))
+    return replace(found, templates=sentences)
 
 
 def _file(picture: Picture) -> bytes:
@@ -197,6 +202,7 @@ def finding(found: PreprocessingSensitivity) -> Finding:
             "One thing is done otherwise than the model's card says, the worst first. Photos: whose pixels, or what is "
             "made of them, change; the cosines are of those. Ten nearest: share of the photos nearest to a text that "
             f"stay, of {found.texts:,} texts.",
+            *([f"Classes are asked with {told_templates(found.templates)}."] if found.templates else []),
             *(["From, to: the 95 % interval of the change, photos drawn anew."] if of_score else []),
             "Without antialiasing and as JPEG a photo is decoded whole, as the programs that do so decode it.",
         ),

@@ -103,7 +103,7 @@ def prompt_choice(
     plan: PromptPlan,
     progress: Progress = lambda done, total: None,
 ) -> PromptChoice:
-    """`progress` is called after each template. Raises UsageError for fewer photos than two."""
+    """`progress` is called after each template. Raises UsageError for too few photos to halve."""
     parts = halves(encoded.truth)
     matrices = template_vectors(engine, photos.classes, plan.every, progress)
     vectors = dict(zip(plan.every, matrices, strict=True))

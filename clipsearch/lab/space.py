@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from clipsearch.encoding import Engine
 from clipsearch.errors import UsageError
 from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, encoded_photos
 from clipsearch.evaluation.geometry import (
+    MOST_PAIRED,
     class_similarities,
     dimensions_for,
     effective_rank,
@@ -25,7 +27,9 @@ from clipsearch.evaluation.geometry import (
     spectrum,
 )
 from clipsearch.evaluation.labelled import LabelledPhotos
+from clipsearch.evaluation.templates import told_templates
 from clipsearch.lab.findings import Bars, Cell, Column, Finding, Grid, Lines, Plot, Series, Table
+from clipsearch.labels.sets import PLAIN_TEMPLATES, checked_templates
 from clipsearch.types import FailedFile
 
 NEIGHBOURS = (1, 5, 10)  # as retrieval counts
@@ -73,6 +77,7 @@ class ClassInSpace:
 class LabelledSpace:
     model: str
     photos: int
+    templates: tuple[str, ...]  # of the classes' words
     failures: tuple[FailedFile, ...]
     classes: tuple[ClassInSpace, ...]
     same: float  # mean cosine of two photos of one class, every pair alike
@@ -94,26 +99,44 @@ def labelled_space(
     engine: Engine, photos: LabelledPhotos, progress: Progress = lambda done, total: None
 ) -> LabelledSpace:
     """Raises UsageError where no photo can be read, and where there are not two classes to tell apart."""
-    if np.count_nonzero(np.bincount(photos.truth)) < 2:
+    if np.count_nonzero(np.bincount(photos.truth)) < 2:  # before the work
         raise UsageError(f"{photos.name} has one class.", "Name a folder with a folder for each of several classes.")
     encoded = encoded_photos(engine, photos, progress)
-    words = classifier(engine, photos.classes)
-    return space_of(engine.card.name, photos.classes, encoded, words)
+    sentences = checked_templates(photos.templates)
+    words = classifier(engine, photos.classes, sentences)
+    return space_of(engine.card.name, photos.classes, encoded, words, sentences)
 
 
-def space_of(model: str, names: tuple[str, ...], encoded: EncodedPhotos, words: NDArray[np.float32]) -> LabelledSpace:
-    """From vectors: `words` (classes, dim) are the classes' own."""
+def space_of(
+    model: str,
+    names: tuple[str, ...],
+    encoded: EncodedPhotos,
+    words: NDArray[np.float32],
+    templates: Sequence[str] = PLAIN_TEMPLATES,
+) -> LabelledSpace:
+    """From vectors: `words` (classes, dim) are the classes' own, asked with `templates`.
+
+    Raises UsageError where no two classes could be read, and no two photos of one.
+    """
     vectors, truth, count = encoded.vectors, encoded.truth, len(names)
+    sizes = np.bincount(truth, minlength=count)
+    if np.count_nonzero(sizes) < 2 or sizes.max() < 2:
+        raise UsageError(
+            f"{len(truth):,} photos that can be read are of {np.count_nonzero(sizes):,} class"
+            f"{'es' if np.count_nonzero(sizes) > 1 else ''}: none are compared.",
+            "Name a folder with two classes or more, and two photos of one of them.",
+        )
     neighbours = nearest(vectors, vectors, max(NEIGHBOURS), are_same=True)
     seen = occurrences(neighbours, len(vectors))
     similarities = class_similarities(vectors, truth, count)
     each = silhouettes(vectors, truth, count)
     same_curve, other_curve = pair_curves(vectors, truth, EDGES)
-    same, other = _mean_pairs(similarities, np.bincount(truth, minlength=count))
+    same, other = _mean_pairs(similarities, sizes)
     right, wrong = matched_cosines(words, vectors, truth)
     return LabelledSpace(
         model=model,
         photos=len(vectors),
+        templates=tuple(templates),
         failures=encoded.failures,
         classes=_classes(names, truth, similarities, each, (vectors * words[truth]).sum(axis=1)),
         same=same,
@@ -191,8 +214,9 @@ def finding(space: LabelledSpace) -> Finding:
             "k-NN leaves each photo out of its own neighbours; every neighbour has one vote, the nearest breaks ties.",
             "Hubness is the skewness of how often photos are among the 10 nearest of others (Radovanović et al. 2010): "
             "0 where all are alike often.",
-            "The gap is the distance between the mean photo and the mean text (Liang et al. 2022); "
-            'the texts are "a photo of {class}.", one a class.',
+            "The gap is the distance between the mean photo and the mean text (Liang et al. 2022); of each class one "
+            f"text, asked with {told_templates(space.templates)}.",
+            *sampling_notes("photos", space.photos),
             *([f"{len(space.failures):,} photos could not be read and are left out."] if space.failures else []),
         ),
     )
@@ -219,6 +243,12 @@ def direction_rows(whose: str, found: Directions) -> tuple[tuple[Cell, ...], ...
         (f"{whose}: dimensions for {HELD:.0%} of the variance", f"{found.needed} of {found.dimensions}"),
         (f"{whose}: effective rank", f"{found.effective_rank:.1f}"),
     )
+
+
+def sampling_notes(whose: str, count: int) -> tuple[str, ...]:
+    if count <= MOST_PAIRED:
+        return ()
+    return (f"The curves of two {whose} are of the pairs of {MOST_PAIRED:,} of them, drawn once and always the same.",)
 
 
 def gap_rows(gap: Gap) -> tuple[tuple[Cell, ...], ...]:

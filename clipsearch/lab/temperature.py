@@ -34,6 +34,7 @@ from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, e
 from clipsearch.evaluation.halves import halves
 from clipsearch.evaluation.intervals import Interval, difference_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
+from clipsearch.evaluation.templates import told_templates
 from clipsearch.lab.findings import Cell, Column, Finding, Lines, Series, Table
 from clipsearch.labels.sets import checked_templates
 from clipsearch.types import FailedFile
@@ -41,6 +42,7 @@ from clipsearch.types import FailedFile
 Cosines = NDArray[np.float32]
 _CURVE = tuple(2.0**power for power in np.arange(-3, 3.25, 0.25))  # temperatures, around that of the card
 
+FEWEST = 30  # photos of a half, below which no scale is called better or worse
 _IN_A_BIN = 30  # photos, of the diagram: a share of 7 says nothing, and a line through such shares is a saw
 
 
@@ -75,7 +77,7 @@ class TemperatureFit:
     kind: str  # softmax or sigmoid
     photos: str  # the name of the set
     classes: int
-    templates: int
+    templates: tuple[str, ...]  # sentences, each with {}
     fitting: int  # photos
     telling: int
     failures: tuple[FailedFile, ...]
@@ -105,7 +107,7 @@ def temperature_of(
     engine: Engine, photos: LabelledPhotos, encoded: EncodedPhotos, templates: Sequence[str] = ()
 ) -> TemperatureFit:
     """The same of photos that are encoded."""
-    sentences = checked_templates(templates)
+    sentences = checked_templates(templates or photos.templates)
     parts = halves(encoded.truth)
     cosines = np.clip(encoded.vectors @ classifier(engine, photos.classes, sentences).T, -1, 1)
     scoring = engine.card.scoring
@@ -117,7 +119,7 @@ def temperature_of(
         kind=scoring.kind,
         photos=photos.name,
         classes=len(photos.classes),
-        templates=len(sentences),
+        templates=sentences,
         fitting=len(parts.choosing),
         telling=len(parts.telling),
         failures=encoded.failures,
@@ -163,8 +165,8 @@ def finding(fit: TemperatureFit) -> Finding:
         tables=(_figures(fit), _reliability(fit)),
         plots=(_diagram(fit), _errors(fit)),
         notes=(
-            f"{fit.model}, {fit.kind}; {fit.classes:,} classes, averaged over {fit.templates} "
-            f"template{'s' if fit.templates > 1 else ''}. The temperature of the least NLL on {fit.fitting:,} photos, "
+            f"{fit.model}, {fit.kind}; {fit.classes:,} classes, asked with {told_templates(fit.templates)}. "
+            f"The temperature of the least NLL on {fit.fitting:,} photos, "
             f"half of each class; all figures are of the other {fit.telling:,}.",
             f"ECE, the calibration error: how far confidence and accuracy are apart, over {BINS} bins (Guo et al. "
             "2017). By chance: what it were if all probabilities were true, for few photos are seldom right in just "
@@ -195,7 +197,11 @@ def _mended(fit: TemperatureFit) -> str:
     fitted = f"temperature {fit.temperature:.3g} (scale {fit.after.scale:.3g})"
     error = f"calibration error {100 * fit.before.ece:.1f} to {100 * fit.after.ece:.1f} points"
     where = f"on {fit.telling:,} photos that did not fit it"
-    if gain.low <= 0 <= gain.high:
+    if min(fit.fitting, fit.telling) < FEWEST:
+        return f"Too few photos to name a scale: {fit.fitting} fitted one, {fit.telling} told; take {FEWEST} a half."
+    if gain.high < 0:
+        return f"Keep the card's scale: {fitted} fits one half and is worse on the other, NLL {span}, {error}, {where}."
+    if gain.low <= 0:
         return f"No other scale is surely better: {fitted} makes NLL {span}, {error}, {where}."
     return f"Best is {fitted}: NLL {span}, {error}, {where}."
 

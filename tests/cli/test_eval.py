@@ -68,7 +68,7 @@ def test_published_figures_stand_in_a_column_of_their_own(program: Program, tmp_
     command = ("eval", "zero-shot", tmp_path / "set", "--against", "published")
     text = program(*command).text
     assert "10 of its pictures are JPEG copies" in text and "it has 10 pictures, not 10,000" in text
-    assert "18, averaged (cifar10)" in text  # as published, where none is named
+    assert "the 18 templates published for cifar10, averaged" in text  # as published, where none is named
     assert "No figure of starter over CIFAR-10 is published" in text
     (row,) = [line for line in text.splitlines() if "MobileCLIP2-S0" in line]
     head = next(line for line in text.splitlines() if "measured" in line)
@@ -77,6 +77,14 @@ def test_published_figures_stand_in_a_column_of_their_own(program: Program, tmp_
     assert found["templates"] == ["a {}."]
     assert found["published"]["same_model"] is None
     assert found["published"]["nearest_in_size"][0]["percent"] == {"acc@1": 94.2}
+    assert len(program(*command, "--json").json["templates"]) == 18
+
+
+def test_the_template_that_was_asked_is_named_where_none_was_given(program: Program, photos: Path) -> None:
+    """An empty list, or "1", of a figure that another sentence changes by points."""
+    command = ("eval", "zero-shot", photos)
+    assert program(*command, "--json").json["templates"] == ["a photo of {}."]
+    assert '"a photo of {}."' in program(*command).text
 
 
 def test_words_find_their_photos(program: Program, photos: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from clipsearch.evaluation import geometry
 from clipsearch.evaluation.geometry import (
     class_similarities,
     dimensions_for,
@@ -54,6 +55,27 @@ def test_pairs_count_once_and_by_their_kind() -> None:
     counts = np.bincount(truth)
     assert same @ middles == pytest.approx(np.average(np.diag(wanted), weights=counts * (counts - 1)), abs=1e-3)
     assert np.isnan(pair_curves(vectors[:1], truth[:1], fine)[0]).all()
+
+
+def test_pairs_of_many_photos_are_those_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten times the photos took a hundred times as long, in silence."""
+    vectors, _ = clouds(1200, 3)
+    edges, everyone = np.linspace(-1, 1, 5), np.arange(1200)
+    whole = pair_curves(vectors, everyone, edges)[1]
+    monkeypatch.setattr(geometry, "MOST_PAIRED", 300)
+    found = pair_curves(vectors, everyone, edges)[1]
+    pairs = found * (300 * 299 / 2)
+    assert pairs == pytest.approx(pairs.round(), abs=1e-6) and whole.tolist() != found.tolist()
+    assert found == pytest.approx(whole, abs=0.02)
+    assert found.tolist() == pair_curves(vectors, everyone, edges)[1].tolist()
+
+
+def test_of_equal_neighbours_the_first_come_first() -> None:
+    """Copies of one photo would change places from one run to the next, and hubs with them."""
+    found = np.array([[1, 0]] + [[0, 1]] * 700 + [[0.6, 0.8]], np.float32)
+    assert nearest(found[1:2], found, 4).tolist() == [[1, 2, 3, 4]]
+    assert nearest(found[:1], found, 3).tolist() == [[0, 701, 1]]
+    assert nearest(found[:1], found[:1], 3, are_same=True).shape == (1, 0)
 
 
 def test_silhouettes_are_those_by_hand_and_of_scikit_learn() -> None:

@@ -122,7 +122,7 @@ def test_the_worst_comes_first_and_is_said(
     engine: Engine, photos: list[Path], prepared: Prepared, as_prepared: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Classes that are the photos' own vectors: all right as the card says, and fewer where vectors move."""
-    monkeypatch.setattr(told, "classifier", lambda engine, classes: prepared.reference[:6])
+    monkeypatch.setattr(told, "classifier", lambda engine, classes, templates: prepared.reference[:6])
     truth = np.array([0, 1, 2, 3, 4, 5, 0, 0])
     found = told.of_classes(engine, LabelledPhotos("six", tuple("abcdef"), photos, truth), no_progress)
     assert (found.measure, found.photos, len(found.failures)) == ("accuracy", 7, 1)

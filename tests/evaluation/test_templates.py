@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 
 from clipsearch.evaluation.templates import forward_selection, hits, together
@@ -53,3 +55,15 @@ def test_lengths_count_in_the_short_cut() -> None:
     assert steps[-1].accuracy == 1.0
     summed = (photo @ vectors.sum(axis=0).T).argmax()
     assert summed == 0  # what this must not say
+
+
+def test_the_scores_of_all_templates_are_held_once() -> None:
+    """What is checked before the work is one such array: two of them and the hour before ends with Killed."""
+    photos, vectors, truth = some(templates=20, classes=40, photos=2000)
+    tracemalloc.start()
+    try:
+        forward_selection(photos, vectors, truth)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 1.5 * 20 * 40 * 2000 * 4

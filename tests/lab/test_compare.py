@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,12 @@ def test_each_photo_that_only_one_gets_right_is_counted_on_its_side(compared: Co
     assert unlike.alike < 1
 
 
+def test_the_interval_is_the_one_that_eval_gives(compared: Comparison) -> None:
+    """Drawn across the classes, one measurement has two intervals, and here a model that is always the same one."""
+    other = compared.models[2]
+    assert (other.low, other.acc1, other.high) == pytest.approx((1 / 3, 1 / 3, 1 / 3))  # all or none of each class
+
+
 def test_two_models_of_one_name_are_told_apart(compared: Comparison) -> None:
     """A table with the same name twice says nothing of either."""
     assert [one.model for one in compared.models] == ["small (1)", "small (2)", "small (3)"]
@@ -61,10 +68,14 @@ def test_what_was_published_of_a_model_has_a_column_of_its_own(tmp_path: Path, m
     assert [column.origin for column in told.tables[0].columns][-2:] == ["measured", "published"]
     assert [row[-1] for row in told.tables[0].rows] == [0.898, None]
     assert any("it has 6 pictures" in note for note in told.notes)
+    assert any("the 18 templates published for cifar10" in note for note in told.notes)  # as theirs was
 
 
 def test_the_sign_test_is_mcnemars_exact_one() -> None:
     """As scipy.stats.binomtest(5, 19) and (0, 5) have it."""
     assert exact_sign_test(5, 14) == pytest.approx(0.063568, abs=1e-6)
-    assert exact_sign_test(5, 0) == 0.0625
+    assert exact_sign_test(5, 0) == pytest.approx(0.0625)
+    began = time.process_time()
+    assert exact_sign_test(49_700, 50_300) == pytest.approx(0.0581, abs=2e-4)  # normal, with continuity correction
+    assert time.process_time() - began < 1  # in integers of a hundred thousand bits: many minutes
     assert exact_sign_test(0, 0) == 1.0

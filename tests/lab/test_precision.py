@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,10 @@ def test_the_accuracy_is_the_one_that_bench_gives(engine: Engine) -> None:
     """Pixels that are prepared once for all ways must be those that the model gets otherwise."""
     found = measured(engine, labelled())
     assert found.ways[0].acc1 == recognised(engine, labelled()).acc1.value
+    known = replace(labelled(), published="cifar10")
+    found = measured(engine, known)
+    assert found.ways[0].acc1 == recognised(engine, known).acc1.value
+    assert any("the 18 templates published for cifar10" in note for note in finding(found).notes)
     assert found.ways[0].image_cosine_least == pytest.approx(1.0, abs=1e-6)
     assert (found.photos, found.classes, found.captions) == (20, 3, 0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from clipsearch.errors import UsageError
 from clipsearch.evaluation.encoded import EncodedPhotos
 from clipsearch.lab import captioned_space, space
 from clipsearch.lab.captioned_space import captioned_space_of
@@ -42,6 +43,14 @@ def test_the_finding_quotes_the_result_and_leaves_absent_classes_out() -> None:
     (grid,) = [plot for plot in told.plots if isinstance(plot, Grid)]
     assert grid.rows == grid.columns == ("cat", "dog") and np.isfinite(grid.values).all()
     assert [row[0] for row in told.tables[1].rows] == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("kept", [[0, 1], [1, 2]], ids=["one class", "one photo a class"])
+def test_photos_that_leave_nothing_to_compare_are_refused(kept: list[int]) -> None:
+    """All of a class could not be read: "of two classes nan", and a warning of numpy's."""
+    few = EncodedPhotos(ROWS[kept], TRUTH[kept], np.array(kept), (), 1.0)
+    with pytest.raises(UsageError, match="2 photos that can be read are of"):
+        space_of("m", NAMES, few, WORDS)
 
 
 def test_captions_are_compared_with_their_photo_and_with_others() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,10 +13,12 @@ from clipsearch.errors import UsageError
 from clipsearch.evaluation.calibration import tempered
 from clipsearch.evaluation.encoded import EncodedPhotos
 from clipsearch.evaluation.halves import halves
+from clipsearch.evaluation.intervals import Interval
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import accuracy
 from clipsearch.lab import temperature
-from clipsearch.lab.temperature import TemperatureFit, calibration, finding, temperature_fit
+from clipsearch.lab.temperature import TemperatureFit, calibration, finding, temperature_fit, temperature_of
+from clipsearch.labels.sets import published_templates
 
 CLASSES = ("cat", "dog", "bird", "fish")
 
@@ -77,6 +80,20 @@ def test_photos_that_tell_have_no_say_in_the_fit(monkeypatch: pytest.MonkeyPatch
     assert second.before.accuracy < first.before.accuracy - 0.2
 
 
+def test_a_published_set_is_asked_with_its_own_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another command's accuracy of the same photos would differ by points, and nobody could tell why."""
+    encoded, weights = world()
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(temperature, "classifier", lambda *given: asked.append(given[2]) or weights)
+    engine = SimpleNamespace(card=SimpleNamespace(name="a", scoring=Scoring("softmax", 40.0)))
+    photos = LabelledPhotos("made up", CLASSES, ["photo.jpg"] * 400, encoded.truth, "cifar10")
+    fit = temperature_of(engine, photos, encoded)  # type: ignore[arg-type]
+    assert fit.templates == asked[0] == published_templates()["cifar10"]
+    assert any("the 18 templates published for cifar10" in note for note in finding(fit).notes)
+    own = temperature_of(engine, photos, encoded, ["a {}"])  # type: ignore[arg-type]
+    assert own.templates == asked[1] == ("a {}",) and any('asked with "a {}"' in note for note in finding(own).notes)
+
+
 def test_one_class_is_refused() -> None:
     """Every photo is of the only class: recognised 100 %, and nothing to fit."""
     photos = LabelledPhotos("cats", ("cat",), ["photo.jpg"] * 2, np.zeros(2, np.int64))
@@ -94,7 +111,7 @@ def told(scale: float, true_scale: float, photos: int = 2000) -> TemperatureFit:
     gain = temperature.difference_interval(np.full(photos, before.nll), np.full(photos, after.nll))
     curve = temperature._at(1.0, cosines, truth, Scoring("softmax", scale))
     return TemperatureFit(
-        "a", "softmax", "set", 4, 1, photos, photos, (), scale / true_scale, before, after, gain, (curve,)
+        "a", "softmax", "set", 4, ("{}",), photos, photos, (), scale / true_scale, before, after, gain, (curve,)
     )
 
 
@@ -104,6 +121,22 @@ def test_a_model_is_called_too_sure_only_where_it_is() -> None:
     assert "is not sure enough: it says" in finding(told(20, 40)).says
     assert "is as sure as it is right, within chance: it says" in finding(told(40, 40)).says
     assert "is as sure as it is right, within chance: it says" in finding(told(43, 40, photos=40)).says
+
+
+def test_a_fit_that_is_worse_on_the_other_photos_is_not_called_the_best() -> None:
+    """A person who copies the scale makes the model worse, on the word of a report that measured it."""
+    fit = told(80, 40)
+    assert "Best is" in finding(replace(fit, nll_gain=Interval(0.2, 0.1, 0.3))).says
+    assert "No other scale is surely better" in finding(replace(fit, nll_gain=Interval(0.1, -0.1, 0.3))).says
+    worse = finding(replace(fit, nll_gain=Interval(-0.2, -0.3, -0.1))).says
+    assert "Keep the card's scale" in worse and "+0.200 nats [+0.100, +0.300]" in worse and "Best" not in worse
+
+
+def test_few_photos_name_no_scale() -> None:
+    """Ten photos that are all right by chance fit the coldest scale there is, and nobody asks how many they were."""
+    few = replace(told(80, 40), fitting=29, nll_gain=Interval(0.2, 0.1, 0.3))
+    assert "Too few photos to name a scale: 29 fitted one" in finding(few).says and "Best" not in finding(few).says
+    assert "Best is" in finding(replace(few, fitting=30)).says
 
 
 def test_bins_of_the_diagram_have_photos_enough() -> None:

@@ -71,28 +71,29 @@ def zero_shot(
     from clipsearch.evaluation.zero_shot import recognised
 
     photos = labelled_photos(folder, per_class, set_name)
-    sentences = tuple(utf8(template, "A template") for template in templates) or photos.templates
+    sentences = tuple(utf8(template, "A template") for template in templates)
     with opened_engine(context, model, backend) as engine:
         with meter("photos") as progress:
             result = recognised(engine, photos, sentences, progress)
         beside = published_beside(engine.card, photos.published) if against else None
     if as_json:
-        output.write_json(_fields(photos, result, sentences, beside))
+        output.write_json(_fields(photos, result, beside))
         return Exit.DONE
-    _show(photos, result, sentences)
+    _show(photos, result)
     if beside is not None:
         title = known_set(photos.published).title if photos.published else output.printable(photos.name)
         show_beside(result.model, title, photos.published, _KINDS, (result.acc1.value,), beside)
     return Exit.DONE
 
 
-def _show(photos: LabelledPhotos, result: Recognised, sentences: tuple[str, ...]) -> None:
+def _show(photos: LabelledPhotos, result: Recognised) -> None:
+    from clipsearch.evaluation.templates import told_templates
+
     count = len(result.classes)
-    named = f" ({', '.join(sentences)})" if len(sentences) == 1 else ""
     facts = [
         ("Set", f"{output.printable(photos.name)} · {result.photos:,} photos of {count:,} classes"),
         ("Model", f"{result.model} · {result.variant}"),
-        ("Templates", f"{result.templates}{', averaged' if result.templates > 1 else ''}{output.printable(named)}"),
+        ("Templates", output.printable(told_templates(result.templates))),
         ("acc@1", f"{_share(result.acc1)}, by chance {1 / count:.1%}"),
         ("acc@5", _share(result.acc5) if count > 5 else "–, of so few classes"),
         ("By class", f"{_share(result.class_recall)}, mean of the classes' recall"),
@@ -109,9 +110,7 @@ def _share(found: Interval) -> str:
     return f"{found.value:.2%} [{found.low:.2%}, {found.high:.2%}]"
 
 
-def _fields(
-    photos: LabelledPhotos, result: Recognised, sentences: tuple[str, ...], beside: Beside | None
-) -> dict[str, Any]:
+def _fields(photos: LabelledPhotos, result: Recognised, beside: Beside | None) -> dict[str, Any]:
     many = len(result.classes) > 5
     fields: dict[str, Any] = {
         "set": photos.name,
@@ -122,7 +121,7 @@ def _fields(
         "photos": result.photos,
         "failures": failure_fields(result.failures),
         "classes": len(result.classes),
-        "templates": list(sentences),
+        "templates": list(result.templates),
         "acc1": result.acc1.value,
         "acc1_interval": [result.acc1.low, result.acc1.high],
         "acc5": result.acc5.value if many else None,
