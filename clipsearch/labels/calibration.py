@@ -66,13 +66,18 @@ def shared_calibration(logits: Floats, truth: NDArray[np.int64], rivals: Floats 
 
 
 def separate_calibration(logits: Floats, truth: NDArray[np.int64]) -> Calibration:
-    """For labels that stand alone: Platt's scaling of each against the photos of all others, and of none (-1)."""
+    """For labels that stand alone: Platt's scaling of each against the photos of all others, and of none (-1).
+
+    Where it is used a label is as often as any other, so it meets count - 1 times as many photos of others as of its
+    own; and count times as many of none more, where there are examples of those.
+    """
     count = logits.shape[1]
+    others = count - 1 + (count if (truth < 0).any() else 0)
     slopes, biases = np.ones(count), np.zeros(count)
     for label in range(count):
         own = truth == label
         if own.any() and not own.all():
-            offset = float(np.log(own.sum()) - np.log((~own).sum()))
+            offset = float(np.log(own.sum()) - np.log((~own).sum()) + np.log(others))
             slopes[label], biases[label] = _least(_sigmoid_objective(logits[:, label], own, offset), 2)
     return Calibration(np.round(slopes, _DIGITS), np.round(biases, _DIGITS), 0.0)
 

@@ -95,7 +95,7 @@ class Client:
         top: int | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Labelled | FailedFile]:
-        """`progress` hears nothing: the service sends results only, and has its model open."""
+        """As Library's. Progress is asked for whoever listens: an answer that is silent for long is given up."""
         request = wire.ClassifyRequest(
             tuple(map(os.fsencode, targets)),
             () if isinstance(labels, LabelSet) else tuple(labels),
@@ -104,6 +104,7 @@ class Client:
             unknown,
             margin,
             top,
+            True,
             self._cwd,
         )
         with self._translated(), self._response("POST", "/classify", request, ANSWER_S) as response:
@@ -112,7 +113,11 @@ class Client:
                     return
                 if error := wire.error_of(line):
                     raise error
-                yield wire.loads_labelled(line)
+                result = wire.loads_labelled(line)
+                if not isinstance(result, wire.Told):
+                    yield result
+                elif progress is not None:
+                    progress(result.progress, result.done, result.total)
             raise http.client.IncompleteRead(b"")
 
     def photo(self, path: AnyPath) -> PhotoDetails | None:

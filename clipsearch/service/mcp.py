@@ -90,7 +90,7 @@ def _server(worker: Worker, cwd: bytes) -> MCPServer:
         return _told(lambda: _found(worker.call(lambda library: library.similar(path, k=k, under=under), cwd)))
 
     def zsl(paths: list[str], labels: list[str]) -> LabelledPhotos:
-        return _told(lambda: _labelled(worker.stream(lambda library: library.classify(paths, labels), cwd)))
+        return _told(lambda: _labelled(worker.stream(lambda library, _: library.classify(paths, labels), cwd)))
 
     server: MCPServer = MCPServer(
         "clipsearch",

@@ -70,6 +70,15 @@ class SearchRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A line between the results of a `classify`: how far it is. It also keeps a client waiting that would give up."""
+
+    progress: str  # what is done
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClassifyRequest:
     targets: tuple[bytes, ...] = ()
     labels: tuple[str, ...] = ()
@@ -78,9 +87,12 @@ class ClassifyRequest:
     unknown: bool = False
     margin: float = 0.0
     top: int | None = None
+    progress: bool = False  # whether lines tell of it
     cwd: bytes = b"/"
 
-    def asked_of(self, library: LibraryAPI) -> Iterable[Labelled | FailedFile]:
+    def asked_of(
+        self, library: LibraryAPI, tell: Callable[[Told], None] = lambda told: None
+    ) -> Iterable[Labelled | FailedFile]:
         return library.classify(
             self.targets,
             self.label_set or self.labels,
@@ -88,6 +100,7 @@ class ClassifyRequest:
             unknown=self.unknown,
             margin=self.margin,
             top=self.top,
+            progress=(lambda *told: tell(Told(*told))) if self.progress else None,
         )
 
 
@@ -113,9 +126,11 @@ def loads(kind: type[T], text: bytes) -> T:
     return from_json(kind, _json(text))
 
 
-def loads_labelled(line: bytes) -> Labelled | FailedFile:
+def loads_labelled(line: bytes) -> Labelled | FailedFile | Told:
     """One line of a `classify`. Raises Malformed."""
     data = _json(line)
+    if "progress" in data:
+        return from_json(Told, data)
     return from_json(Labelled, data) if "labels" in data else from_json(FailedFile, data)
 
 

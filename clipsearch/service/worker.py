@@ -10,8 +10,9 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from queue import SimpleQueue
 from typing import TypeVar
 
 from clipsearch.config import Paths
@@ -19,6 +20,7 @@ from clipsearch.errors import ClipsearchError, SystemFault
 from clipsearch.library import Library
 
 T = TypeVar("T")
+Said = TypeVar("Said")
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,31 @@ class Worker(AbstractContextManager["Worker"]):
 
     def call(self, job: Callable[[Library], T], cwd: bytes = _NO_FOLDER) -> T:
         """What `job` returns. Relative paths in it are relative to `cwd`. Raises ClipsearchError and nothing else."""
+        return self._asked(job, cwd).result()
 
+    def stream(
+        self, job: Callable[[Library, Callable[[Said], None]], Iterable[T]], cwd: bytes = _NO_FOLDER
+    ) -> Generator[T | Said, None, None]:
+        """What `job` yields, one piece a turn, and in between what it says by the function it gets, at once."""
+        said: SimpleQueue[Said | None] = SimpleQueue()  # whoever is slow to read it keeps no turn waiting
+
+        def pieces(library: Library) -> Generator[T, None, None]:
+            yield from job(library, said.put)
+
+        made = pieces(self._library)
+        try:
+            while True:
+                turn = self._asked(lambda _: _next(made), cwd)
+                turn.add_done_callback(lambda _: said.put(None))
+                yield from iter(said.get, None)
+                if (piece := turn.result()) is None:
+                    return
+                yield piece[0]
+        finally:
+            if not self._ending:
+                self.call(lambda _: made.close())
+
+    def _asked(self, job: Callable[[Library], T], cwd: bytes) -> Future[T]:
         def turn() -> T:
             if self._ending:
                 raise _ended()
@@ -53,24 +79,9 @@ class Worker(AbstractContextManager["Worker"]):
                 os.chdir(_NO_FOLDER)  # or the disk of `cwd` could not be unmounted
 
         try:
-            asked = self._thread.submit(turn)
+            return self._thread.submit(turn)
         except RuntimeError as error:  # the thread takes no more
             raise _ended() from error
-        return asked.result()
-
-    def stream(self, job: Callable[[Library], Iterable[T]], cwd: bytes = _NO_FOLDER) -> Generator[T, None, None]:
-        """What `job` yields, one piece a turn."""
-
-        def pieces(library: Library) -> Generator[T, None, None]:
-            yield from job(library)
-
-        made = pieces(self._library)
-        try:
-            while piece := self.call(lambda _: _next(made), cwd):
-                yield piece[0]
-        finally:
-            if not self._ending:
-                self.call(lambda _: made.close())
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """Which sidecar is a photo's, what a label would change in it, and writing that.
 
 `photo.jpg.xmp` is what darktable and digiKam read and write, and what immich prefers; `photo.xmp` is Adobe's, which may
-belong to several photos of one name. So what exists is taken, and new ones are called `photo.jpg.xmp`.
+belong to several photos of one name. So what exists is taken where it is one photo's only, and new ones are called
+`photo.jpg.xmp`.
 """
 
 from __future__ import annotations
@@ -68,19 +69,24 @@ class Sidecars:
         """The one that is there, `photo.jpg.xmp` first; `photo.xmp` only where no other photo may mean it too."""
         stem = os.path.splitext(photo)[0]
         for suffix in _SUFFIXES:
-            if os.path.exists(photo + suffix):
+            if os.path.lexists(photo + suffix):
                 return photo + suffix
         for suffix in _SUFFIXES:
-            if os.path.exists(stem + suffix) and (is_raw(photo) or not self._namesakes(photo)):
+            if os.path.lexists(stem + suffix) and not self._has_rivals(photo):
                 return stem + suffix
         return photo + _SUFFIXES[0]
 
-    def _namesakes(self, photo: bytes) -> list[bytes]:
+    def _has_rivals(self, photo: bytes) -> bool:
+        """Whether `photo.xmp` may be another photo's: of `photo.jpg` and a RAW it is the RAW's, of two RAWs nobody's.
+
+        Beside `photo.cr2.jpg`, as converters call theirs, `photo.cr2.xmp` is that of `photo.cr2`.
+        """
         folder, name = os.path.split(photo)
         if self._names[0] != folder:
             self._names = folder, [one for one in os.listdir(folder) if is_listed(one)]
         stem = os.path.splitext(name)[0]
-        return [one for one in self._names[1] if one != name and os.path.splitext(one)[0] == stem]
+        namesakes = [one for one in self._names[1] if one != name and os.path.splitext(one)[0] == stem]
+        return stem in self._names[1] or any(is_raw(one) or not is_raw(name) for one in namesakes)
 
     def _changed(self, photo: bytes, sidecar: bytes, label: str | None) -> bytes | None:
         if not os.path.exists(photo):
@@ -90,6 +96,8 @@ class Sidecars:
             with open(sidecar, "rb") as handle:
                 packet = handle.read()
         except FileNotFoundError:
+            if os.path.islink(sidecar):
+                raise UnreadableSidecar("it is a link to a file that is not there") from None
             packet = None
         return with_label(packet, path, list(self._paths.values()))
 

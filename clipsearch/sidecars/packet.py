@@ -1,13 +1,14 @@
 """A label as a keyword in an XMP packet: every byte that is not about it stays as it was.
 
 The packet is not written anew, for no serialiser keeps what others wrote (prefixes, comments, blanks): expat tells
-where each element lies, and list items are cut out and put in there. What is ours is noted in a list of our own, so
-that a keyword that somebody typed stays when a label of the same name goes.
+where each element lies, and list items are cut out and put in there. What is ours is noted in lists of our own, one for
+keywords and one for paths, so that what somebody typed stays when a label of the same name goes.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +18,14 @@ _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _SUBJECT = ("dc", "http://purl.org/dc/elements/1.1/", "subject")
 _HIERARCHY = ("lr", "http://ns.adobe.com/lightroom/1.0/", "hierarchicalSubject")
 _OURS = ("clipsearch", "urn:clipsearch:1.0/", "labels")
+_OUR_PATHS = ("clipsearch", "urn:clipsearch:1.0/", "paths")
+_PROPERTIES = (_SUBJECT, _HIERARCHY, _OURS, _OUR_PATHS)
 _LISTS = {f"{_RDF}Bag", f"{_RDF}Seq", f"{_RDF}Alt"}
 _ITEM = f"{_RDF}li"
 
 LONGEST = 16 << 20  # bytes; darktable's masks take some
 _ENCODING = re.compile(rb"""^\s*<\?xml[^>]*\bencoding\s*=\s*["']([^"']+)""")
+_READ_ONLY = re.compile(rb"""<\?xpacket\s+end\s*=\s*["']r["']\s*\?>\s*\Z""")  # ISO 16684-1: a packet's end, r or w
 _OPEN_TAG = re.compile(rb"""<([^\s/>]+)(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*(/?)>""")
 _EMPTY = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -66,27 +70,20 @@ class _Element:
 
 def keywords(packet: bytes) -> list[str]:
     """Raises UnreadableSidecar."""
-    return [_value(item) for item in _items(_about(_parsed(packet)), _SUBJECT)]
+    return _values(_about(_parsed(packet)), _SUBJECT)
 
 
 def with_label(packet: bytes | None, path: Sequence[str], of_set: Collection[Sequence[str]] = ()) -> bytes | None:
     """The packet with this label; None where nothing changes. Without a packet a new one.
 
     `path` is the label behind the groups it is under, from the broadest; none takes labels away only. `of_set` are all
-    labels of the set, as paths: those that were written by us go, other keywords stay. Raises UnreadableSidecar.
+    labels of the set, as paths: those that were written by us go, with the groups they were under then; all else stays.
+    Raises UnreadableSidecar.
     """
     if packet is None:
         return with_label(_EMPTY, path, of_set) if path else None
     about = _about(_parsed(packet))
-    have, ours = ([_value(item) for item in _items(about, one)] for one in (_SUBJECT, _OURS))
-    label = path[-1] if path else None
-    stale = {one[-1] for one in of_set if one[-1] in ours and one[-1] != label}
-    is_ours = label is not None and (label in ours or label not in have)
-    wanted: dict[Property, tuple[Collection[str], str | None]] = {  # property -> (what goes, what must be there)
-        _SUBJECT: (stale, label),
-        _HIERARCHY: ({"|".join(one) for one in of_set if one[-1] in stale}, "|".join(path) if len(path) > 1 else None),
-        _OURS: (stale, label if is_ours else None),
-    }
+    wanted = _wanted(about, path, {one[-1] for one in of_set})
     edits: list[Edit] = []
     new: list[bytes] = []
     for one, (gone, there) in wanted.items():
@@ -98,11 +95,36 @@ def with_label(packet: bytes | None, path: Sequence[str], of_set: Collection[Seq
         edits.append(_put_in(about[0], b"".join(new), packet))
     if not edits:
         return None
+    if _READ_ONLY.search(packet):
+        raise UnreadableSidecar("it says of itself that it may only be read")
     changed = _applied(packet, edits)
-    kept = [word for word in have if word not in stale and word != label]
-    if sorted(keywords(changed)) != sorted([*kept, *([] if label is None else [label])]):
+    after = _about(_parsed(changed))
+    if any(Counter(_values(after, one)) != _expected(about, one, *wanted[one]) for one in wanted):
         raise UnreadableSidecar("this label cannot be written into it")
     return changed
+
+
+Wanted = tuple[Collection[str], str | None]  # of a list: what goes, one of each; what must be there
+
+
+def _wanted(about: Sequence[_Element], path: Sequence[str], names: Collection[str]) -> dict[Property, Wanted]:
+    """What was noted as ours goes with its note, where the set has a label of that name and it is not this one."""
+    have, paths, ours, our_paths = (_values(about, one) for one in _PROPERTIES)
+    label, whole = path[-1] if path else None, "|".join(path) if len(path) > 1 else None
+    ends = tuple(f"|{name}" for name in names)
+    stale = {one for one in ours if one in names and one != label}
+    old_paths = {one for one in our_paths if one.endswith(ends) and one != whole}
+    return {
+        _SUBJECT: (stale, label),
+        _HIERARCHY: (old_paths, whole),
+        _OURS: (stale, None if label in have and label not in ours else label),
+        _OUR_PATHS: (old_paths, None if whole in paths and whole not in our_paths else whole),
+    }
+
+
+def _expected(about: Sequence[_Element], one: Property, gone: Collection[str], there: str | None) -> Counter[str]:
+    values = Counter(_values(about, one)) - Counter(gone)
+    return values if there is None or there in values else values + Counter([there])
 
 
 # -- what is there --------------------------------------------------------------------------------
@@ -166,7 +188,7 @@ def _about(root: _Element) -> list[_Element]:
     found = [one for graph in graphs for one in graph.children if one.tag == f"{_RDF}Description"]
     if not found:
         raise UnreadableSidecar("it is XML, but describes no photo")
-    if any(_tag(one) in description.attributes for description in found for one in (_SUBJECT, _HIERARCHY, _OURS)):
+    if any(_tag(one) in description.attributes for description in found for one in _PROPERTIES):
         raise UnreadableSidecar("its keywords are not a list")
     return found
 
@@ -176,6 +198,10 @@ def _items(about: Sequence[_Element], one: Property) -> Iterator[_Element]:
         for element in description.children:
             if element.tag == _tag(one):
                 yield from _list_of(element).children
+
+
+def _values(about: Sequence[_Element], one: Property) -> list[str]:
+    return [_value(item) for item in _items(about, one)]
 
 
 def _list_of(element: _Element) -> _Element:
@@ -208,16 +234,16 @@ def _is_utf8(packet: bytes) -> bool:
 
 
 def _edited(packet: bytes, found: Sequence[_Element], gone: Collection[str], there: str | None) -> Iterator[Edit]:
-    """Items that go, with the blanks before them, and the one that must be there, once. What is left empty goes."""
-    has = any(_value(item) == there for element in found for item in _list_of(element).children)
-    seen = False
+    """One item of each value that goes, with the blanks before it, and the one that must be there. An empty list goes.
+
+    Of equal items only the last goes: ours was put in once, and behind what was there.
+    """
+    items = [item for element in found for item in _list_of(element).children]
+    has = any(_value(item) == there for item in items)
+    all_going = {_value(item): item for item in items if _value(item) in gone}.values()
     for place, element in enumerate(found):
         bag, adds = _list_of(element), there is not None and not has and not place
-        going = []
-        for item in bag.children:
-            if _value(item) in gone or (seen and _value(item) == there):
-                going.append(item)
-            seen = seen or _value(item) == there
+        going = [item for item in bag.children if item in all_going]
         if going and len(going) == len(bag.children) and not adds:
             going = [element]
         yield from ((one.start - len(_blanks_before(packet, one.start)), one.end, b"") for one in going)

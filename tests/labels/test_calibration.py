@@ -69,12 +69,34 @@ def test_labels_that_stand_alone_are_fitted_each_by_itself() -> None:
         own = truth == label
 
         def loss(parameters: Floats, own: NDArray[np.bool_] = own, column: Floats = logits[:, label]) -> float:
-            scores = parameters[0] * column + parameters[1] + np.log(own.sum() / (~own).sum())
+            scores = parameters[0] * column + parameters[1] + np.log(5 * own.sum() / (~own).sum())  # 2 others, 3 none
             prior = ((parameters[0] - 1) / SLOPE_SPREAD) ** 2 + (parameters[1] / BIAS_SPREAD) ** 2
             return float(np.logaddexp(0, np.where(own, -scores, scores)).sum() + prior / 2)
 
         wanted = minimize(loss, [1.0, 0.0], method="BFGS", options={"gtol": 1e-6}).x
         assert [found.slopes[label], found.biases[label]] == pytest.approx(wanted.tolist(), abs=2e-4)
+
+
+@pytest.mark.parametrize("with_none", [False, True])
+def test_labels_that_stand_alone_and_are_right_stay_as_they_are(with_none: bool) -> None:
+    """Examples for a model whose 30 % are true 30 times in 100 made it say two labels of each photo.
+
+    A label's evidence is normal around 1 where it is shown and around -1 elsewhere, so its log ratio is twice the
+    evidence, and the logit that and the odds of 1 to the 9 others, or to the 9 and the 10 parts that are of none.
+    """
+    rng = np.random.default_rng(0)
+    truth = rng.integers(-10 if with_none else 0, 10, 4000).clip(-1)
+    evidence = rng.normal(-1, 1, (4000, 10))
+    shown = np.flatnonzero(truth >= 0)
+    evidence[shown, truth[shown]] += 2
+    logits = 2 * evidence - np.log(19 if with_none else 9)
+    few = np.concatenate([np.flatnonzero(truth == label)[: 40 + 12 * label] for label in range(-1, 10)])
+    for photos in (np.arange(4000), few):  # however many examples of each there are
+        found = separate_calibration(logits[photos], truth[photos])
+        assert np.abs(found.biases).max() < 0.6 and abs(found.biases.mean()) < 0.2
+        assert np.abs(found.slopes - 1).max() < 0.3
+        shares = 1 / (1 + np.exp(-(found.slopes * logits + found.biases)))
+        assert shares.sum(axis=1).mean() == pytest.approx(0.5 if with_none else 1.0, abs=0.1)  # labels a photo
 
 
 def test_a_label_without_examples_stays_at_the_mean_of_the_others() -> None:

@@ -185,6 +185,15 @@ def test_a_record_that_cannot_be_read_is_none(paths: Paths, text: bytes) -> None
     assert read_record(paths.library) is None and running(paths) is None
 
 
+def test_progress_is_heard_as_if_it_were_made_here(both: tuple[LibraryAPI, LibraryAPI]) -> None:
+    """Labels that take minutes looked like a program that hangs, and after two minutes were given up."""
+    heard: tuple[list[tuple[str, int, int]], ...] = ([], [])
+    for library, said in zip(both, heard, strict=True):
+        results = list(library.classify(["food"], ["cat", "dog"], progress=lambda *told, said=said: said.append(told)))
+        assert len(results) == len(list(library.classify(["food"], ["cat", "dog"])))
+    assert heard[0] == heard[1] and ("encoding labels", 2, 2) in heard[0]
+
+
 def test_a_service_that_ends_in_between_is_one_sentence(stale: Record) -> None:
     """A traceback of http.client tells nobody what happened."""
     client = Client(stale, b"/")

@@ -68,8 +68,8 @@ def test_every_value_comes_back_exactly_as_it_went(kind: type, data: st.DataObje
     assert line.isascii() and b"\n" not in line
 
 
-@given(result=values(Labelled) | values(FailedFile))
-def test_a_line_of_labels_is_told_from_a_failure(result: Labelled | FailedFile) -> None:
+@given(result=values(Labelled) | values(FailedFile) | values(wire.Told))
+def test_a_line_of_labels_is_told_from_a_failure(result: Labelled | FailedFile | wire.Told) -> None:
     """A label called "reason" would turn a photo into a failure."""
     assert wire.loads_labelled(wire.dumps(result)) == result
 

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -87,7 +87,7 @@ def test_the_model_is_loaded_once(worker: Worker) -> None:
 def test_others_have_their_turn_between_the_pieces_of_a_long_answer(worker: Worker, own: Paths, photos: Path) -> None:
     """Labelling a folder of new photos takes minutes; searches must not wait for its end."""
     new = [*copied(SAMPLES, own.library.parent / "new", "food/bakery-pastries.jpg"), photos]
-    stream = worker.stream(lambda library: library.classify(new, ["an animal", "food"]))
+    stream = worker.stream(lambda library, _: library.classify(new, ["an animal", "food"]))
     first = next(stream)
     # A search, and a library that was written meanwhile, change nothing for the pieces that are still to come.
     with Library(own) as library:
@@ -98,11 +98,48 @@ def test_others_have_their_turn_between_the_pieces_of_a_long_answer(worker: Work
         assert paths == [piece.path for piece in library.classify(new, ["an animal", "food"])]
 
 
+def test_what_is_said_in_a_long_turn_is_heard_before_it_ends(worker: Worker) -> None:
+    """ImageNet's labels are minutes of work before the first photo: a client that hears nothing gives up."""
+    heard = threading.Event()
+
+    def pieces(library: Library, tell: Callable[[str], None]) -> Iterator[str]:
+        tell("half")
+        assert heard.wait(10)
+        tell("all")
+        yield "first"
+        tell("later")
+        yield "second"
+
+    stream = worker.stream(pieces)
+    assert next(stream) == "half"
+    heard.set()
+    assert list(stream) == ["all", "first", "later", "second"]
+
+
+def test_a_long_answer_that_is_left_in_the_middle_of_a_turn_is_ended(worker: Worker) -> None:
+    """Whoever presses Ctrl-C while labels are encoded would leave a turn that never ends."""
+    left, ended = threading.Event(), []
+
+    def pieces(library: Library, tell: Callable[[str], None]) -> Iterator[str]:
+        try:
+            tell("half")
+            assert left.wait(10)
+            yield "first"
+        finally:
+            ended.append(threading.current_thread().name)
+
+    stream = worker.stream(pieces)
+    assert next(stream) == "half"
+    left.set()
+    stream.close()
+    assert ended == ["clipsearch-library_0"] and worker.call(count) == 5
+
+
 def test_a_long_answer_that_nobody_reads_any_more_is_ended(worker: Worker) -> None:
     """A client that left would keep decoding processes alive; and SQLite lets go in its own thread only."""
     ended: list[str] = []
 
-    def pieces(library: Library) -> Iterator[int]:
+    def pieces(library: Library, tell: Callable[[int], None]) -> Iterator[int]:
         try:
             yield from range(1000)
         finally:

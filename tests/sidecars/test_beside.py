@@ -36,6 +36,11 @@ def plan(*labelled: tuple[bytes, str | None]) -> list[Change | FailedFile]:
         (["a.jpg", "a.cr2", "a.xmp"], "a.jpg", "a.jpg.xmp"),
         (["a.jpg", "a.cr2", "a.xmp"], "a.cr2", "a.xmp"),
         (["a.jpg", "a.txt", "a.b.jpg", "a.XMP"], "a.jpg", "a.XMP"),
+        (["a.cr2", "a.xmp"], "a.cr2", "a.xmp"),
+        (["a.cr2", "a.dng", "a.xmp"], "a.cr2", "a.cr2.xmp"),
+        (["a.cr2", "a.dng", "a.xmp"], "a.dng", "a.dng.xmp"),
+        (["a.cr2", "a.cr2.jpg", "a.cr2.xmp"], "a.cr2", "a.cr2.xmp"),
+        (["a.cr2", "a.cr2.jpg", "a.cr2.xmp"], "a.cr2.jpg", "a.cr2.jpg.xmp"),
     ],
 )
 def test_the_sidecar_that_is_there_is_taken_unless_it_is_anothers(
@@ -79,6 +84,36 @@ def test_a_sidecar_that_cannot_be_read_is_named_and_stays(tmp_path: Path) -> Non
     assert plan((os.fsencode(away / "1.jpg"), "cat")) == [
         FailedFile(os.fsencode(away), "the folder is not there now", 1)
     ]
+
+
+def test_two_raws_of_one_name_have_each_their_own_label(tmp_path: Path) -> None:
+    """The label of the first was replaced by the second's, and both were told as written."""
+    cat, receipt, _ = made(tmp_path, "p.cr2", "p.dng", "p.xmp")
+    sidecars = Sidecars(LABELS)
+    for change in plan((cat, "cat"), (receipt, "receipt")):
+        assert isinstance(change, Change) and sidecars.write(change) is None
+    assert keywords((tmp_path / "p.cr2.xmp").read_bytes()) == ["cat"]
+    assert keywords((tmp_path / "p.dng.xmp").read_bytes()) == ["receipt"]
+    assert keywords((tmp_path / "p.xmp").read_bytes()) == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["q.jpg.xmp", "q.xmp"])
+def test_a_link_to_a_sidecar_that_is_not_there_is_left_alone(tmp_path: Path, name: str) -> None:
+    """The disk with the sidecars is away; a new file at its place would stand in for years of edits."""
+    (photo,) = made(tmp_path, "q.jpg")
+    away = tmp_path / "away"
+    away.mkdir()
+    (tmp_path / name).symlink_to(away / name)
+    (failed,) = plan((photo, "cat"))
+    assert isinstance(failed, FailedFile) and failed.path == os.fsencode(tmp_path / name)
+    assert "link" in failed.reason
+    change = Change(photo, os.fsencode(tmp_path / name), "changed", "cat")  # it was there when it was planned
+    assert isinstance(Sidecars(LABELS).write(change), FailedFile)
+    assert list(away.iterdir()) == [] and (tmp_path / name).is_symlink()
+    (away / name).write_bytes(with_label(None, ("mine",)) or b"")
+    (found,) = plan((photo, "cat"))
+    assert isinstance(found, Change) and Sidecars(LABELS).write(found) is None
+    assert keywords((away / name).read_bytes()) == ["mine", "cat"] and (tmp_path / name).is_symlink()
 
 
 def test_a_folder_that_may_only_be_read_is_one_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
