@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,10 +19,8 @@ from clipsearch.cli.written import new_file_ending
 
 if TYPE_CHECKING:
     from clipsearch.lab.findings import Finding, Table
-    from clipsearch.types import FailedFile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_TOLD = 5  # photos that are named where many cannot be read
 
 
 def showing_options(function: Function) -> Function:
@@ -79,14 +77,6 @@ def show(result: object, finding: Finding, target: Path | None, as_json: bool) -
     click.echo()
     for note in finding.notes:
         output.say(output.dim(note), hanging="")
-
-
-def tell_failures(failures: Sequence[FailedFile]) -> None:
-    """Photos that could not be read: no figure leaves them out in silence."""
-    for one in failures[:_TOLD]:
-        output.tell(f"clipsearch: {output.shown(one.path)} was left out: {one.reason}")
-    if len(failures) > _TOLD:
-        output.tell(f"clipsearch: {len(failures) - _TOLD:,} more were left out; --json has them all")
 
 
 def fields(value: Any) -> Any:
