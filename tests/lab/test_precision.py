@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from clipsearch.encoding import Engine
 from clipsearch.engine import backends
 from clipsearch.engine.backends import Runtime
-from clipsearch.errors import UsageError
+from clipsearch.errors import SystemFault, UsageError
 from clipsearch.evaluation.captions import captioned_photos
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.retrieval import to_photos
@@ -60,7 +61,7 @@ def test_a_way_that_crashes_is_named_and_the_others_are_measured(
 def test_the_accuracy_is_the_one_that_bench_gives(engine: Engine) -> None:
     """Pixels that are prepared once for all ways must be those that the model gets otherwise."""
     found = measured(engine, labelled())
-    assert found.ways[0].acc1 == recognised(engine, labelled()).acc1
+    assert found.ways[0].acc1 == recognised(engine, labelled()).acc1.value
     assert found.ways[0].image_cosine_least == pytest.approx(1.0, abs=1e-6)
     assert (found.photos, found.classes, found.captions) == (20, 3, 0)
 
@@ -91,7 +92,7 @@ def test_a_photo_that_cannot_be_read_is_counted_and_moves_no_other(engine: Engin
     found = measured(engine, torn)
     assert found.photos == 20
     assert [one.path for one in found.failures] == [bytes(tmp_path / "broken.jpg")]
-    assert found.ways[0].acc1 == recognised(engine, whole).acc1
+    assert found.ways[0].acc1 == recognised(engine, whole).acc1.value
 
 
 def test_a_captioned_photo_that_cannot_be_read_is_named(engine: Engine, tmp_path: Path) -> None:
@@ -99,3 +100,14 @@ def test_a_captioned_photo_that_cannot_be_read_is_named(engine: Engine, tmp_path
     (tmp_path / "captions.tsv").write_text("file\tcaption\nbroken.jpg\tword1")
     with pytest.raises(UsageError, match=r"broken\.jpg cannot be read"):
         measured(engine, None, tmp_path / "captions.tsv")
+
+
+def test_pixels_that_the_disk_has_no_room_for_are_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full tmpfs the program ended with "Bus error", in the middle of a report."""
+    needed = 20 * engine.card.image.size**2 * 3
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=needed - 1))
+    with pytest.raises(SystemFault, match="MiB free, and the photos' pixels need 1 MiB") as caught:
+        measured(engine, labelled())
+    assert "TMPDIR" in caught.value.hint
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=needed))
+    assert measured(engine, labelled()).photos == 20
