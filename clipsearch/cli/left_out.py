@@ -11,11 +11,12 @@ from clipsearch.types import FailedFile
 _NAMED = 5  # one by one; the rest is counted
 
 
-def tell_failures(failures: Sequence[FailedFile]) -> None:
+def tell_failures(failures: Sequence[FailedFile], rest: str = "--json has them all") -> None:
+    """`rest`: where those stand that are only counted."""
     for failed in failures[:_NAMED]:
         output.tell(f"clipsearch: {output.shown(failed.path)} was left out: {failed.reason}")
     if len(failures) > _NAMED:
-        output.tell(f"clipsearch: {len(failures) - _NAMED:,} more were left out; --json has them all")
+        output.tell(f"clipsearch: {len(failures) - _NAMED:,} more were left out; {rest}")
 
 
 def failure_fields(failures: Sequence[FailedFile]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipsearch.errors import SystemFault
 from clipsearch.lab.findings import Bars, Grid, Lines, Plot, Points
+from clipsearch.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # In an SVG these stand for the page's own colours, which differ by day and by night; a PNG has them as they are.
 _INK, _QUIET, _EDGE, _GROUND = "#23211d", "#6f6a60", "#dcd7cb", "#f7f5f0"
 _VARIABLES = {_INK: "var(--ink)", _QUIET: "var(--quiet)", _EDGE: "var(--edge)", _GROUND: "var(--ground)"}
+# Within a tag alone: a text may be called like a colour, or be written like a style. Both hold no bare < or >.
+_STYLE = re.compile(r' style="[^"<>]*"(?=[^<>]*>)')
 # Okabe and Ito's colours (2008), which the colour-blind can tell apart; legible on both grounds. Yellow is left out.
 _COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _WIDTH, _DPI = 7.2, 130  # inches, of a plot; pixels an inch, of a PNG
@@ -35,10 +38,12 @@ def svg(plot: Plot) -> str:
     # Without a date, and with a salt that is always the same, one plot is one string.
     with _matplotlib().rc_context({"svg.fonttype": "none", "svg.hashsalt": "clipsearch"}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    drawn = file.getvalue()
-    for color, variable in _VARIABLES.items():
-        drawn = drawn.replace(color, variable)
+    drawn = _STYLE.sub(_in_page_colors, file.getvalue())
     return re.sub(r"^.*?(?=<svg)", "", drawn, count=1, flags=re.DOTALL)
+
+
+def _in_page_colors(style: re.Match[str]) -> str:
+    return re.sub("|".join(_VARIABLES), lambda color: _VARIABLES[color[0]], style[0])
 
 
 def png(plot: Plot) -> bytes:
@@ -167,6 +172,8 @@ def _grid(axes: Axes, plot: Grid) -> None:
         return
     for row, values in enumerate(plot.values):
         for column, value in enumerate(values):
+            if value != value:  # NaN: the cell is blank
+                continue
             # On the dark half of the scale in white: neither follows the page, as the cell does not.
             # Not quite black: matplotlib leaves that out of an SVG, and the page's own ink would take its place.
             color = "#ffffff" if high > low and (value - low) / (high - low) > 0.6 else "#111111"
@@ -180,5 +187,5 @@ def _short(name: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A dollar begins mathematics in matplotlib; in a file's name it is a dollar."""
-    return text.replace("$", r"\$")
+    """A dollar begins mathematics in matplotlib; in a file's name it is a dollar. XML allows no control characters."""
+    return printable(text).replace("$", r"\$")

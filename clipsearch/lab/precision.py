@@ -6,7 +6,9 @@ Ways are timed in turns, round by round.
 
 from __future__ import annotations
 
+import math
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +23,7 @@ from clipsearch.engine.backends import usable_cores
 from clipsearch.engine.cards import ModelCard
 from clipsearch.engine.choosing.candidates import Candidate, fits, variant_of
 from clipsearch.engine.choosing.child import Failed, answered
-from clipsearch.errors import ModelError, UsageError
+from clipsearch.errors import ModelError, SystemFault, UsageError
 from clipsearch.evaluation.agreement import listed_ways
 from clipsearch.evaluation.captions import CaptionedPhotos
 from clipsearch.evaluation.encoded import Progress, picture_name
@@ -115,7 +117,8 @@ def precision(
 ) -> Precision:
     """`cache`: where it is remembered which files were verified. One of the two kinds of photos is needed.
 
-    Raises UsageError where photos cannot be read or templates cannot work, ModelError where no way fits the model.
+    Raises UsageError where photos cannot be read or templates cannot work, ModelError where no way fits the model,
+    SystemFault where the temporary folder has no room for the pixels.
     """
     candidates = ways_here(engine.card)
     if not candidates:
@@ -167,7 +170,9 @@ def _material(
     own = list(labelled.pictures) if labelled else []
     others = list(captioned.photos) if captioned else []
     side = engine.card.image.size
-    pixels = np.lib.format.open_memmap(folder / "pixels.npy", "w+", np.uint8, (len(own) + len(others), side, side, 3))
+    shape = (len(own) + len(others), side, side, 3)
+    _check_room(folder, math.prod(shape))
+    pixels = np.lib.format.open_memmap(folder / "pixels.npy", "w+", np.uint8, shape)
     read: list[int] = []
     failures: list[FailedFile] = []
     for place, outcome in enumerate(engine.each_prepared([*own, *others])):
@@ -184,6 +189,17 @@ def _material(
     if labelled and not len(truth):
         raise UsageError("None of the labelled photos can be read.", "Name a folder with one folder for each class.")
     return _Material(folder / "pixels.npy", truth, tuple(failures), classes, captioned)
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """Raises SystemFault where `needed` bytes are not free: the file has holes until it is filled, and where a hole
+    cannot be, the system ends the whole process (SIGBUS)."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SystemFault(
+            f"{folder.parent} has {free >> 20:,} MiB free, and the photos' pixels need {-(-needed >> 20):,} MiB.",
+            "Free some space, name a folder on another disk in TMPDIR, or ask fewer photos.",
+        )
 
 
 # -- measuring ------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clipsearch.encoding import Engine
@@ -13,7 +13,9 @@ from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, e
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.lab import batches, captioned_space, compare, models, precision, prompts, space, temperature
 from clipsearch.lab import cache as text_cache
-from clipsearch.lab.findings import Finding
+from clipsearch.lab.findings import Column, Finding, Table
+from clipsearch.printable import shown
+from clipsearch.types import FailedFile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,17 +27,35 @@ class Material:
     captioned: CaptionedPhotos | None
     templates: Sequence[str]
     cache: Path  # the folder where it is remembered which files were verified
-    _encoded: list[EncodedPhotos] = field(default_factory=list, init=False)
+    _kept: list[EncodedPhotos | ClipsearchError] = field(default_factory=list, init=False)
 
     @property
     def engine(self) -> Engine:
         return self.engines[0]
 
+    @property
+    def failures(self) -> tuple[FailedFile, ...]:
+        """Labelled photos that could not be read, as far as they were asked for."""
+        return tuple(failed for one in self._kept if isinstance(one, EncodedPhotos) for failed in one.failures)
+
     def encoded(self, progress: Progress) -> EncodedPhotos:
-        """By the first model, once for all experiments."""
-        if not self._encoded:
-            self._encoded.append(encoded_photos(self.engine, self.photos, progress))
-        return self._encoded[0]
+        """By the first model, once for all experiments. Raises UsageError where no photo can be read, found out once
+        too."""
+        if not self._kept:
+            try:
+                self._kept.append(encoded_photos(self.engine, self.photos, progress))
+            except ClipsearchError as error:
+                self._kept.append(error)
+        (kept,) = self._kept
+        if isinstance(kept, ClipsearchError):
+            raise kept
+        return kept
+
+    def readable(self, progress: Progress) -> LabelledPhotos:
+        """The photos without those that could not be read: a damaged one on a slow disk costs its time once."""
+        encoded = self.encoded(progress)
+        pictures = [self.photos.pictures[place] for place in encoded.read]
+        return replace(self.photos, pictures=pictures, truth=encoded.truth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +74,7 @@ class Experiment:
 def experiments(material: Material) -> tuple[Experiment, ...]:
     """Those that the material is enough for, in the order of the report."""
     found = [
-        Experiment(
-            "Models", lambda progress: models.finding(models.model_sizes([one.card for one in material.engines]))
-        ),
+        Experiment("Models", lambda progress: _models(material)),
         Experiment("Prompts", lambda progress: _prompts(material, progress)),
         Experiment("Temperature", lambda progress: _temperature(material, progress)),
         Experiment("The space of the classes", lambda progress: _classes(material, progress)),
@@ -71,6 +89,24 @@ def experiments(material: Material) -> tuple[Experiment, ...]:
     if len(material.engines) > 1:
         found.append(Experiment("Models compared", lambda progress: _compared(material, progress)))
     return tuple(found)
+
+
+def not_done(unfinished: Sequence[Experiment]) -> list[Finding]:
+    """What the page says of those that a run did not come to the end of: the first was under way."""
+    return [
+        Finding(one.title, f"Not done: the run ended {'before' if number else 'during'} it.")
+        for number, one in enumerate(unfinished)
+    ]
+
+
+def left_out(failures: Sequence[FailedFile]) -> Finding:
+    """All photos that could not be read, by name."""
+    rows = tuple((shown(one.path), one.reason) for one in failures)
+    return Finding(
+        "Photos left out",
+        f"{len(rows):,} of the photos could not be read; no figure is about them.",
+        (Table("Which, and why", (Column("photo"), Column("reason")), rows),),
+    )
 
 
 def _models(material: Material) -> Finding:
@@ -107,14 +143,16 @@ def _cache(material: Material, progress: Progress) -> Finding:
 def _precision(material: Material, progress: Progress) -> Finding:
     found = precision.precision(
         material.engine,
-        material.photos,
+        material.readable(progress),
         material.captioned,
         material.templates,
         cache=material.cache,
         progress=progress,
     )
-    return precision.finding(found)
+    return precision.finding(replace(found, failures=(*material.failures, *found.failures)))
 
 
 def _compared(material: Material, progress: Progress) -> Finding:
-    return compare.finding(compare.compared_models(material.engines, material.photos, material.templates, progress))
+    photos = material.readable(progress)
+    found = compare.compared_models(material.engines, photos, material.templates, progress)
+    return compare.finding(replace(found, failures=(*material.failures, *found.failures)))

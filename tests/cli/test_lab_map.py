@@ -253,6 +253,13 @@ def test_the_same_library_gives_the_same_page(indexed: Program, tmp_path: Path) 
     assert pages[0] == pages[1] and b"9 of 45 photos, spread over all of them" in pages[0]
 
 
+def test_the_page_tells_what_it_gives_away(page: Path) -> None:
+    """Who shares a map shares the names of folders, and cannot see it."""
+    html = page.read_text("utf-8")
+    assert 'href="file:///' in html
+    assert "each link is a whole path" in html.split("<footer>")[1].split("</footer>")[0]
+
+
 def test_a_query_chooses_the_photos(indexed: Program, tmp_path: Path) -> None:
     """A map of the whole library for who asked for one folder."""
     outcome = indexed("lab", "map", "in:travel", "--output", tmp_path / "travel.html", "--json")
@@ -270,7 +277,7 @@ def test_a_query_chooses_the_photos(indexed: Program, tmp_path: Path) -> None:
 def test_what_cannot_become_a_map_is_said_before_the_work(indexed: Program, program: Program, tmp_path: Path) -> None:
     """Minutes of decoding for "there is such a file already"."""
     page = tmp_path / "map.html"
-    assert "map.png is no report" in said_once(indexed("lab", "map", "--output", tmp_path / "map.png"), 2)
+    assert "is of no kind that is written here" in said_once(indexed("lab", "map", "--output", tmp_path / "map.png"), 2)
     assert "There is no folder" in said_once(indexed("lab", "map", "--output", tmp_path / "no/map.html"), 5)
     assert "1 photo fits" in said_once(indexed("lab", "map", "in:old-phone-backup", "--output", page), 2)
     said_once(program("lab", "map", "--output", page), 3)  # no library yet

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from clipsearch.errors import SystemFault
 from clipsearch.lab.findings import Bars, Grid, Lines, Plot, Points, Series
 from clipsearch.lab.plots import png, svg
+from clipsearch.printable import printable
 
 SERIES = (
     Series("a $5 lens", (1.0, 2.0, 4.0), (1.0, 3.0, 2.0)),
@@ -39,6 +41,19 @@ def test_numbers_in_light_cells_are_dark_by_night_too() -> None:
     """Black is left out of an SVG, so they took the ink of the page: white on white."""
     drawn = svg(PLOTS["grid"])
     assert re.search(r"fill: #111111[^>]*>0\.20<", drawn)
+
+
+def test_a_cell_without_a_figure_is_blank() -> None:
+    """The word nan stood among the figures, on no colour."""
+    assert ">nan<" not in svg(PLOTS["grid"])
+
+
+@pytest.mark.parametrize("name", ["#23211d", 'a style="fill: #23211d"', "tab\tbell\x07 a\x01b", "caf\udce9", "$x$ \\$"])
+def test_a_name_is_text_whatever_it_is_like(name: str) -> None:
+    """A class became "var(--ink)", and a browser shows nothing of an SVG with a control character."""
+    drawn = svg(Bars(name, (name,), (0.5,), name))
+    texts = [one.text for one in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count(printable(name)) == 3
 
 
 def test_names_of_neighbouring_points_do_not_lie_on_one_another() -> None:

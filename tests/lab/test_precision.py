@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 from clipsearch.encoding import Engine
 from clipsearch.engine import backends
 from clipsearch.engine.backends import Runtime
-from clipsearch.errors import UsageError
+from clipsearch.errors import SystemFault, UsageError
 from clipsearch.evaluation.captions import captioned_photos
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.retrieval import to_photos
@@ -104,3 +105,14 @@ def test_a_captioned_photo_that_cannot_be_read_is_named(engine: Engine, tmp_path
     (tmp_path / "captions.tsv").write_text("file\tcaption\nbroken.jpg\tword1")
     with pytest.raises(UsageError, match=r"broken\.jpg cannot be read"):
         measured(engine, None, tmp_path / "captions.tsv")
+
+
+def test_pixels_that_the_disk_has_no_room_for_are_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full tmpfs the program ended with "Bus error", in the middle of a report."""
+    needed = 20 * engine.card.image.size**2 * 3
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=needed - 1))
+    with pytest.raises(SystemFault, match="MiB free, and the photos' pixels need 1 MiB") as caught:
+        measured(engine, labelled())
+    assert "TMPDIR" in caught.value.hint
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=needed))
+    assert measured(engine, labelled()).photos == 20

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.eval.samples import captions_options, photos_argument, samples_of, tell_failures
+from clipsearch.cli.eval.samples import captions_options, photos_argument, samples_of
 from clipsearch.cli.lab.showing import show, showing_options
+from clipsearch.cli.left_out import tell_failures
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import chosen_paths, model_option
 from clipsearch.cli.sections import Verb

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from clipsearch.cli.arguments import Named
-from clipsearch.cli.eval.samples import captions_options, check_one_source, photos_argument, tell_failures
+from clipsearch.cli.eval.samples import captions_options, check_one_source, photos_argument
 from clipsearch.cli.lab.showing import show, showing_options
+from clipsearch.cli.left_out import tell_failures
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, model_option, opened_engine
 from clipsearch.cli.sections import Verb

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
 from clipsearch.errors import UsageError
-from clipsearch.types import FailedFile
 
 if TYPE_CHECKING:
     from clipsearch.config import Paths
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from clipsearch.evaluation.agreement import AskedSamples
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_TOLD = 5  # failures by name
 
 
 def photos_argument(function: Function) -> Function:
@@ -78,10 +75,3 @@ def library_photos(paths: Paths) -> list[Path]:
     if not found:
         raise UsageError("The library has no photos to measure with.", "Name photos, or a folder with photos.")
     return [Path(os.fsdecode(photo)) for photo in found]
-
-
-def tell_failures(failures: Sequence[FailedFile]) -> None:
-    for one in failures[:_TOLD]:
-        output.tell(f"clipsearch: {output.shown(one.path)} was left out: {one.reason}")
-    if len(failures) > _TOLD:
-        output.tell(f"clipsearch: {len(failures) - _TOLD:,} more were left out; --json has them all")

@@ -8,7 +8,8 @@ import click
 
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.lab.labelled import labelled_options
-from clipsearch.cli.lab.showing import show, showing_options, tell_failures
+from clipsearch.cli.lab.showing import show, showing_options
+from clipsearch.cli.left_out import tell_failures
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import chosen_paths, model_option, opened_engine
 from clipsearch.cli.sections import Verb

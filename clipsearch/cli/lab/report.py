@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.lab.labelled import labelled_options
-from clipsearch.cli.lab.showing import command_line, page_option, tell_failures
+from clipsearch.cli.lab.showing import command_line, page_option
+from clipsearch.cli.left_out import tell_failures
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, chosen_paths, opened_engine
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.suggest import model_names
 from clipsearch.errors import Exit
 
+if TYPE_CHECKING:
+    from clipsearch.lab.findings import Finding
+
 EPILOG = """\b
 FOLDER is what clipsearch eval zero-shot takes: a published set, or one folder
 for each class. With more than one --model they are compared; all else is about
-the first. An experiment that fails is named in the page, and the others go on.
+the first. An experiment that fails is named in the page, and the others go on;
+Ctrl-C ends the run, and the page has what was found until then.
 The map of a library is a page of its own: clipsearch lab map --help
 
 \b
@@ -65,29 +72,43 @@ def report(
     """Run all experiments on one folder and write one page."""
     from clipsearch.evaluation.captions import captioned_photos
     from clipsearch.evaluation.labelled import labelled_photos
-    from clipsearch.files import new_file
-    from clipsearch.lab.page import page
     from clipsearch.lab.plots import check_installed
-    from clipsearch.lab.report import Material, experiments
+    from clipsearch.lab.report import Material, experiments, left_out, not_done
 
     check_installed()  # before hours of measuring
     photos = labelled_photos(folder, per_class)
     captioned = captioned_photos(captions) if captions else None
-    findings, failed = [], 0
+    findings: list[Finding] = []
+    failed = 0
     with ExitStack() as stack:
         engines = [stack.enter_context(opened_engine(context, name, backend)) for name in names]
         material = Material(engines, photos, captioned, templates, chosen_paths(context, None).cache)
-        for experiment in experiments(material):
-            with meter(experiment.title) as progress:
-                finding, done = experiment.found(progress)
-            failed += not done
-            findings.append(finding)
-            output.say(f"{finding.title}: {finding.says}")
-        tell_failures(material.encoded(lambda done, total: None).failures)
-    with new_file(target) as part:
-        part.write_text(page(f"{', '.join(names)} on {photos.name}", command_line(), findings), "utf-8")
-    output.narrate(f"Written: {output.printable(str(target))}")
+        asked = experiments(material)
+        try:
+            for experiment in asked:
+                with meter(experiment.title) as progress:
+                    finding, done = experiment.found(progress)
+                failed += not done
+                findings.append(finding)
+                output.say(output.printable(f"{finding.title}: {finding.says}"))
+        finally:  # an interruption, and a mistake of ours, goes on its way after it: hours of measuring are not lost
+            if findings:
+                findings += not_done(asked[len(findings) :])
+                if material.failures:
+                    tell_failures(material.failures, "the page names them all")
+                    findings.append(left_out(material.failures))
+                _write(target, f"{', '.join(names)} on {photos.name}", findings)
     if failed:
-        output.tell(f"clipsearch: {failed} of {len(findings)} experiments could not be done\nhint: the page says why")
+        output.tell(f"clipsearch: {failed} of {len(asked)} experiments could not be done\nhint: the page says why")
         return Exit.SYSTEM
     return Exit.DONE
+
+
+def _write(target: Path, title: str, findings: Sequence[Finding]) -> None:
+    from clipsearch.files import new_file
+    from clipsearch.lab.page import page
+
+    text = page(output.printable(title), command_line(), findings)
+    with new_file(target) as part:
+        part.write_text(text, "utf-8")
+    output.narrate(f"Written: {output.printable(str(target))}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, is_dataclass
+import textwrap
+from collections.abc import Callable
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,15 +16,15 @@ import click
 
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
-from clipsearch.cli.columns import Columns, table_lines
+from clipsearch.cli.columns import Columns
+from clipsearch.cli.lab.folded import folded_lines
+from clipsearch.cli.left_out import failure_fields
 from clipsearch.cli.written import new_file_ending
 
 if TYPE_CHECKING:
     from clipsearch.lab.findings import Finding, Table
-    from clipsearch.types import FailedFile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_TOLD = 5  # photos that are named where many cannot be read
 
 
 def showing_options(function: Function) -> Function:
@@ -68,7 +70,7 @@ def show(result: object, finding: Finding, target: Path | None, as_json: bool) -
     if as_json:
         output.write_json(fields(result))
         return
-    output.say(finding.says, hanging="")
+    output.say(output.printable(finding.says), hanging="")
     for table in finding.tables:
         click.echo()
         _show_table(table)
@@ -78,23 +80,19 @@ def show(result: object, finding: Finding, target: Path | None, as_json: bool) -
         click.echo(output.printable(line))
     click.echo()
     for note in finding.notes:
-        output.say(output.dim(note), hanging="")
-
-
-def tell_failures(failures: Sequence[FailedFile]) -> None:
-    """Photos that could not be read: no figure leaves them out in silence."""
-    for one in failures[:_TOLD]:
-        output.tell(f"clipsearch: {output.shown(one.path)} was left out: {one.reason}")
-    if len(failures) > _TOLD:
-        output.tell(f"clipsearch: {len(failures) - _TOLD:,} more were left out; --json has them all")
+        _say_dim(output.printable(note))
 
 
 def fields(value: Any) -> Any:
     """A result as JSON has it: field by field; what is no number (NaN) is null."""
     import numpy as np
 
+    from clipsearch.types import FailedFile
+
+    if isinstance(value, FailedFile):
+        return failure_fields([value])[0]
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: fields(one) for name, one in asdict(value).items()}
+        return {one.name: fields(getattr(value, one.name)) for one in dataclass_fields(value)}
     if isinstance(value, np.ndarray):
         return fields(value.tolist())
     if isinstance(value, dict):
@@ -131,6 +129,13 @@ def _write(target: Path, result: object, finding: Finding) -> None:
     output.narrate(f"Written: {output.printable(str(target))}")
 
 
+def _say_dim(text: str) -> None:
+    """In lines first: colours would count as letters."""
+    lines = textwrap.wrap(text, output.width(), break_long_words=False, break_on_hyphens=False)
+    for line in lines if output.is_terminal() else [text]:
+        click.echo(output.dim(line))
+
+
 def _show_table(table: Table) -> None:
     """The origin stands with each title: on a terminal columns are read one by one."""
     from clipsearch.lab.findings import cell_text, column_title
@@ -142,5 +147,5 @@ def _show_table(table: Table) -> None:
         for row in table.rows
     ]
     numbers = [place for place, column in enumerate(table.columns) if column.origin != "name"]
-    for line in table_lines(Columns(head, numbers=numbers), rows):
+    for line in folded_lines(Columns(head, numbers=numbers), rows):
         click.echo(line)

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from clipsearch.cli.arguments import Named
-from clipsearch.cli.lab.showing import show, showing_options, tell_failures
+from clipsearch.cli.lab.showing import show, showing_options
+from clipsearch.cli.left_out import tell_failures
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
 from clipsearch.cli.sections import Verb
