@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.errors import UsageError
+from clipsearch.evaluation.drawn import drawn
 from clipsearch.evaluation.located import file_text, located
 from clipsearch.evaluation.tables import WrongLine, numbered_lines, table_rows
 
@@ -58,6 +59,23 @@ def captioned_photos(file: Path, folder: Path | None = None, set_name: str | Non
         photo_of,
         set_name or of,
         _differences(set_name or of, is_split, len(places)),
+    )
+
+
+def drawn_captioned(asked: CaptionedPhotos, most: int) -> CaptionedPhotos:
+    """At most that many photos, drawn by chance, the same ones each time, with all their captions."""
+    if len(asked.photos) <= most:
+        return asked
+    kept = drawn(len(asked.photos), most)
+    row_of = np.full(len(asked.photos), -1)
+    row_of[kept] = np.arange(most)
+    rows = row_of[asked.photo_of]
+    return replace(
+        asked,
+        photos=tuple(asked.photos[place] for place in kept),
+        captions=tuple(caption for caption, row in zip(asked.captions, rows, strict=True) if row >= 0),
+        photo_of=rows[rows >= 0],
+        differences=(*asked.differences, f"{most:,} of its {len(asked.photos):,} photos were drawn"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,20 @@ def labelled_photos(folder: Path, per_class: int | None = None, set_name: str | 
             "Say it: --set mnist, or --set fashion-mnist",
         )
     return _of_arrays(arrays[0], known_set(name), per_class)
+
+
+def drawn_labelled(photos: LabelledPhotos, most: int) -> LabelledPhotos:
+    """At most that many of them, drawn by chance, the same ones each time; all classes are asked."""
+    count = len(photos.pictures)
+    if count <= most:
+        return photos
+    kept = drawn(count, most)
+    return replace(
+        photos,
+        pictures=[photos.pictures[place] for place in kept],
+        truth=photos.truth[kept],
+        differences=(*photos.differences, f"{most:,} of its {count:,} photos were drawn"),
+    )
 
 
 def _of_arrays(arrays: LabelledArrays, of: KnownSet, per_class: int | None) -> LabelledPhotos:

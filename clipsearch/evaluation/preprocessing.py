@@ -72,12 +72,13 @@ def prepared_otherwise(
             made.take(place, names, outcome)
             progress(next(steps), total)
     read = made.read
+    is_read = set(read)
     failed = tuple(FailedFile(photos[place], reason, 1) for place, reason in sorted(made.failures.items()))
     if not read:
         raise UsageError("None of the photos can be read.", f"The first reason: {failed[0].reason}")
     for name, ignored in _IGNORED:
         for place, photo in enumerate(photos):
-            if place in read:
+            if place in is_read:
                 made.take_other(place, name, as_it_lies(photo, Preprocess(definition), ignored))
             progress(next(steps), total)
     pixels = np.stack([made.plain[place] for place in read])

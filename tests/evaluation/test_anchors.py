@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from clipsearch import Engine
-from clipsearch.evaluation.encoded import classifier, encoded_photos, photo_vectors
+from clipsearch.evaluation.encoded import classifier, encoded_objects, encoded_photos
 from clipsearch.evaluation.labelled import labelled_photos
 from clipsearch.evaluation.metrics import accuracy
 from clipsearch.evaluation.objects import objects_of_photos
@@ -47,7 +47,7 @@ def engine(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine:
 def coco(shared: Path, engine: Engine) -> SimpleNamespace:
     """182 photos of which is known what is in them, and their vectors."""
     asked = objects_of_photos(shared / "data" / "captions" / "objects.tsv")
-    return SimpleNamespace(asked=asked, vectors=photo_vectors(engine, asked.photos))
+    return SimpleNamespace(asked=asked, vectors=encoded_objects(engine, asked).vectors)
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,7 @@ Examples:
 def report(
     context: click.Context,
     folder: Path,
+    set_name: str | None,
     per_class: int | None,
     templates: tuple[str, ...],
     captions: Path | None,
@@ -71,7 +72,7 @@ def report(
     from clipsearch.lab.report import Material, experiments
 
     check_installed()  # before hours of measuring
-    photos = labelled_photos(folder, per_class)
+    photos = labelled_photos(folder, per_class, set_name)
     captioned = captioned_photos(captions) if captions else None
     findings, failed = [], 0
     with ExitStack() as stack:
