@@ -160,9 +160,32 @@ def test_preprocessing_is_shown_by_harm(program: Program, photos: Path, tmp_path
     assert program("eval", "preprocessing").code == 2
 
 
-def test_of_many_captioned_photos_and_classes_some_are_drawn(
-    program: Program, tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("lab", "prompts"),
+        ("lab", "temperature"),
+        ("lab", "space"),
+        ("lab", "compare", "--", "starter", "starter"),
+        ("lab", "precision"),
+        ("lab", "report", "--output", "page.html"),
+        ("eval", "preprocessing", "--classes"),
+        ("bench",),
+    ],
+    ids=" ".join,
+)
+def test_every_command_over_classes_can_be_told_the_set(
+    command: tuple[str, ...], program: Program, photos: Path
 ) -> None:
+    """`Say which with --set` was the advice of commands that had no such option."""
+    words = list(command)
+    place = words.index("--") if "--" in words else len(words)
+    said = program(*words[:place], photos, *words[place + 1 :], "--set", "cifar11", "--per-class", "2")
+    assert said.code == 2 and 'There is no set "cifar11"' in said.stderr
+
+
+@pytest.mark.slow
+def test_of_many_captioned_photos_and_classes_some_are_drawn(program: Program, tmp_path: Path, small: Path) -> None:
     """All pixels are held at once: 5,000 photos of COCO took 1.5 GB."""
     for name in ("cat", "dog"):
         (tmp_path / "set" / name).mkdir(parents=True)

@@ -12,7 +12,7 @@ from clipsearch.errors import UsageError
 from clipsearch.evaluation import idx
 from clipsearch.evaluation.class_folders import imagenet_numbers
 from clipsearch.evaluation.known_sets import KNOWN_SETS, known_set
-from clipsearch.evaluation.labelled import labelled_photos
+from clipsearch.evaluation.labelled import drawn_labelled, labelled_photos
 from tests.evaluation.test_class_folders import made
 from tests.evaluation.test_idx import packed, written
 
@@ -133,3 +133,12 @@ def test_pictures_of_arrays_are_drawn_from_all_of_a_class(tmp_path: Path) -> Non
     places = [int(np.asarray(picture)[0, 0, 0]) for picture in found.pictures]
     assert found.truth.tolist() == [place % 2 for place in places] and sum(found.truth) == 10
     assert places == sorted(set(places)) and len(places) == 20 and max(places) >= 100
+
+
+def test_some_of_many_keep_their_classes(tmp_path: Path) -> None:
+    """A photo beside another's class is counted wrong, and a class without photos is asked all the same."""
+    photos = labelled_photos(made(tmp_path, *(f"{name}/{number}.jpg" for name in "abc" for number in range(30))))
+    some = drawn_labelled(photos, 20)
+    assert len(some.pictures) == 20 and some.classes == photos.classes
+    assert [some.classes[number] for number in some.truth] == [Path(str(one)).parent.name for one in some.pictures]
+    assert some.differences == ("20 of its 90 photos were drawn",) and drawn_labelled(photos, 90) is photos
