@@ -14,7 +14,7 @@ from clipsearch.cli.arguments import Named
 from clipsearch.cli.columns import Columns, table_lines
 from clipsearch.cli.left_out import failure_fields, tell_failures
 from clipsearch.cli.meter import meter
-from clipsearch.cli.options import backend_option, model_option, opened_engine, set_option, utf8
+from clipsearch.cli.options import backend_option, model_option, opened_engine, per_class_option, set_option, utf8
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.written import new_file_ending
 from clipsearch.errors import Exit
@@ -41,7 +41,7 @@ _CONFUSED = 5
 @click.command("bench", cls=Verb, epilog=EPILOG)
 @click.argument("folder", type=Named())
 @set_option
-@click.option("--per-class", type=click.IntRange(1), metavar="N", help="The first N photos of each class.")
+@per_class_option
 @click.option(
     "--template",
     "templates",

@@ -112,6 +112,16 @@ def set_option(function: Function) -> Function:
     )(function)
 
 
+def per_class_option(function: Function) -> Function:
+    """Of verbs that read labelled photos: `--per-class`, as `per_class`."""
+    return click.option(
+        "--per-class",
+        type=click.IntRange(1),
+        metavar="N",
+        help="N photos of each class, drawn by chance, the same ones each time.",
+    )(function)
+
+
 def threads_of(context: click.Context) -> int:
     """What `--threads` says; 0 for one for each core."""
     threads: int = context.meta.get(_THREADS, 0)

@@ -21,7 +21,7 @@ from clipsearch.engine.choosing.trials import CANDIDATE_S, Samples, encoded_apar
 from clipsearch.engine.golden import golden_arrays
 from clipsearch.engine.quantize.compare import Views, compared
 from clipsearch.errors import ModelError, UsageError
-from clipsearch.evaluation.captions import CaptionedPhotos
+from clipsearch.evaluation.captions import CaptionedPhotos, drawn_captioned
 from clipsearch.evaluation.pixels import DecodedPixels, Progress, decoded_pixels
 from clipsearch.types import FailedFile
 from clipsearch.ways import DEVICES
@@ -79,7 +79,10 @@ def photo_samples(
 def captioned_samples(
     card: ModelCard, asked: CaptionedPhotos, progress: Progress = lambda done, total: None
 ) -> AskedSamples:
-    """Photos with their captions. Raises UsageError where none of them can be read."""
+    """Photos with their captions, MOST_PHOTOS where there are more. Raises UsageError where none can be read."""
+    count = len(asked.photos)
+    asked = drawn_captioned(asked, MOST_PHOTOS)  # the pixels of all are held at once: 150 KB a photo at 224 px
+    of = f" of {count:,}" if count > MOST_PHOTOS else ""
     decoded = _read(decoded_pixels(card.image, [bytes(one.absolute()) for one in asked.photos], progress))
     place = {path: number for number, path in enumerate(decoded.read)}
     names = [bytes(one.absolute()) for one in asked.photos]
@@ -89,7 +92,7 @@ def captioned_samples(
         if names[photo] in place
     ]
     return AskedSamples(
-        f"{len(decoded.read):,} photos with {len(spoken):,} captions",
+        f"{len(decoded.read):,}{of} photos with {len(spoken):,} captions",
         decoded.pixels,
         tuple(text for text, _ in spoken),
         _everyday()[1],

@@ -6,10 +6,9 @@ Reads the file only; whether the photos can be decoded shows when they are encod
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.errors import UsageError
+from clipsearch.evaluation.drawn import drawn
 from clipsearch.evaluation.located import file_text, located
+from clipsearch.evaluation.tables import WrongLine, numbered_lines, table_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,12 +42,15 @@ def captioned_photos(file: Path, folder: Path | None = None, set_name: str | Non
     try:
         text = file_text(file)
         table = json.loads(text) if text.lstrip().startswith("{") else None
-        pairs = list(_lines(text.splitlines()) if table is None else _named(table))
+        pairs = list(_lines(text) if table is None else _named(table))
         of, is_split = _set_of(table)
+    except WrongLine as error:
+        raise _unknown(file, f": {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unknown(file) from error
     if not pairs:
         raise _unknown(file)
+    _check_text(file, [caption for _, caption in pairs])
     places: dict[str, int] = {}
     photo_of = np.array([places.setdefault(name, len(places)) for name, _ in pairs])
     return CaptionedPhotos(
@@ -55,6 +59,23 @@ def captioned_photos(file: Path, folder: Path | None = None, set_name: str | Non
         photo_of,
         set_name or of,
         _differences(set_name or of, is_split, len(places)),
+    )
+
+
+def drawn_captioned(asked: CaptionedPhotos, most: int) -> CaptionedPhotos:
+    """At most that many photos, drawn by chance, the same ones each time, with all their captions."""
+    if len(asked.photos) <= most:
+        return asked
+    kept = drawn(len(asked.photos), most)
+    row_of = np.full(len(asked.photos), -1)
+    row_of[kept] = np.arange(most)
+    rows = row_of[asked.photo_of]
+    return replace(
+        asked,
+        photos=tuple(asked.photos[place] for place in kept),
+        captions=tuple(caption for caption, row in zip(asked.captions, rows, strict=True) if row >= 0),
+        photo_of=rows[rows >= 0],
+        differences=(*asked.differences, f"{most:,} of its {len(asked.photos):,} photos were drawn"),
     )
 
 
@@ -97,22 +118,34 @@ def _coco(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield names[annotation["image_id"]], annotation["caption"].strip()
 
 
-def _lines(lines: list[str]) -> Iterator[tuple[str, str]]:
+def _lines(text: str) -> Iterator[tuple[str, str]]:
     """A table with the columns file and caption; or `photo.jpg<TAB>caption`, Flickr's with `#0` behind the name."""
-    if lines and "caption" in lines[0].split("\t"):
-        for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
-            if None in (row["file"], row["caption"]):
-                raise ValueError("a row is short of a column")
-            yield row["file"], row["caption"]
+    lines = numbered_lines(text)
+    if lines and "caption" in lines[0][1].split("\t"):
+        yield from table_rows(text, "file", "caption")
         return
-    for line in filter(str.strip, lines):
-        name, caption = line.split("\t", 1)
-        photo, mark, number = name.rpartition("#")
-        yield photo if mark and number.isdigit() else name, caption.strip()
+    for number, line in lines:
+        name, tab, caption = line.partition("\t")
+        if not tab:
+            raise WrongLine(f"line {number} has no photo and caption with a tab between")
+        photo, mark, place = name.rpartition("#")
+        yield photo if mark and place.isdigit() else name, caption.strip()
 
 
-def _unknown(file: Path) -> UsageError:
+def _check_text(file: Path, captions: Sequence[str]) -> None:
+    """JSON can hold half of a letter that takes two units of UTF-16, which is no text. Raises UsageError."""
+    for number, caption in enumerate(captions, 1):
+        try:
+            caption.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"{file}: caption {number:,} has half a letter in it ({caption[error.start]!a}).",
+                "Write the letter whole, or take it out.",
+            ) from error
+
+
+def _unknown(file: Path, why: str = "") -> UsageError:
     return UsageError(
-        f"{file} holds no captions that clipsearch can read.",
+        f"{file} holds no captions that clipsearch can read{why}.",
         "Known are a photo, a tab and a caption a line, COCO's captions JSON, Karpathy's splits, Flickr's token files.",
     )

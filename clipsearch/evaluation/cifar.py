@@ -48,7 +48,8 @@ def read_cifar(folder: Path) -> list[LabelledArrays]:
 
 def _tells(place: Path, layout: _Layout) -> bool:
     """Files of CIFAR-100 are called test and train: by that alone anybody's file is one."""
-    return place.name == layout.folder or layout.set == "cifar10" or any(map(place.glob, ("meta", "fine_label_names*")))
+    beside = (any(place.glob(pattern)) for pattern in ("meta", "fine_label_names*"))
+    return place.name == layout.folder or layout.set == "cifar10" or any(beside)
 
 
 def _read(place: Path, layout: _Layout, part: str, names: tuple[str, ...]) -> LabelledArrays:

@@ -177,10 +177,12 @@ def _pixels(array: _Array) -> NDArray[np.uint8]:
     if _expect(dtype, _Type).code != b"u1" or by_columns is not False:
         raise _Unfit("has pictures that are not bytes, row by row")
     raw, sizes = _expect(content, bytes), _expect(shape, tuple)
-    if len(sizes) != 2 or sizes[1] != _PIXELS or _expect(sizes[0], int) < 1:
-        raise _Unfit(f"has pictures of the shape {sizes}, and not of {_PIXELS:,} numbers each")
-    if len(raw) != sizes[0] * _PIXELS:
-        raise _Unfit(f"says that it has {sizes[0]:,} pictures, and has {len(raw):,} bytes of them")
+    # Each is known to be a number before it is told: it may be anything, megabytes or tuples in tuples too.
+    count, numbers = (_expect(size, int) for size in sizes) if len(sizes) == 2 else (0, 0)
+    if count < 1 or numbers != _PIXELS:
+        raise _Unfit(f"has pictures of {numbers:,} numbers each, and not of {_PIXELS:,}")
+    if len(raw) != count * _PIXELS:
+        raise _Unfit(f"says that it has {count:,} pictures, and has {len(raw):,} bytes of them")
     return np.frombuffer(raw, np.uint8).reshape(-1, _PIXELS)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from clipsearch.errors import UsageError
+from clipsearch.evaluation.drawn import drawn
 from clipsearch.labels.sets import imagenet_names
 from clipsearch.photos import listed
 
@@ -27,7 +30,10 @@ class ClassFolders:
 
 
 def class_folders(folder: Path, per_class: int | None = None) -> ClassFolders:
-    """The first `per_class` photos of each class. Raises UsageError where there are no class folders with photos."""
+    """Of each class `per_class` photos, drawn the same each time; all where it is None.
+
+    Raises UsageError where there are no class folders with photos, or one whose name is no class of its own.
+    """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder.", "Name a folder with one folder for each class.")
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -39,7 +45,33 @@ def class_folders(folder: Path, per_class: int | None = None) -> ClassFolders:
         )
     numbers = tuple(imagenet_numbers().get(one.name) for one in folders)
     names = tuple(_called(one.name, number) for one, number in zip(folders, numbers, strict=True))
-    return ClassFolders(names, tuple(tuple(one[:per_class]) for one in files), numbers)
+    _check_names(folders, names, numbers)
+    kept = tuple(tuple(one[place] for place in drawn(len(one), per_class)) for one in files)
+    return ClassFolders(names, kept, numbers)
+
+
+def _check_names(folders: Sequence[Path], names: Sequence[str], numbers: Sequence[int | None]) -> None:
+    """Raises UsageError. Models read capitals as small letters, so that names which differ in them alone are one."""
+    first: dict[str, int] = {}
+    for place, (folder, name) in enumerate(zip(folders, names, strict=True)):
+        if not _is_text(name):
+            raise UsageError(f"The name of the folder {folder} is not UTF-8.", "Rename it: its name is what is asked.")
+        if not name:
+            raise UsageError(f"The folder {folder} names no class.", "Call it as the class is called.")
+        other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), place)
+        if other != place and None in (numbers[place], numbers[other]):  # two of ImageNet's names stand for two classes
+            raise UsageError(
+                f'The folders {folders[other].name} and {folder.name} are one class, "{name}".',
+                "Put their photos into one folder, or name one otherwise.",
+            )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8 come as lone surrogates
+        return False
+    return True
 
 
 def _called(folder: str, number: int | None) -> str:

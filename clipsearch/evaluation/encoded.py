@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
-from clipsearch.errors import SystemFault, UsageError
+from clipsearch.errors import UsageError
 from clipsearch.evaluation.captions import CaptionedPhotos
 from clipsearch.evaluation.labelled import LabelledPhotos
+from clipsearch.evaluation.objects import ObjectsOfPhotos, in_photos
 from clipsearch.labels.sets import label_set
 from clipsearch.types import FailedFile, Failure, Picture
 
@@ -38,6 +38,14 @@ class EncodedCaptions:
     photo_of: NDArray[np.int64]  # (asked,), the row of each caption's photo
     failures: tuple[FailedFile, ...]
     left_out: int  # captions of photos that could not be read
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedObjects:
+    vectors: Vectors  # (read, dim), unit rows, of the photos that could be read
+    asked: ObjectsOfPhotos  # of these photos, and with the words that are in enough of them
+    failures: tuple[FailedFile, ...]
+    left_out: tuple[str, ...]  # the other words
 
 
 def encoded_photos(
@@ -64,6 +72,20 @@ def encoded_captions(
     )
 
 
+def encoded_objects(
+    engine: Engine, asked: ObjectsOfPhotos, least: int = 1, progress: Progress = lambda done, total: None
+) -> EncodedObjects:
+    """The photos that can be read, with the words that are in `least` of them or more.
+
+    Raises UsageError where none of the photos can be read, or no word is in so many.
+    """
+    vectors, read, failures = _encoded(engine, asked.photos, "", progress)
+    there = replace(asked, photos=tuple(asked.photos[place] for place in read), present=asked.present[read])
+    kept = in_photos(there, least)
+    words = frozenset(kept.words)
+    return EncodedObjects(vectors, kept, failures, tuple(word for word in asked.words if word not in words))
+
+
 def _encoded(
     engine: Engine, pictures: Sequence[Picture], of: str, progress: Progress
 ) -> tuple[Vectors, NDArray[np.int64], tuple[FailedFile, ...]]:
@@ -79,17 +101,6 @@ def _encoded(
     if not vectors:
         raise UsageError("None of the photos can be read.", f"The first reason: {failures[0].reason}")
     return np.stack(vectors), np.array(read), tuple(failures)
-
-
-def photo_vectors(engine: Engine, photos: Sequence[Path], progress: Progress = lambda done, total: None) -> Vectors:
-    """(photos, dim), unit rows, for figures that need every photo. Raises SystemFault for one that cannot be read."""
-    vectors = []
-    for photo, outcome in zip(photos, engine.each_image(list(photos)), strict=True):
-        if isinstance(outcome, Failure):
-            raise SystemFault(f"{photo} cannot be read: {outcome.reason}.", "Take it out of the file that names it.")
-        vectors.append(outcome)
-        progress(len(vectors), len(photos))
-    return np.stack(vectors)
 
 
 def classifier(engine: Engine, classes: Sequence[str], templates: Sequence[str] = ()) -> Vectors:

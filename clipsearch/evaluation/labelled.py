@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from clipsearch.errors import UsageError
 from clipsearch.evaluation.arrays import LabelledArrays
 from clipsearch.evaluation.cifar import read_cifar
 from clipsearch.evaluation.class_folders import ClassFolders, class_folders
+from clipsearch.evaluation.drawn import drawn
 from clipsearch.evaluation.idx import read_idx
 from clipsearch.evaluation.known_sets import KNOWN_SETS, KnownSet, known_set
 from clipsearch.types import Picture
@@ -37,7 +38,8 @@ class LabelledPhotos:
 
 
 def labelled_photos(folder: Path, per_class: int | None = None, set_name: str | None = None) -> LabelledPhotos:
-    """The set in `folder`, of each class the first `per_class`: CIFAR and MNIST as published, or class folders.
+    """The set in `folder`: CIFAR and MNIST as published, or class folders. Of each class `per_class`, drawn the same
+    each time.
 
     `set_name` says which published set it is of, where the files do not tell; class folders are then held against its
     classes, and all of these are asked. Raises UsageError where there is none, or another one, or more than one.
@@ -62,10 +64,25 @@ def labelled_photos(folder: Path, per_class: int | None = None, set_name: str | 
     return _of_arrays(arrays[0], known_set(name), per_class)
 
 
+def drawn_labelled(photos: LabelledPhotos, most: int) -> LabelledPhotos:
+    """At most that many of them, drawn by chance, the same ones each time; all classes are asked."""
+    count = len(photos.pictures)
+    if count <= most:
+        return photos
+    kept = drawn(count, most)
+    return replace(
+        photos,
+        pictures=[photos.pictures[place] for place in kept],
+        truth=photos.truth[kept],
+        differences=(*photos.differences, f"{most:,} of its {count:,} photos were drawn"),
+    )
+
+
 def _of_arrays(arrays: LabelledArrays, of: KnownSet, per_class: int | None) -> LabelledPhotos:
     if arrays.truth.max() >= len(of.classes):
         raise UsageError(f"It has {arrays.truth.max() + 1} classes; {of.title} has {len(of.classes)}.", "Name another.")
-    kept = np.flatnonzero(_places_in_class(arrays.truth) < (per_class or len(arrays.truth)))
+    of_class = (np.flatnonzero(arrays.truth == number) for number in range(len(of.classes)))
+    kept = np.sort(np.concatenate([places[drawn(len(places), per_class)] for places in of_class]))
     differences = []
     if not arrays.published:
         differences.append("its labels are not those of the published files")
@@ -83,7 +100,7 @@ def _of_arrays(arrays: LabelledArrays, of: KnownSet, per_class: int | None) -> L
 
 
 def _of_folders(folder: Path, folders: ClassFolders, named: KnownSet | None) -> LabelledPhotos:
-    of = named or next((one for one in KNOWN_SETS if _forms(folders.names) == _forms(one.classes)), None)
+    of = named or _told_by_names(folders.names)
     files = [file for _, file in folders.photos]
     truth = np.array([number for number, _ in folders.photos], np.int64)
     if of is None:
@@ -101,6 +118,13 @@ def _of_folders(folder: Path, folders: ClassFolders, named: KnownSet | None) -> 
     )
 
 
+def _told_by_names(names: Sequence[str]) -> KnownSet | None:
+    """The set with these classes. Ten folders 0 to 9 are anybody's: stars of a review, months, or MNIST's digits."""
+    if all(name.isdecimal() for name in names):
+        return None
+    return next((one for one in KNOWN_SETS if _forms(names) == _forms(one.classes)), None)
+
+
 def _numbers(folders: ClassFolders, of: KnownSet) -> NDArray[np.int64]:
     """Of each folder, in their order, the class of the set."""
     if of.name == "imagenet" and None not in folders.imagenet:
@@ -116,15 +140,6 @@ def _count_differs(count: int, of: KnownSet) -> list[str]:
     if count == of.pictures:
         return []
     return [f"it has {count:,} pictures, not {of.pictures:,}"]
-
-
-def _places_in_class(truth: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of each picture, how many of its class come before it."""
-    order = np.argsort(truth, kind="stable")
-    starts = np.searchsorted(truth[order], truth[order])
-    places = np.empty(len(truth), np.int64)
-    places[order] = np.arange(len(truth)) - starts
-    return places
 
 
 def _forms(names: Sequence[str]) -> list[str]:

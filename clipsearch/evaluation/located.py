@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clipsearch.errors import UsageError
 
+_SHOWN = 60  # letters of a name that is no name
 _PLACES = ("", "photos", "images", "Images")  # below that folder, as the published collections have it
 
 
@@ -19,13 +20,30 @@ def file_text(file: Path) -> str:
 
 
 def located(names: Sequence[str], folder: Path) -> tuple[Path, ...]:
-    """The photos with these names, in `folder` or in photos/ or images/ there. Raises UsageError where one is not."""
+    """The photos with these names, in `folder` or in photos/ or images/ there.
+
+    Raises UsageError where one is not, or has a name that no file can have.
+    """
     places = [folder / place for place in _PLACES]
-    where = next((place for place in places if (place / names[0]).is_file()), folder)
-    missing = [name for name in names if not (where / name).is_file()]
+    where = next((place for place in places if _is_there(place, names[0])), folder)
+    missing = [name for name in names if not _is_there(where, name)]
     if missing:
         raise UsageError(
-            f"{where} lacks {len(missing):,} of {len(names):,} photos, {missing[0]} first.",
+            f"{where} lacks {len(missing):,} of {len(names):,} photos, {_short(missing[0])} first.",
             "Name the folder of the photos: --photos DIR",
         )
     return tuple(where / name for name in names)
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).is_file()
+    except OSError as error:  # too long, or in a folder that is closed
+        reason = error.strerror
+    except ValueError:  # a zero, or half a letter
+        reason = "no file can have this name"
+    raise UsageError(f"{_short(name)!a} in {folder} cannot be read ({reason}).", "Correct the file that names it.")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]} …"

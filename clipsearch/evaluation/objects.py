@@ -5,7 +5,6 @@ Reads the file only; whether the photos can be decoded shows when they are encod
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from clipsearch.errors import UsageError
 from clipsearch.evaluation.located import file_text, located
+from clipsearch.evaluation.tables import WrongLine, table_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +32,8 @@ def objects_of_photos(file: Path, folder: Path | None = None) -> ObjectsOfPhotos
     """
     try:
         rows = list(_rows(file_text(file)))
+    except WrongLine as error:
+        raise _unknown(file, f": {error}") from error
     except (ValueError, KeyError) as error:
         raise _unknown(file) from error
     photos = list(dict.fromkeys(name for name, _ in rows))
@@ -56,14 +58,12 @@ def in_photos(asked: ObjectsOfPhotos, count: int) -> ObjectsOfPhotos:
 
 
 def _rows(text: str) -> Iterator[tuple[str, list[str]]]:
-    for row in csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE):
-        if not row["file"] or row["objects"] is None:
-            raise ValueError("a row is short of a column")
-        yield row["file"], [word.strip() for word in row["objects"].split(",") if word.strip()]
+    for name, objects in table_rows(text, "file", "objects"):
+        yield name, [word.strip() for word in objects.split(",") if word.strip()]
 
 
-def _unknown(file: Path) -> UsageError:
+def _unknown(file: Path, why: str = "") -> UsageError:
     return UsageError(
-        f"{file} does not say what is in its photos.",
+        f"{file} does not say what is in its photos{why}.",
         "Expected: a line `file<TAB>objects`, then a photo, a tab and words with commas between, a line each.",
     )

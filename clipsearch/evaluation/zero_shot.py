@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clipsearch.encoding import Engine
 from clipsearch.engine.choosing.measure import peak_mb
-from clipsearch.evaluation.encoded import Progress, classifier, encoded_photos
+from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, encoded_photos
 from clipsearch.evaluation.intervals import Interval, class_mean_interval, mean_interval
 from clipsearch.evaluation.labelled import LabelledPhotos
 from clipsearch.evaluation.metrics import class_accuracies, confusion, ranks
@@ -64,7 +64,14 @@ def recognised(
     Raises UsageError where none of the photos can be read, and for templates that cannot work.
     """
     sentences = checked_templates(templates or photos.templates)
-    encoded = encoded_photos(engine, photos, progress)
+    return recognised_of(engine, photos, encoded_photos(engine, photos, progress), sentences)
+
+
+def recognised_of(
+    engine: Engine, photos: LabelledPhotos, encoded: EncodedPhotos, templates: Sequence[str] = ()
+) -> Recognised:
+    """The same of photos that are encoded."""
+    sentences = checked_templates(templates or photos.templates)
     scores = encoded.vectors @ classifier(engine, photos.classes, sentences).T
     before = ranks(scores, encoded.truth)
     return Recognised(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clipsearch.evaluation.intervals import Interval
 from clipsearch.evaluation.labelled import LabelledPhotos
+from clipsearch.evaluation.templates import told_templates
 from clipsearch.evaluation.zero_shot import Recognised
 from clipsearch.lab.findings import Bars, Column, Finding, Grid, Plot, Table
 
@@ -16,9 +17,9 @@ def finding(photos: LabelledPhotos, result: Recognised) -> Finding:
         f"{result.model} recognises {one.value:.1%} [{one.low:.1%}, {one.high:.1%}] of {result.photos:,} photos "
         f"of {count:,} classes; by chance it were {1 / count:.1%}."
     )
-    named = "template" if result.templates == 1 else "templates, averaged"
+    asked = told_templates(result.templates)
     notes = [
-        f"{result.variant}; {result.templates} {named}. In brackets: 95 % intervals, the photos drawn anew.",
+        f"{result.variant}; asked with {asked}. In brackets: 95 % intervals, the photos of each class drawn anew.",
         *(f"No figure like the published ones: {one}." for one in photos.differences),
     ]
     return Finding("Accuracy", says, (_figures(result), _by_class(result)), _plots(result), tuple(notes))

@@ -40,7 +40,9 @@ def test_captions_lie_nearer_to_their_photo(program: Program, photos: Path, tmp_
         ((), "One of a folder and --captions"),
         (("a", "--captions", "b"), "One of a folder and --captions"),
         (("a", "--photos", "b"), "--photos belongs"),
-        (("--captions", "b", "--per-class", "3"), "--per-class belongs"),
+        (("--captions", "b", "--per-class", "3"), "--per-class and --set belong"),
+        (("--captions", "b", "--set", "mnist"), "--per-class and --set belong"),
+        (("a", "--per-class", "1"), "One photo of a class"),
     ],
 )
 def test_what_cannot_be_meant_is_said(program: Program, arguments: tuple[str, ...], said: str) -> None:

@@ -9,6 +9,7 @@ other photos would differ by, and no less.
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from clipsearch import Engine
-from clipsearch.evaluation.encoded import classifier, encoded_photos, photo_vectors
+from clipsearch.evaluation.encoded import classifier, encoded_objects, encoded_photos
 from clipsearch.evaluation.labelled import labelled_photos
 from clipsearch.evaluation.metrics import accuracy
 from clipsearch.evaluation.objects import objects_of_photos
@@ -46,7 +47,7 @@ def engine(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine:
 def coco(shared: Path, engine: Engine) -> SimpleNamespace:
     """182 photos of which is known what is in them, and their vectors."""
     asked = objects_of_photos(shared / "data" / "captions" / "objects.tsv")
-    return SimpleNamespace(asked=asked, vectors=photo_vectors(engine, asked.photos))
+    return SimpleNamespace(asked=asked, vectors=encoded_objects(engine, asked).vectors)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,9 @@ def cifar(shared: Path, engine: Engine, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("cifar10")
     with tarfile.open(shared / "data" / "labelled" / "cifar10-test-jpeg.tar.xz") as archive:
         archive.extractall(folder, filter="data")
-    photos = labelled_photos(folder / "test", 100)
+    whole = labelled_photos(folder / "test")
+    first = np.concatenate([np.flatnonzero(whole.truth == number)[:100] for number in range(10)])
+    photos = replace(whole, pictures=[whole.pictures[place] for place in first], truth=whole.truth[first])
     encoded = encoded_photos(engine, photos)
     assert photos.classes == builtin_set("cifar10").names and len(encoded.vectors) == 1000
     return SimpleNamespace(vectors=encoded.vectors, truth=encoded.truth, classes=photos.classes)

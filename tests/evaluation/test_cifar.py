@@ -69,6 +69,21 @@ def test_a_binary_file_that_is_not_whole_pictures_is_refused(content: bytes, tmp
         read_cifar(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["test", "train", "test.bin", "train.bin"])
+def test_a_stray_file_with_a_common_name_is_no_set(name: str, tmp_path: Path) -> None:
+    """CIFAR-100's files are called test and train: a note beside class folders stopped every figure over them."""
+    (tmp_path / name).write_text("notes\n")
+    assert read_cifar(tmp_path) == []
+
+
+@pytest.mark.parametrize("beside", ["meta", "fine_label_names.txt"])
+def test_renamed_folders_of_cifar_100_are_told_by_what_lies_beside(beside: str, tmp_path: Path) -> None:
+    """Who calls the folder otherwise has the same files."""
+    (tmp_path / "test.bin").write_bytes(records([19, 18, 0], LABELS))
+    (tmp_path / beside).touch()
+    assert [one.set for one in read_cifar(tmp_path)] == ["cifar100"]
+
+
 class Bomb:
     def __reduce__(self) -> tuple[object, ...]:
         return os.mkdir, ("was-here",)
@@ -103,6 +118,10 @@ ATTACKS = {
     "texts for labels": framed(text(b"labels") + b"](U\x01ae" + data(PLANES.tobytes(), 3)),
     "labels beyond the classes": batch([3, 0, 10], PLANES.tobytes()),
     "labels below them": batch([3, 0, -1], PLANES.tobytes()),
+    "a shape of shapes": WHOLE.replace(b"M\x00\x0c\x86", b"K\x01" + b"\x85" * 50_000 + b"\x86"),
+    "a shape of megabytes": WHOLE.replace(
+        b"M\x00\x0c\x86", b"T" + struct.pack("<i", 4 << 20) + bytes(4 << 20) + b"\x86"
+    ),
     "no pictures": framed(pair(b"labels", LABELS)),
     "cut short": WHOLE[:-4000],
     "cut at its end": WHOLE[:-1],

@@ -12,7 +12,7 @@ from clipsearch.errors import UsageError
 from clipsearch.evaluation import idx
 from clipsearch.evaluation.class_folders import imagenet_numbers
 from clipsearch.evaluation.known_sets import KNOWN_SETS, known_set
-from clipsearch.evaluation.labelled import labelled_photos
+from clipsearch.evaluation.labelled import drawn_labelled, labelled_photos
 from tests.evaluation.test_class_folders import made
 from tests.evaluation.test_idx import packed, written
 
@@ -29,7 +29,7 @@ def test_published_names_come_with_the_published_files(tmp_path: Path) -> None:
     """A figure that is compared with a published one has to be asked in the same words."""
     found = labelled_photos(binary(tmp_path, [3, 0, 3, 3]), per_class=2)
     assert (found.name, found.classes, found.published) == ("CIFAR-10 test", TEN, "cifar10")
-    assert found.truth.tolist() == [3, 0, 3] and len(found.pictures) == 3
+    assert sorted(found.truth.tolist()) == [0, 3, 3] and len(found.pictures) == 3
     assert found.differences == ("it has 3 pictures, not 10,000",)
 
 
@@ -41,6 +41,14 @@ def test_jpeg_copies_of_a_published_set_are_called_copies(tmp_path: Path) -> Non
     assert plain.published == copies.published == "cifar10"
     assert not any("JPEG" in one for one in plain.differences)
     assert any("10 of its pictures are JPEG copies" in one for one in copies.differences)
+
+
+def test_folders_with_numbers_are_digits_only_where_that_is_said(tmp_path: Path) -> None:
+    """Months or stars from 0 to 9 were asked as MNIST's digits, and no option turned it off."""
+    made(tmp_path, *(f"{number}/1.png" for number in range(10)))
+    found = labelled_photos(tmp_path)
+    assert (found.published, found.name, found.templates) == (None, tmp_path.name, ())
+    assert labelled_photos(tmp_path, set_name="mnist").published == "mnist"
 
 
 def test_some_of_a_sets_classes_are_a_set_of_their_own_until_it_is_named(tmp_path: Path) -> None:
@@ -114,3 +122,23 @@ def test_each_known_set_has_its_classes_and_published_templates() -> None:
         "cifar10": (10, 1), "cifar100": (100, 1), "fashion-mnist": (10, 0), "food101": (101, 1), "imagenet": (1000, 1),
         "mnist": (10, 1),
     }  # fmt: skip
+
+
+def test_pictures_of_arrays_are_drawn_from_all_of_a_class(tmp_path: Path) -> None:
+    """The order of published files may be that of their sources, as with files by name."""
+    (tmp_path / "test_batch.bin").write_bytes(
+        b"".join(bytes((number % 2,)) + bytes((number,)) * 3072 for number in range(200))
+    )
+    found = labelled_photos(tmp_path, per_class=10)
+    places = [int(np.asarray(picture)[0, 0, 0]) for picture in found.pictures]
+    assert found.truth.tolist() == [place % 2 for place in places] and sum(found.truth) == 10
+    assert places == sorted(set(places)) and len(places) == 20 and max(places) >= 100
+
+
+def test_some_of_many_keep_their_classes(tmp_path: Path) -> None:
+    """A photo beside another's class is counted wrong, and a class without photos is asked all the same."""
+    photos = labelled_photos(made(tmp_path, *(f"{name}/{number}.jpg" for name in "abc" for number in range(30))))
+    some = drawn_labelled(photos, 20)
+    assert len(some.pictures) == 20 and some.classes == photos.classes
+    assert [some.classes[number] for number in some.truth] == [Path(str(one)).parent.name for one in some.pictures]
+    assert some.differences == ("20 of its 90 photos were drawn",) and drawn_labelled(photos, 90) is photos

@@ -134,6 +134,49 @@ def test_what_is_no_captions_file_is_refused(content: str, tmp_path: Path) -> No
         captioned_photos(tmp_path / "captions")
 
 
+@pytest.mark.parametrize(
+    "form", ["file\tcaption\nhere.jpg\t{}\nhere.jpg\tsecond\n", "here.jpg#0\t{}\nhere.jpg#1\tsecond\n"]
+)
+@pytest.mark.parametrize("end", ["\u2028", "\u0085", "\v", "\f", "\x1c"])
+def test_only_a_newline_ends_a_line(form: str, end: str, tmp_path: Path) -> None:
+    """Captions copied from a web page have U+2028 in them: one such refused a file of 25,000."""
+    (tmp_path / "here.jpg").touch()
+    (tmp_path / "captions").write_bytes(form.format(f"one{end}two").replace("\n", "\r\n").encode())
+    assert captioned_photos(tmp_path / "captions").captions == (f"one{end}two", "second")
+
+
+@pytest.mark.parametrize("head", ["", "file\tcaption\n"])
+def test_the_wrong_line_is_named(head: str, tmp_path: Path) -> None:
+    """Among 25,000 lines nobody finds the one that lacks its tab."""
+    (tmp_path / "here.jpg").touch()
+    (tmp_path / "captions").write_text(f"{head}here.jpg\tone\n\nhere.jpg two\n")
+    with pytest.raises(UsageError, match=f"line {3 + bool(head)} "):
+        captioned_photos(tmp_path / "captions")
+
+
+def test_a_caption_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """JSON can hold half an emoji, which no tokenizer takes; it came out as a mistake of the program."""
+    (tmp_path / "here.jpg").touch()
+    coco = {"images": [{"id": 7, "file_name": "here.jpg"}], "annotations": [{"image_id": 7, "caption": "a \ud83d cat"}]}
+    (tmp_path / "captions").write_text(json.dumps(coco))
+    with pytest.raises(UsageError, match="caption 1 has half a letter"):
+        captioned_photos(tmp_path / "captions")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a" * 300 + ".jpg", "a\0.jpg", "a/" * 3000 + "b.jpg", "\ud83d.jpg"],
+    ids=["long", "zero", "deep", "half a letter"],
+)
+def test_a_name_that_no_file_can_have_is_refused(name: str, tmp_path: Path) -> None:
+    """`File name too long. Check the disk` sends a person to the wrong place: the table is wrong."""
+    coco = {"images": [{"id": 7, "file_name": name}], "annotations": [{"image_id": 7, "caption": "one"}]}
+    (tmp_path / "captions").write_text(json.dumps(coco))
+    with pytest.raises(UsageError) as caught:
+        captioned_photos(tmp_path / "captions")
+    assert len(caught.value.message) < 250 + len(str(tmp_path))
+
+
 def test_a_set_says_how_it_differs_from_the_published_one(tmp_path: Path) -> None:
     """R@1 among 200 photos is twice that among 5,000: beside it a published figure looks bad."""
     (tmp_path / "here.jpg").touch()

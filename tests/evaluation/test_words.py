@@ -114,3 +114,13 @@ def test_what_is_no_table_of_objects_is_refused(content: bytes, tmp_path: Path) 
     (tmp_path / "a.jpg").touch()
     with pytest.raises(UsageError):
         objects_of_photos(tmp_path / "objects.tsv")
+
+
+def test_only_a_newline_ends_a_row_and_the_wrong_one_is_named(tmp_path: Path) -> None:
+    """One odd blank in one word refused the whole table, and did not say where."""
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "objects.tsv").write_text("file\tobjects\na.jpg\tdog,tv\u2028set\n\na.jpg\tcat\n", "utf-8")
+    assert objects_of_photos(tmp_path / "objects.tsv").words == ("cat", "dog", "tv\u2028set")
+    (tmp_path / "objects.tsv").write_text("file\tobjects\na.jpg\tdog\n\na.jpg cat\n", "utf-8")
+    with pytest.raises(UsageError, match="line 4 "):
+        objects_of_photos(tmp_path / "objects.tsv")

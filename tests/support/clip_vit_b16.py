@@ -44,10 +44,13 @@ def clip_vit_b16(shared: Path, folder: Path) -> ModelCard:
 
 
 class Anchors:
-    """Vectors of class names as OpenAI's text tower gave them: ../shared/models/anchors."""
+    """Vectors of class names as OpenAI's text tower gave them: ../shared/models/anchors. Skips where they are not."""
 
     def __init__(self, shared: Path) -> None:
-        stored = np.load(shared / "models" / "anchors" / "anchors.npz")
+        file = shared / "models" / "anchors" / "anchors.npz"
+        if not file.is_file():
+            pytest.skip(f"there are no vectors of class names at {file}")
+        stored = np.load(file)
         self._vectors = stored["vectors"].astype(np.float32)
         self._names, self._sets = stored["names"], stored["sets"]
 

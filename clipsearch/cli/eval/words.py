@@ -11,12 +11,14 @@ import click
 from clipsearch.cli import output
 from clipsearch.cli.arguments import Named
 from clipsearch.cli.columns import Columns, table_lines
+from clipsearch.cli.left_out import failure_fields, tell_failures
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 
 if TYPE_CHECKING:
+    from clipsearch.evaluation.encoded import EncodedObjects
     from clipsearch.evaluation.words import FoundWord
 
 EPILOG = """\b
@@ -62,7 +64,7 @@ def words(
     backend: str,
 ) -> int:
     """Measure how well a single word finds the photos that it is in."""
-    from clipsearch.evaluation.encoded import classifier, photo_vectors
+    from clipsearch.evaluation.encoded import classifier, encoded_objects
     from clipsearch.evaluation.objects import in_photos, objects_of_photos
     from clipsearch.evaluation.words import word_search
     from clipsearch.labels.sets import checked_templates
@@ -70,18 +72,34 @@ def words(
     sentences = checked_templates([utf8(template, "A template") for template in templates] or ["{}"])
     asked = in_photos(objects_of_photos(file, folder), min_photos)
     with opened_engine(context, model, backend) as engine, meter("photos") as progress:
-        photos = photo_vectors(engine, asked.photos, progress)
-        found = word_search(photos @ classifier(engine, asked.words, sentences).T, asked.present, asked.words)
+        encoded = encoded_objects(engine, asked, min_photos, progress)
+        words = encoded.asked.words
+        found = word_search(encoded.vectors @ classifier(engine, words, sentences).T, encoded.asked.present, words)
         name = engine.card.name
     if as_json:
-        said = {"model": name, "photos": len(photos), "templates": sentences, "min_photos": min_photos}
-        output.write_json(said | asdict(found))
+        said = {"model": name, "photos": len(encoded.vectors), "templates": sentences, "min_photos": min_photos}
+        left_out = {"failures": failure_fields(encoded.failures), "words_left_out": list(encoded.left_out)}
+        output.write_json(said | asdict(found) | left_out)
         return Exit.DONE
-    output.say(f"{name} · {len(photos):,} photos · {len(found.words):,} words")
+    output.say(f"{name} · {len(encoded.vectors):,} photos · {len(found.words):,} words")
     output.say(f"word mAP {found.mean:.3f} [{found.low:.3f}, {found.high:.3f}], by chance {found.chance:.3f}")
     click.echo()
     _show_words(sorted(found.words, key=lambda one: -one.precision))
+    _show_left_out(encoded, min_photos)
     return Exit.DONE
+
+
+def _show_left_out(encoded: EncodedObjects, least: int) -> None:
+    if not encoded.failures:
+        return
+    photos, words = len(encoded.failures), encoded.left_out
+    said = f"Left out: {photos:,} photo{'s' * (photos != 1)} that cannot be read"
+    if words:
+        others = "no other" if least == 1 else f"fewer than {least:,} others"
+        is_in = f"{'words that are' if len(words) > 1 else 'word that is'} in {others}"
+        said += f", with {len(words):,} {is_in}: {', '.join(words)}"
+    output.say(output.printable(said))
+    tell_failures(encoded.failures)
 
 
 def _show_words(found: list[FoundWord]) -> None:

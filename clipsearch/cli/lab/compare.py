@@ -38,6 +38,7 @@ def compare(
     context: click.Context,
     folder: Path,
     names: tuple[str, ...],
+    set_name: str | None,
     per_class: int | None,
     templates: tuple[str, ...],
     target: Path | None,
@@ -50,7 +51,7 @@ def compare(
 
     if len(names) < 2:
         raise UsageError(f"{names[0]} alone is no comparison.", "Name two models or more: clipsearch model list")
-    photos = labelled_photos(folder, per_class)
+    photos = labelled_photos(folder, per_class, set_name)
     with ExitStack() as stack, meter("photos") as progress:
         engines = [stack.enter_context(opened_engine(context, name, backend)) for name in names]
         found = compared_models(engines, photos, templates, progress)

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 import click
 
-from clipsearch.cli.options import utf8
+from clipsearch.cli.options import per_class_option, set_option, utf8
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def labelled_options(function: Function) -> Function:
-    """`--per-class` and `--template`, as `per_class` and `templates`."""
+    """`--set`, `--per-class` and `--template`, as `set_name`, `per_class` and `templates`."""
     function = click.option(
         "--template",
         "templates",
@@ -21,6 +21,4 @@ def labelled_options(function: Function) -> Function:
         callback=lambda context, parameter, values: tuple(utf8(one, "A template") for one in values),
         help="A sentence with {} for the class, or the name of published ones; several are averaged.",
     )(function)
-    return click.option("--per-class", type=click.IntRange(1), metavar="N", help="The first N photos of each class.")(
-        function
-    )
+    return set_option(per_class_option(function))

@@ -44,6 +44,7 @@ Examples:
 def precision(
     context: click.Context,
     folder: Path | None,
+    set_name: str | None,
     per_class: int | None,
     templates: tuple[str, ...],
     file: Path | None,
@@ -58,7 +59,9 @@ def precision(
 
     if folder is None and file is None:
         raise UsageError("There are no photos to measure on.", "Name a folder of class folders, or --captions FILE.")
-    labelled = labelled_photos(folder, per_class) if folder else None
+    if folder is None and (per_class or set_name):
+        raise UsageError("--per-class and --set belong to a folder of classes.", "Leave them out.")
+    labelled = labelled_photos(folder, per_class, set_name) if folder else None
     captioned = captioned_photos(file) if file else None
     cache = chosen_paths(context, None).cache
     with opened_engine(context, model, AUTO) as engine, meter("ways") as progress:

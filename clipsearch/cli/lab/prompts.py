@@ -11,7 +11,7 @@ from clipsearch.cli.arguments import Named, Source
 from clipsearch.cli.lab.showing import show, showing_options
 from clipsearch.cli.left_out import tell_failures
 from clipsearch.cli.meter import meter
-from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
+from clipsearch.cli.options import backend_option, model_option, opened_engine, per_class_option, set_option, utf8
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit, UsageError
 
@@ -30,7 +30,8 @@ Examples:
 
 @click.command("prompts", cls=Verb, epilog=EPILOG)
 @click.argument("folder", type=Named())
-@click.option("--per-class", type=click.IntRange(1), metavar="N", help="The first N photos of each class.")
+@set_option
+@per_class_option
 @click.option(
     "--template",
     "templates",
@@ -51,6 +52,7 @@ Examples:
 def prompts(
     context: click.Context,
     folder: Path,
+    set_name: str | None,
     per_class: int | None,
     templates: tuple[str, ...],
     file: IO[bytes] | None,
@@ -65,7 +67,7 @@ def prompts(
     from clipsearch.lab.prompts import finding, prompt_choice, prompt_plan
 
     asked = [*(utf8(template, "A template") for template in templates), *(_lines(file) if file else ())]
-    photos = labelled_photos(folder, per_class)
+    photos = labelled_photos(folder, per_class, set_name)
     plan = prompt_plan(photos, asked)
     with opened_engine(context, model, backend) as engine:
         with meter("photos") as progress:

@@ -62,6 +62,7 @@ Examples:
 def report(
     context: click.Context,
     folder: Path,
+    set_name: str | None,
     per_class: int | None,
     templates: tuple[str, ...],
     captions: Path | None,
@@ -76,7 +77,7 @@ def report(
     from clipsearch.lab.report import Material, experiments, left_out, not_done
 
     check_installed()  # before hours of measuring
-    photos = labelled_photos(folder, per_class)
+    photos = labelled_photos(folder, per_class, set_name)
     captioned = captioned_photos(captions) if captions else None
     findings: list[Finding] = []
     failed = 0

@@ -10,7 +10,7 @@ from clipsearch.cli.arguments import Named
 from clipsearch.cli.lab.showing import show, showing_options
 from clipsearch.cli.left_out import tell_failures
 from clipsearch.cli.meter import meter
-from clipsearch.cli.options import backend_option, model_option, opened_engine
+from clipsearch.cli.options import backend_option, model_option, opened_engine, per_class_option, set_option
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit, UsageError
 
@@ -30,7 +30,8 @@ Examples:
 @click.argument("folder", type=Named(), required=False)
 @click.option("--captions", type=Named(), metavar="FILE", help="Captioned photos, in the place of a folder.")
 @click.option("--photos", "photos_folder", type=Named(), metavar="DIR", help="Where the captioned photos lie.")
-@click.option("--per-class", type=click.IntRange(2), metavar="N", help="The first N photos of each class.")
+@set_option
+@per_class_option
 @model_option
 @showing_options
 @backend_option
@@ -40,6 +41,7 @@ def space(
     folder: Path | None,
     captions: Path | None,
     photos_folder: Path | None,
+    set_name: str | None,
     per_class: int | None,
     model: str,
     target: Path | None,
@@ -54,8 +56,10 @@ def space(
         )
     if photos_folder is not None and captions is None:
         raise UsageError("--photos belongs to --captions.", "Leave it out, or name a file with captions.")
-    if per_class is not None and folder is None:
-        raise UsageError("--per-class belongs to a folder of classes.", "Leave it out.")
+    if folder is None and (per_class or set_name):
+        raise UsageError("--per-class and --set belong to a folder of classes.", "Leave them out.")
+    if per_class == 1:
+        raise UsageError("One photo of a class has no other to lie near.", "--per-class 2, or more")
     result: object
     with opened_engine(context, model, backend) as engine, meter("photos") as progress:
         if captions is not None:
@@ -70,7 +74,7 @@ def space(
             from clipsearch.lab import space as measured
 
             assert folder is not None  # or captions would be
-            of_classes = measured.labelled_space(engine, labelled_photos(folder, per_class), progress)
+            of_classes = measured.labelled_space(engine, labelled_photos(folder, per_class, set_name), progress)
             result, told, failures = of_classes, measured.finding(of_classes), of_classes.failures
     tell_failures(failures)
     show(result, told, target, as_json)

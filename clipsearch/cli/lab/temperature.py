@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from clipsearch.cli.arguments import Named
+from clipsearch.cli.lab.labelled import labelled_options
 from clipsearch.cli.lab.showing import show, showing_options
 from clipsearch.cli.left_out import tell_failures
 from clipsearch.cli.meter import meter
-from clipsearch.cli.options import backend_option, model_option, opened_engine, utf8
+from clipsearch.cli.options import backend_option, model_option, opened_engine
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 
@@ -27,13 +28,7 @@ Examples:
 
 @click.command("temperature", cls=Verb, epilog=EPILOG)
 @click.argument("folder", type=Named())
-@click.option("--per-class", type=click.IntRange(1), metavar="N", help="The first N photos of each class.")
-@click.option(
-    "--template",
-    "templates",
-    multiple=True,
-    help="A sentence with {} for the class, or the name of published ones; several are averaged.",
-)
+@labelled_options
 @model_option
 @showing_options
 @backend_option
@@ -41,6 +36,7 @@ Examples:
 def temperature(
     context: click.Context,
     folder: Path,
+    set_name: str | None,
     per_class: int | None,
     templates: tuple[str, ...],
     model: str,
@@ -52,10 +48,9 @@ def temperature(
     from clipsearch.evaluation.labelled import labelled_photos
     from clipsearch.lab.temperature import finding, temperature_fit
 
-    sentences = [utf8(template, "A template") for template in templates]
-    photos = labelled_photos(folder, per_class)
+    photos = labelled_photos(folder, per_class, set_name)
     with opened_engine(context, model, backend) as engine, meter("photos") as progress:
-        fit = temperature_fit(engine, photos, sentences, progress)
+        fit = temperature_fit(engine, photos, templates, progress)
     tell_failures(fit.failures)
     show(fit, finding(fit), target, as_json)
     return Exit.DONE
