@@ -34,10 +34,8 @@ def finding(sweep: BatchSweep) -> Finding:
     best = max(sweep.rates, key=lambda one: one.images_per_s)
     first = sweep.rates[0]
     gain = best.images_per_s / first.images_per_s
-    says = (
-        f"A batch of {best.batch} is the fastest: {best.images_per_s:,.0f} images/s, "
-        f"{gain:.2f} times a batch of {first.batch}."
-    )
+    than = f", {gain:.2f} times a batch of {first.batch}" if best.batch != first.batch else "; larger ones gain nothing"
+    says = f"A batch of {best.batch} is the fastest: {best.images_per_s:,.0f} images/s{than}."
     rows = tuple((one.batch, one.images_per_s, 1000 / one.images_per_s, one.peak_mb) for one in sweep.rates)
     columns = (
         Column("batch"),

@@ -115,7 +115,7 @@ def finding(space: CaptionedSpace) -> Finding:
     gap = space.gap
     needed = space.photo_directions.needed, space.caption_directions.needed
     return Finding(
-        title="Embedding space",
+        title="Embedding space: captions",
         says=(
             f"Captions lie apart from photos: {gap.distance:.3f} between their means. A caption has a cosine of "
             f"{gap.right:.3f} with its photo and of {gap.wrong:.3f} with others."
@@ -160,7 +160,7 @@ def _among_themselves(space: CaptionedSpace) -> Lines:
         "captions of one photo": space.same_curve,
         "captions of two photos": space.other_curve,
     }
-    return curves(f"Any two photos are {is_above}: {alike:.2f}", shares, "cosine")
+    return curves(f"Two photos are on average {is_above}: {alike:.2f}", shares, "cosine")
 
 
 def _overview(space: CaptionedSpace) -> Table:

@@ -11,9 +11,11 @@ from clipsearch.errors import ClipsearchError
 from clipsearch.evaluation.captions import CaptionedPhotos
 from clipsearch.evaluation.encoded import EncodedPhotos, Progress, classifier, encoded_photos
 from clipsearch.evaluation.labelled import LabelledPhotos
-from clipsearch.lab import batches, captioned_space, compare, models, precision, prompts, space, temperature
+from clipsearch.evaluation.zero_shot import recognised_of
+from clipsearch.lab import accuracy, batches, captioned_space, compare, models, precision, prompts, space, temperature
 from clipsearch.lab import cache as text_cache
 from clipsearch.lab.findings import Column, Finding, Table
+from clipsearch.labels.sets import checked_templates
 from clipsearch.printable import shown
 from clipsearch.types import FailedFile
 
@@ -74,6 +76,7 @@ class Experiment:
 def experiments(material: Material) -> tuple[Experiment, ...]:
     """Those that the material is enough for, in the order of the report."""
     found = [
+        Experiment("Accuracy", lambda progress: _accuracy(material, progress)),
         Experiment("Models", lambda progress: _models(material)),
         Experiment("Prompts", lambda progress: _prompts(material, progress)),
         Experiment("Temperature", lambda progress: _temperature(material, progress)),
@@ -109,6 +112,13 @@ def left_out(failures: Sequence[FailedFile]) -> Finding:
     )
 
 
+def _accuracy(material: Material, progress: Progress) -> Finding:
+    encoded = material.encoded(progress)
+    return accuracy.finding(
+        material.photos, recognised_of(material.engine, material.photos, encoded, material.templates)
+    )
+
+
 def _models(material: Material) -> Finding:
     return models.finding(models.model_sizes([engine.card for engine in material.engines]))
 
@@ -128,8 +138,9 @@ def _temperature(material: Material, progress: Progress) -> Finding:
 
 def _classes(material: Material, progress: Progress) -> Finding:
     engine, names = material.engine, material.photos.classes
-    words = classifier(engine, names, material.templates)
-    return space.finding(space.space_of(engine.card.name, names, material.encoded(progress), words))
+    sentences = checked_templates(material.templates or material.photos.templates)
+    words = classifier(engine, names, sentences)
+    return space.finding(space.space_of(engine.card.name, names, material.encoded(progress), words, sentences))
 
 
 def _captions(material: Material, captioned: CaptionedPhotos, progress: Progress) -> Finding:

@@ -205,7 +205,7 @@ def finding(space: LabelledSpace) -> Finding:
         f"{space.directions.needed} of {space.directions.dimensions} dimensions hold {HELD:.0%} of the variance."
     )
     return Finding(
-        title="Embedding space",
+        title="Embedding space: classes",
         says=says,
         tables=(_overview(space), _class_table(space)),
         plots=_plots(space),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 _WIDTH = 640  # px, of a drawing
+_CONTENTS = 5  # sections above which a page begins with a list of them
 
 _STYLE = """
 :root {
@@ -18,7 +19,8 @@ _STYLE = """
 body { margin: 0 auto; max-width: 46rem; padding: clamp(1rem, 3vw, 3rem); background: var(--ground); color: var(--ink);
   font: 0.875rem/1.5 system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif; }
 h1 { margin: 0; font-size: 1.6rem; font-weight: 600; } h2 { font-size: 1.05rem; margin-top: 2.2rem; }
-.quiet { color: var(--quiet); } .wide { overflow-x: auto; } figure { margin: 1rem 0; }
+.quiet { color: var(--quiet); }
+a { color: inherit; } nav ol { columns: 2; padding-left: 1.5rem; } .wide { overflow-x: auto; } figure { margin: 1rem 0; }
 .span { border: 0; text-align: center; font-style: italic; }
 table { border-collapse: collapse; }
 td, th { padding: .15rem 1rem .15rem 0; text-align: right; font-variant-numeric: tabular-nums; }
@@ -35,13 +37,19 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def report(title: str, summary: str, sections: Sequence[tuple[str, str]]) -> str:
     """The page: `sections` are (heading, or nothing; HTML made by the functions below)."""
-    body = "".join(f"{f'<h2>{escape(heading)}</h2>' if heading else ''}\n{content}\n" for heading, content in sections)
+    named = [(number, heading) for number, (heading, _) in enumerate(sections) if heading]
+    links = "".join(f'<li><a href="#s{number}">{escape(heading)}</a></li>' for number, heading in named)
+    contents = f"<nav><ol>{links}</ol></nav>\n" if len(named) > _CONTENTS else ""
+    body = "".join(
+        f"{f'<h2 id="s{number}">{escape(heading)}</h2>' if heading else ''}\n{content}\n"
+        for number, (heading, content) in enumerate(sections)
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="referrer" content="no-referrer"><meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
-        f'<body><h1>{escape(title)}</h1><p class="quiet">{escape(summary)}</p>\n{body}</body></html>\n'
+        f'<body><h1>{escape(title)}</h1><p class="quiet">{escape(summary)}</p>\n{contents}{body}</body></html>\n'
     )
 
 

@@ -165,6 +165,6 @@ def test_all_experiments_are_in_one_page(photos: Path, tmp_path: Path) -> None:
         outcomes = [one.found(lambda done, total: None) for one in experiments(material)]
     text = page("Report", "a test", [finding for finding, _ in outcomes])
     assert [finding.says for finding, done in outcomes if not done] == []
-    headings = ("Models", "Prompts", "Temperature", "Embedding space", "text cache", "Precision", "Batches", "compared")
+    headings = "Accuracy Models Prompts Temperature captions cache Precision Batches compared".split()
     assert [one for one in headings if one not in text] == []
     assert "<script" not in text and text.count("<svg") > 8
