@@ -20,7 +20,8 @@ body { margin: 0 auto; max-width: 46rem; padding: clamp(1rem, 3vw, 3rem); backgr
   font: 0.875rem/1.5 system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif; }
 h1 { margin: 0; font-size: 1.6rem; font-weight: 600; } h2 { font-size: 1.05rem; margin-top: 2.2rem; }
 .quiet { color: var(--quiet); }
-a { color: inherit; } nav ol { columns: 2; padding-left: 1.5rem; } .wide { overflow-x: auto; } figure { margin: 1rem 0; }
+a { color: inherit; } nav ol { columns: 2; padding-left: 1.5rem; }
+.wide { overflow-x: auto; } figure { margin: 1rem 0; }
 .span { border: 0; text-align: center; font-style: italic; }
 table { border-collapse: collapse; }
 td, th { padding: .15rem 1rem .15rem 0; text-align: right; font-variant-numeric: tabular-nums; }
@@ -40,10 +41,7 @@ def report(title: str, summary: str, sections: Sequence[tuple[str, str]]) -> str
     named = [(number, heading) for number, (heading, _) in enumerate(sections) if heading]
     links = "".join(f'<li><a href="#s{number}">{escape(heading)}</a></li>' for number, heading in named)
     contents = f"<nav><ol>{links}</ol></nav>\n" if len(named) > _CONTENTS else ""
-    body = "".join(
-        f"{f'<h2 id="s{number}">{escape(heading)}</h2>' if heading else ''}\n{content}\n"
-        for number, (heading, content) in enumerate(sections)
-    )
+    body = "".join(f"{_heading(number, one)}\n{content}\n" for number, (one, content) in enumerate(sections))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -51,6 +49,10 @@ def report(title: str, summary: str, sections: Sequence[tuple[str, str]]) -> str
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
         f'<body><h1>{escape(title)}</h1><p class="quiet">{escape(summary)}</p>\n{contents}{body}</body></html>\n'
     )
+
+
+def _heading(number: int, heading: str) -> str:
+    return f'<h2 id="s{number}">{escape(heading)}</h2>' if heading else ""
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> str:
