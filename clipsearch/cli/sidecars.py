@@ -32,7 +32,7 @@ def write_sidecars(found: Sequence[Labelled], labels: LabelSet, *, yes: bool) ->
     if not changes:
         output.narrate(f"Sidecars: {counts}. There is nothing to write.")
         return True
-    output.narrate(f"Sidecars: {counts}. The photos stay as they are.")
+    output.narrate(f"Sidecars: {counts}, once they are written. The photos stay as they are.")
     if not agreed(f"Write {len(changes):,} sidecar{'' if len(changes) == 1 else 's'}?", yes=yes):
         return False
     failed = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from clipsearch.errors import UsageError
+from clipsearch.errors import SystemFault, UsageError
 from clipsearch.evaluation.drawn import drawn
 from clipsearch.labels.sets import imagenet_names
 from clipsearch.photos import listed
@@ -35,7 +35,7 @@ def class_folders(folder: Path, per_class: int | None = None) -> ClassFolders:
     Raises UsageError where there are no class folders with photos, or one whose name is no class of its own.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder.", "Name a folder with one folder for each class.")
+        raise SystemFault(f"There is no folder {folder}.", "Check the spelling, or plug in the disk it lies on.")
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     files = [sorted(Path(os.fsdecode(path)) for path in listed(os.fsencode(one))) for one in folders]
     if not any(files):

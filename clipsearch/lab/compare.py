@@ -238,13 +238,17 @@ def finding(found: Comparison) -> Finding:
 def _says(found: Comparison) -> str:
     best = max(found.models, key=lambda one: one.acc1)
     fastest = max(found.models, key=lambda one: one.images_per_s)
+    most = f"recognises most, {best.acc1:.1%}{_chance(best.model, found.pairs)}"
     if best is fastest:
-        return f"{best.model} recognises most, {best.acc1:.1%}, and is the fastest: {best.images_per_s:,.1f} images/s."
+        return f"{best.model} {most}, and is the fastest: {best.images_per_s:,.1f} images/s."
     ratio = fastest.images_per_s / best.images_per_s
-    return (
-        f"{best.model} recognises most, {best.acc1:.1%}; {fastest.model} recognises {fastest.acc1:.1%} and is "
-        f"{ratio:.1f} times as fast."
-    )
+    return f"{best.model} {most}; {fastest.model} recognises {fastest.acc1:.1%} and is {ratio:.1f} times as fast."
+
+
+def _chance(best: str, pairs: Sequence[Pair]) -> str:
+    """Behind a winner that may be one by chance: beside some other the difference is no rarer than 1 in 20."""
+    own = [one for one in pairs if best in (one.one, one.other)]
+    return " (may be chance)" if any(one.chance >= 0.05 for one in own) else ""
 
 
 def _quality(found: Comparison) -> Table:

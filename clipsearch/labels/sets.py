@@ -249,8 +249,8 @@ def _fitted(said: Any, asked: Sequence[Label]) -> Fitted:
         raise _Wrong("fitted must say model, space and words, as texts")
     if said["words"] != _digest(asked):
         raise _Wrong(
-            "its slopes and biases were fitted to other words or templates; fit them again with --examples, or take "
-            "fitted, slope and bias out"
+            "its slopes and biases were fitted to other words or templates than are asked; leave --template out, fit "
+            "them again with --examples, or take fitted, slope and bias out"
         )
     return Fitted(said["model"], said["space"], _number(said, "unknown", "fitted.", 0.0))
 

@@ -21,12 +21,12 @@ def measured(folder: Path) -> Recognised:
 
 def test_two_classes_of_one_name_are_two_classes(tmp_path: Path) -> None:
     """ImageNet has two of missiles and two of sunglasses, so it could not be measured at all."""
-    for name in ("a_jellyfish", "a jellyfish", "cat"):
+    for name in ("n03773504", "n04008634"):
         (tmp_path / "set" / name).mkdir(parents=True)
         shutil.copy(SAMPLES / "jellyfish.jpg", tmp_path / "set" / name)
     found = measured(tmp_path)
-    assert found.classes == ("a jellyfish", "a jellyfish", "cat")
-    assert found.confusion.tolist() == [[1, 0, 0]] * 3  # of equal scores the first class wins
+    assert found.classes == ("missile", "missile")
+    assert found.confusion.tolist() == [[1, 0]] * 2  # of equal scores the first class wins
     assert found.acc5.value == 1.0
 
 

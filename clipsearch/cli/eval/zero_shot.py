@@ -12,7 +12,7 @@ from clipsearch.cli.arguments import Named
 from clipsearch.cli.eval.beside import against_option, beside_fields, show_beside
 from clipsearch.cli.left_out import failure_fields, tell_failures
 from clipsearch.cli.meter import meter
-from clipsearch.cli.options import backend_option, model_option, opened_engine, set_option, utf8
+from clipsearch.cli.options import backend_option, model_option, opened_engine, per_class_option, set_option, utf8
 from clipsearch.cli.sections import Verb
 from clipsearch.errors import Exit
 
@@ -47,7 +47,7 @@ _KINDS = ("acc@1",)  # what others publish
     help="A sentence with {} for the class, or the name of published ones; several are averaged. By default those "
     "published for the set.",
 )
-@click.option("--per-class", type=click.IntRange(1), metavar="N", help="The first N photos of each class.")
+@per_class_option
 @against_option
 @model_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
