@@ -20,13 +20,15 @@ def test_models_are_one_json_object_with_their_counts(program: Program, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "said", "code"),
     [
-        (("compare", "photos", "starter"), "starter alone is no comparison"),
-        (("precision",), "no photos to measure on"),
-        (("precision", "photos", "--template", "no place"), "photos is no folder"),
+        (("compare", "photos", "starter"), "starter alone is no comparison", 2),
+        (("precision",), "no photos to measure on", 2),
+        (("precision", "nowhere"), "There is no folder nowhere", 5),
     ],
 )
-def test_what_cannot_be_measured_is_refused_at_once(program: Program, arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_measured_is_refused_at_once(
+    program: Program, arguments: tuple[str, ...], said: str, code: int
+) -> None:
     """A model would be opened first, and minutes pass before the complaint."""
-    assert said in said_once(program("lab", *arguments), 2)
+    assert said in said_once(program("lab", *arguments), code)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.errors import UsageError
+from clipsearch.errors import SystemFault, UsageError
 from clipsearch.evaluation.class_folders import class_folders
 from clipsearch.labels.sets import imagenet_names
 
@@ -37,11 +37,13 @@ def test_imagenets_numbers_get_its_names(tmp_path: Path) -> None:
     assert len(imagenet_names()) == 1000
 
 
-@pytest.mark.parametrize("names", [(), ("1.jpg", "2.jpg"), ("cat/readme.txt",)])
+@pytest.mark.parametrize("names", [("1.jpg", "2.jpg"), ("cat/readme.txt",)])
 def test_a_folder_without_classes_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
     """Photos beside each other have no class that could be right."""
     with pytest.raises(UsageError):
-        class_folders(made(tmp_path / "set", *names) if names else tmp_path / "set")
+        class_folders(made(tmp_path / "set", *names))
+    with pytest.raises(SystemFault):
+        class_folders(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
