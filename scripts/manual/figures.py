@@ -28,8 +28,9 @@ The starter knows neither digits nor, beyond a few, clothes without people: it i
 every digit a nine. The text tower of `clip-vit-b16-minilm` is a small one, so these are not the figures of OpenAI's
 model (90.8 % on CIFAR-10, 51.3 % on MNIST as published).
 
-`random` is a model of full size whose weights are random: it shows that the commands work, and what chance is. Another
-model's row is made in the same way: `clipsearch model pull NAME`, then `scripts/figures DATA NAME && scripts/results`.
+`random` is a model of full size whose weights are random: it shows that the commands work, and what chance is (with
+one drawing of weights, which prefer some classes). Another model's row is made in the same way: `clipsearch model pull
+NAME`, then `scripts/figures DATA NAME && scripts/results`.
 
 What the experiments found with the same models: [prompts and calibration](lab-prompts.md), [embedding
 space](lab-space.md), [speed, precision, models compared](lab-speed.md), [backends, variants and
