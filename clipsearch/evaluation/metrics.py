@@ -17,16 +17,11 @@ Classes = NDArray[np.integer]  # (photos,), the true one
 Present = NDArray[np.bool_]  # (photos,), whether what is asked for is there
 
 
-def accuracy(scores: Scores, truth: Classes, k: int = 1) -> float:
-    """Share of the photos whose class is among the k best, 0..1. Of equal scores the class with the lower number wins.
-
-    k beyond the number of classes is all of them: 1.0.
-    """
-    return float((ranks(scores, truth) < k).mean())
-
-
 def ranks(scores: Scores, truth: Classes) -> NDArray[np.int64]:
-    """How many classes stand before the true one (photos,)."""
+    """How many classes stand before the true one (photos,): below k, it is among the k best.
+
+    Of equal scores the class with the lower number wins.
+    """
     own = np.take_along_axis(scores, truth[:, None], axis=1)
     before = (scores > own).sum(axis=1)
     equal = (scores == own) & (np.arange(scores.shape[1]) < truth[:, None])

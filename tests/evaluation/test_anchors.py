@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from clipsearch import Engine
 from clipsearch.evaluation.encoded import classifier, encoded_objects, encoded_photos
 from clipsearch.evaluation.labelled import labelled_photos
-from clipsearch.evaluation.metrics import accuracy
 from clipsearch.evaluation.objects import objects_of_photos
 from clipsearch.evaluation.words import word_search
 from clipsearch.labels.sets import builtin_set
+from tests.support.accuracy import accuracy
 from tests.support.clip_vit_b16 import Anchors, clip_vit_b16
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

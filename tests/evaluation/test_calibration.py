@@ -24,7 +24,7 @@ from clipsearch.evaluation.calibration import (
     log_losses,
     tempered,
 )
-from clipsearch.evaluation.metrics import accuracy
+from tests.support.accuracy import accuracy
 
 SOFTMAX = Scoring("softmax", 100.0)
 SIGMOID = Scoring("sigmoid", 110.0, -14.0)

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clipsearch.evaluation.metrics import accuracy, average_precision, class_accuracies, confusion
+from clipsearch.evaluation.metrics import average_precision, class_accuracies, confusion
 from clipsearch.evaluation.retrieval import to_captions, to_photos
+from tests.support.accuracy import accuracy
 
 torch = pytest.importorskip("torch", reason="the extra [export] is not installed")
 zeroshot = pytest.importorskip("clip_benchmark.metrics.zeroshot_classification", reason="CLIP-benchmark is missing")

@@ -5,12 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clipsearch.evaluation.metrics import (
-    accuracy,
-    class_accuracies,
-    confusion,
-    ranks,
-)
+from clipsearch.evaluation.metrics import class_accuracies, confusion, ranks
+from tests.support.accuracy import accuracy
 
 # Three photos of class 0, one of class 1, none of class 2.
 TRUTH = np.array([0, 0, 0, 1])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clipsearch.evaluation.metrics import accuracy, average_precision, class_accuracies, confusion
+from clipsearch.evaluation.metrics import average_precision, class_accuracies, confusion
+from tests.support.accuracy import accuracy
 
 reference = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
 

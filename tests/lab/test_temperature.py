@@ -15,10 +15,10 @@ from clipsearch.evaluation.encoded import EncodedPhotos
 from clipsearch.evaluation.halves import halves
 from clipsearch.evaluation.intervals import Interval
 from clipsearch.evaluation.labelled import LabelledPhotos
-from clipsearch.evaluation.metrics import accuracy
 from clipsearch.lab import temperature
 from clipsearch.lab.temperature import TemperatureFit, calibration, finding, temperature_fit, temperature_of
 from clipsearch.labels.sets import published_templates
+from tests.support.accuracy import accuracy
 
 CLASSES = ("cat", "dog", "bird", "fish")
 
