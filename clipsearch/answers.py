@@ -18,7 +18,7 @@ import numpy as np
 from clipsearch.groups import better_ones
 from clipsearch.index.catalog import Catalog, PhotoRow
 from clipsearch.index.filters import is_meant
-from clipsearch.index.nearest import Found, Nearest
+from clipsearch.index.nearest import Found, Searcher
 from clipsearch.index.spaces import Space
 from clipsearch.query import Filter
 from clipsearch.relevance import DEFAULT_THRESHOLD, Background, likeness, relevance
@@ -81,7 +81,7 @@ class Stopwatch:
 
 def answered(
     catalog: Catalog,
-    nearest: Nearest,
+    nearest: Searcher,
     space: Space,
     question: Question,
     background: Callable[[], Background],
@@ -124,7 +124,7 @@ class _Search:
     """One question on its way through one snapshot."""
 
     catalog: Catalog
-    nearest: Nearest
+    nearest: Searcher
     space: Space
     question: Question
     background: Callable[[], Background]

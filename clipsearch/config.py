@@ -26,6 +26,7 @@ CONFIG_VARIABLE = "CLIPSEARCH_CONFIG"
 
 BACKENDS = names()
 COLORS = ("auto", "always", "never")
+SHARED_PREFIX = "lance:"
 
 Value = TypeVar("Value")
 
@@ -57,19 +58,40 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedLibrary:
+    """A library that others read too; `--library lance:URI` names it."""
+
+    uri: str  # of an object store, or an absolute path
+
+    @classmethod
+    def named(cls, text: str, base: Path = Path()) -> SharedLibrary:
+        """By a URI, or a path relative to `base`."""
+        return cls((text if "://" in text else str(_absolute(text, base))).rstrip("/"))
+
+    def __str__(self) -> str:
+        return SHARED_PREFIX + self.uri
+
+
+@dataclass(frozen=True, slots=True)
 class Paths:
     """Every place on disk that clipsearch writes to or looks in by itself."""
 
-    library: Path  # catalog.db, vectors/, writer.lock
+    library: Path  # catalog.db, vectors/, writer.lock; of a shared library what is kept of it here
     cache: Path  # cache.db: may be deleted at any time
     models: Path  # one folder a model
+    shared: SharedLibrary | None = None  # where the library is, if it is none of one's own
+
+    @property
+    def named(self) -> str:
+        """The library as --library takes it."""
+        return str(self.shared or self.library)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, as they hold. `origins` says where each comes from."""
 
-    library: Path
+    library: Path | SharedLibrary
     cache: Path
     models: Path
     backend: str
@@ -81,6 +103,8 @@ class Settings:
 
     @property
     def paths(self) -> Paths:
+        if isinstance(self.library, SharedLibrary):
+            return Paths(_kept_of(self.library, self.cache), self.cache, self.models, self.library)
         return Paths(self.library, self.cache, self.models)
 
 
@@ -208,6 +232,21 @@ def _folder(said: object, base: Path) -> Path:
     return _absolute(said, base)
 
 
+def _library(said: object, base: Path) -> Path | SharedLibrary:
+    if not isinstance(said, str) or not said or said == SHARED_PREFIX:
+        raise _Unfit(f"the path of a folder, or {SHARED_PREFIX}URI, in quotes")
+    if not said.startswith(SHARED_PREFIX):
+        return _absolute(said, base)
+    return SharedLibrary.named(said.removeprefix(SHARED_PREFIX), base)
+
+
+def _kept_of(shared: SharedLibrary, cache: Path) -> Path:
+    """The folder for what is kept here of a shared library; a URI is no name of a folder."""
+    import hashlib
+
+    return cache / "shared" / hashlib.sha256(os.fsencode(shared.uri)).hexdigest()[:16]
+
+
 def _absolute(text: str, base: Path) -> Path:
     # Not Path.expanduser, which raises RuntimeError for ~nobody-of-this-name.
     return (base / os.path.expanduser(text)).absolute()
@@ -238,12 +277,13 @@ def _key_table(said: object, base: Path) -> dict[str, str]:
     return dict(said)
 
 
-LIBRARY = Setting(
+LIBRARY: Setting[Path | SharedLibrary] = Setting(
     "library",
-    "The folder of the library: what is known of the photos. Keep it on a local disk.",
+    "The folder of the library: what is known of the photos. Keep it on a local disk. "
+    "Or lance:URI, a shared library of clipsearch export.",
     "default/ in the platform's data folder",
     lambda: platform_folder("data") / "default",
-    _folder,
+    _library,
     LIBRARY_VARIABLE,
     "--library",
 )

@@ -75,6 +75,7 @@ def locked(
 
     It waits for holders of whom `is_patient` says so; for others it raises LibraryBusy at once.
     """
+    path = catalog_path(paths)
     create_folder(paths.library)
     tell_at = time.monotonic() + _TELL_AFTER_S
     while True:
@@ -90,7 +91,7 @@ def locked(
                 return None
             time.sleep(_RETRY_S)
         else:
-            return writing.enter_context(Catalog.open_writer(catalog_path(paths)))
+            return writing.enter_context(Catalog.open_writer(path))
 
 
 def _is_watcher(holder: str) -> bool:
@@ -116,9 +117,10 @@ def named_roots(catalog: Catalog, targets: Sequence[bytes], exclude: Sequence[st
 def forgotten(paths: Paths, folder: AnyPath) -> RootStatus:
     """What Library.forget documents."""
     path = os.path.abspath(os.fsencode(folder))
+    library = catalog_path(paths)
     with (
         writer_lock(paths.library / "writer.lock", "clipsearch forget"),
-        Catalog.open_writer(catalog_path(paths)) as catalog,
+        Catalog.open_writer(library) as catalog,
     ):
         found = next((root for root in catalog.root_statuses() if root.path == path), None)
         if found is None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from clipsearch.types import AnyPath
 
 if TYPE_CHECKING:
-    from clipsearch.config import Paths
+    from clipsearch.config import Paths, SharedLibrary
     from clipsearch.opened import Opened
     from clipsearch.transfer.exporting import Exported
     from clipsearch.transfer.importing import Imported
+    from clipsearch.transfer.sharing import Shared
     from clipsearch.upkeep.backup import Backup
     from clipsearch.upkeep.checks import Check
     from clipsearch.upkeep.collect import Collected
@@ -77,6 +78,16 @@ class Keeping:
         from clipsearch.transfer.exporting import exported
 
         return exported(self._paths, target, form, progress)
+
+    def share(self, library: SharedLibrary, *, progress: Callable[[int, int], None] = _silent) -> Shared:
+        """Writes the same, and an index, as the new version of a shared library: `Library.open("lance:URI")` reads it.
+
+        Readers see the former version until all of it is there. Needs pylance. Raises LibraryError where something
+        else lies, SystemFault where the store refuses.
+        """
+        from clipsearch.transfer.sharing import shared
+
+        return shared(self._paths, library, progress)
 
     def import_(self, source: AnyPath, *, progress: Callable[[int, int], None] = _silent) -> Imported:
         """Adds what a file of `export` holds and the library does not; the library is made if there is none.

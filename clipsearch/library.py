@@ -25,10 +25,9 @@ from clipsearch.engine.textcache import TextCache
 from clipsearch.errors import LibraryError, UsageError
 from clipsearch.events import Event, WatchEvent
 from clipsearch.groups import duplicate_groups
-from clipsearch.index.descriptions import DescribedCatalog
 from clipsearch.keeping import Keeping
 from clipsearch.labelling import Labelling
-from clipsearch.opened import Opened, catalog_path
+from clipsearch.opened import Opened, is_there
 from clipsearch.photos import Batch, stored_vectors
 from clipsearch.query import Filter, Query, parse
 from clipsearch.types import (
@@ -74,6 +73,9 @@ class Library(Labelling, Keeping):
     def open(cls, folder: str | os.PathLike[str] | None = None, *, backend: str = AUTO, threads: int = 0) -> Library:
         """The library in `folder`, or the user's own one. Nothing is created before something is indexed.
 
+        "lance:URI" is a shared library that `export` wrote: it answers as any other, and what would change it raises
+        LibraryError.
+
         `backend` is "auto" or what docs/backends.md lists, as "openvino" or "onnxruntime-webgpu"; a named one never
         falls back. `threads` run the model; 0 for one for each core.
         """
@@ -104,7 +106,7 @@ class Library(Labelling, Keeping):
 
     def exists(self) -> bool:
         """Whether anything was indexed here yet; without it there is nothing to ask."""
-        return catalog_path(self._paths).exists()
+        return is_there(self._paths)
 
     def revision(self) -> int:
         """A number that grows when a process has written to the library; it costs nothing to ask again and again."""
@@ -283,7 +285,7 @@ class Library(Labelling, Keeping):
         """
         space = self._opened.space()
         folder = None if under is None else os.path.abspath(os.fsencode(under))
-        with DescribedCatalog.open_reader(catalog_path(self._paths)) as catalog, catalog.transaction():
+        with self._opened.another_reader() as catalog, catalog.transaction():
             yield from duplicate_groups(catalog, space, kinds, under=folder, within_s=within_s)
 
     def photo(self, path: AnyPath) -> PhotoDetails | None:
@@ -373,7 +375,9 @@ class Library(Labelling, Keeping):
         return self._opened.catalog.asked()
 
     def remember(self, query: str) -> None:
-        """Puts a query on top of the history; `search` does not, for programs ask too."""
+        """Puts a query on top of the history; `search` does not, for programs ask too. A shared library has none."""
+        if self._paths.shared is not None:
+            return
         with self._opened.annotations() as annotations:
             annotations.remember(query)
 
@@ -405,7 +409,7 @@ class Library(Labelling, Keeping):
         watched = {one.root: one for one in watcher.roots} if watcher else {}
         roots = [replace(root, watched=watched.get(root.path)) for root in self._opened.catalog.root_statuses()]
         return Status(
-            library=str(self._paths.library),
+            library=self._paths.named,
             photos=photos,
             files=files,
             failed=failed,

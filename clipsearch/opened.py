@@ -1,7 +1,7 @@
 """What a library keeps open from one question to the next: the catalog, the generation, the model, the background.
 
 Each is opened when it is first needed, and again when another process has changed what it was drawn from. Knows
-nothing of what is asked.
+nothing of what is asked. Where catalog and vectors come from is a `Source`: a folder, or a shared store.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from clipsearch.engine.textcache import CachedVectors
 from clipsearch.errors import LibraryError, ModelError, SystemFault
 from clipsearch.index.annotations import Annotations
 from clipsearch.index.catalog import Catalog
-from clipsearch.index.nearest import Nearest
+from clipsearch.index.descriptions import DescribedCatalog
+from clipsearch.index.nearest import Nearest, Searcher
 from clipsearch.index.spaces import Space
 from clipsearch.photos import photo_vectors
 from clipsearch.relevance import Background, background_of
@@ -31,19 +33,48 @@ Vector = NDArray[np.float32]
 SAMPLE = 500  # photos that stand for the whole library when relevance is calibrated; 2,000 change it by 0.01 to 0.02
 
 
+class Source(Protocol):
+    """Where the catalog and the vectors of a library are."""
+
+    @property
+    def nearest(self) -> Searcher: ...
+    def reader(self) -> DescribedCatalog:
+        """A new connection. Raises LibraryError where there is none to be had."""
+
+
+class Folder:
+    """A library of one's own."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._catalog = catalog_path(paths)
+        self.nearest = Nearest(vectors_folder(paths))
+
+    def reader(self) -> DescribedCatalog:
+        return DescribedCatalog.open_reader(self._catalog)
+
+
+def _source_of(paths: Paths) -> Source:
+    if paths.shared is None:
+        return Folder(paths)
+    from clipsearch.shared.source import SharedSource
+
+    return SharedSource(paths.shared, paths.library)
+
+
 class Opened:
-    """The open parts of one library folder, for one thread."""
+    """The open parts of one library, for one thread."""
 
     def __init__(self, paths: Paths, backend: str, threads: int) -> None:
         self._paths = paths
         self._backend = backend
         self._threads = threads
+        self._source = _source_of(paths)
         self._reader: Catalog | None = None
         self._openings = 0
         self._engine: Engine | None = None
         self.text_steps: tuple[Step, ...] = ()  # what the model took for the last texts
         self._background: tuple[Space, Background] | None = None
-        self.nearest = Nearest(vectors_folder(paths))
+        self.nearest = self._source.nearest
 
     def close(self) -> None:
         """A later question opens again what it needs."""
@@ -58,19 +89,19 @@ class Opened:
         if self._reader is not None and not self._reader.is_current():
             self._close_catalog()  # another process has written or replaced it, perhaps with another schema
         if self._reader is None:
-            self._reader = Catalog.open_reader(catalog_path(self._paths))
+            self._reader = self._source.reader()
             self._openings += 1
         return self._reader
 
     def catalog_if_any(self) -> Catalog | None:
-        return self.catalog if catalog_path(self._paths).exists() else None
+        return self.catalog if is_there(self._paths) else None
 
-    def another_reader(self) -> Catalog:
+    def another_reader(self) -> DescribedCatalog:
         """A connection of its own, for what is read piece by piece while other questions are answered. Close it.
 
         Raises LibraryError where there is no library.
         """
-        return Catalog.open_reader(catalog_path(self._paths))
+        return self._source.reader()
 
     def revision(self) -> int:
         """Grows when the catalog is found changed. Within one transaction of ours it stays as it is."""
@@ -87,7 +118,7 @@ class Opened:
         space = self.catalog.active_space()
         if space is None:
             raise LibraryError(
-                f"The library {self._paths.library} has no photos yet.",
+                f"The library {self._paths.named} has no photos yet.",
                 "Index a folder first: clipsearch index ~/Photos",
             )
         return space
@@ -144,7 +175,18 @@ class Opened:
             yield from one.vectors
 
 
+def is_there(paths: Paths) -> bool:
+    """Whether there is anything to ask; a shared library says so itself when it is asked."""
+    return paths.shared is not None or catalog_path(paths).exists()
+
+
 def catalog_path(paths: Paths) -> Path:
+    """Of a library of one's own. Raises LibraryError for a shared one: whoever writes or keeps a library asks here."""
+    if paths.shared is not None:
+        raise LibraryError(
+            f"{paths.named} is a shared library: it is searched from here, and not changed or copied.",
+            "Do it with the library that it was exported from, and export that again.",
+        )
     return paths.library / "catalog.db"
 
 

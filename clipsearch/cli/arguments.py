@@ -26,6 +26,13 @@ class Named(click.Path):
         return super().convert(value, param, ctx)
 
 
+class NamedOrURI(Named):
+    """The same, or what lies on an object store; as it was typed, for a path has no // in it."""
+
+    def __init__(self) -> None:
+        click.Path.__init__(self, path_type=str)
+
+
 class Folder(Named):
     """A folder that is there, or can be made."""
 

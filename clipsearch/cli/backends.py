@@ -73,9 +73,9 @@ def command(context: click.Context, model: str | None, again: bool, as_json: boo
 
 def _in_use(context: click.Context) -> str:
     from clipsearch.engine.store import DEFAULT_MODEL
-    from clipsearch.opened import catalog_path
+    from clipsearch.opened import is_there
 
-    if not catalog_path(chosen_paths(context, None)).exists():
+    if not is_there(chosen_paths(context, None)):
         return DEFAULT_MODEL
     with answering(context, None) as library:
         return library.status().model

@@ -29,7 +29,10 @@ _THREADS = f"{__name__}.threads"  # in click's own notes of a call: every verb w
 def library_option(function: Function) -> Function:
     """`--library` after the verb too: it wins over the one before."""
     return click.option(
-        "--library", metavar="DIR", callback=filled, help="The library to use; also CLIPSEARCH_LIBRARY."
+        "--library",
+        metavar="DIR",
+        callback=filled,
+        help="The library to use, or lance:URI for a shared one; also CLIPSEARCH_LIBRARY.",
     )(function)
 
 

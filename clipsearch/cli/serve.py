@@ -49,9 +49,7 @@ def command(context: click.Context, port: int | None, idle: float, library: str 
 
     def ready(place: str) -> None:
         ends = f"after {idle:g} s without a question, or with Ctrl-C" if idle else "with Ctrl-C"
-        output.narrate(
-            f"{output.printable(str(paths.library))} is served on {output.printable(place)} and ends {ends}."
-        )
+        output.narrate(f"{output.printable(paths.named)} is served on {output.printable(place)} and ends {ends}.")
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends the service as Ctrl-C does
     with contextlib.suppress(KeyboardInterrupt):  # the way to end it, not an interruption

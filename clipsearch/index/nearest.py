@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,18 @@ class Found:
     ids: Ids  # best first
     scores: Vectors  # cosines
     plan: str
+
+
+class Searcher(Protocol):
+    """What an answer needs of a plan: `Nearest` of a library's own vectors, `shared.nearest` of those in a store."""
+
+    def find(
+        self, catalog: Catalog, space: Space, vector: Vectors, k: int, *, is_image: bool, exact: bool = False
+    ) -> Found: ...
+    def find_among(
+        self, catalog: Catalog, space: Space, vector: Vectors, k: int, among: Ids, *, exact: bool = False
+    ) -> Found: ...
+    def status(self, catalog: Catalog, space: Space | None) -> CheckpointStatus: ...
 
 
 class Nearest:

@@ -192,7 +192,7 @@ def _recorded(paths: Paths, server: Server) -> Iterator[None]:
 def _served_already(paths: Paths) -> Callable[[str], LibraryError]:
     def error(holder: str) -> LibraryError:
         return LibraryError(
-            f"The library {paths.library} is served already by {holder}.",
+            f"The library {paths.named} is served already by {holder}.",
             "Nothing is left to do: clipsearch search uses it by itself.",
         )
 

@@ -45,8 +45,9 @@ def imported(paths: Paths, source: AnyPath, progress: Callable[[int, int], None]
     try:
         form = format_of(file)
         header = form.read_header(file)
+        path = catalog_path(paths)
         create_folder(paths.library)
-        with writer_lock(paths.library / "writer.lock", "clipsearch import"), _catalog(paths) as catalog:
+        with writer_lock(paths.library / "writer.lock", "clipsearch import"), _catalog(path) as catalog:
             catalog.expect_many()
             with catalog.transaction():
                 space = _space(catalog, header, file)
@@ -61,9 +62,8 @@ def imported(paths: Paths, source: AnyPath, progress: Callable[[int, int], None]
 
 
 @contextmanager
-def _catalog(paths: Paths) -> Iterator[PortableCatalog]:
+def _catalog(path: Path) -> Iterator[PortableCatalog]:
     """The catalog for writing; one that was made for a file that then failed is no library, and goes again."""
-    path = catalog_path(paths)
     is_new = not path.exists()
     try:
         with PortableCatalog.open_writer(path) as catalog:

@@ -45,13 +45,21 @@ def write(target: Path, header: Header, batches: Callable[[], Iterator[Sequence[
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _schema(header).with_metadata({KEY: header_text(header)})
+    schema = _described_schema(header)
     plain = [name for name in schema.names if name not in ("vector", "digest")]
     with pq.ParquetWriter(
         target, schema, compression="zstd", use_dictionary=plain, write_statistics=plain, write_page_checksum=True
     ) as writer:
         for rows in batches():
             writer.write_table(pa.Table.from_batches([_record_batch(rows, header, schema)]))
+
+
+def stream(header: Header, batches: Iterator[Sequence[PortableRow]]) -> pa.RecordBatchReader:
+    """The same rows for another writer of Arrow."""
+    import pyarrow as pa
+
+    schema = _described_schema(header)
+    return pa.RecordBatchReader.from_batches(schema, (_record_batch(rows, header, schema) for rows in batches))
 
 
 def read_header(source: Path) -> Header:
@@ -113,6 +121,10 @@ def _schema(header: Header) -> pa.Schema:
             ("reason", pa.string()), ("attempts", pa.int64()), ("decoder", pa.string()),
         ]
     )  # fmt: skip
+
+
+def _described_schema(header: Header) -> pa.Schema:
+    return _schema(header).with_metadata({KEY: header_text(header)})
 
 
 def _record_batch(rows: Sequence[PortableRow], header: Header, schema: pa.Schema) -> pa.RecordBatch:

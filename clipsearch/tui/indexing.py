@@ -54,7 +54,7 @@ class Indexing:
             stderr=subprocess.STDOUT,  # what is no JSON is narration
             env=os.environ
             | {
-                LIBRARY_VARIABLE: str(paths.library),
+                LIBRARY_VARIABLE: paths.named,
                 CACHE_VARIABLE: str(paths.cache),
                 MODELS_VARIABLE: str(paths.models),
             },

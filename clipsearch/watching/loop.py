@@ -52,6 +52,7 @@ def watched(
 ) -> Iterator[WatchEvent]:
     """What Library.watch documents: it yields events until `stop()` is true. `poll_s` forces polling."""
     pace = pace or Pace()
+    catalog_path(paths)  # a shared library is refused before its folder is made
     create_folder(paths.library)
     with (
         exclusive_lock(lock_path(paths.library), WATCHER, _watched_already(paths)),

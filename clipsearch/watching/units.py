@@ -17,7 +17,7 @@ def service_text(paths: Paths, options: Sequence[str], folders: Sequence[str], p
     """The unit for this program, this library and these folders (all of the library's if none is named)."""
     command = [*_program(), "watch", *options, *(["--", *folders] if folders else [])]
     environment = {
-        LIBRARY_VARIABLE: str(paths.library),
+        LIBRARY_VARIABLE: paths.named,
         CACHE_VARIABLE: str(paths.cache),
         MODELS_VARIABLE: str(paths.models),
     }

@@ -21,7 +21,7 @@ from clipsearch.errors import Exit, UsageError
 @click.pass_context
 def remove(context: click.Context, name: str, yes: bool, library: str | None) -> int:
     """Remove the model NAME from this machine, or what has been fetched of it."""
-    from clipsearch.opened import catalog_path  # numpy comes with it
+    from clipsearch.opened import is_there  # numpy comes with it
 
     paths = chosen_paths(context, library)
     if remove_begun(name, paths.models):
@@ -29,7 +29,7 @@ def remove(context: click.Context, name: str, yes: bool, library: str | None) ->
         return Exit.DONE
     card = find_model(name, paths.models)
     handle = model_handle(card, paths.models)
-    if catalog_path(paths).exists() and not yes:
+    if is_there(paths) and not yes:
         with answering(context, library) as asked_library:
             status = asked_library.status()
         if status.space and status.model == handle and not _accepted(handle):
