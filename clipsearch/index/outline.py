@@ -45,6 +45,8 @@ class OutlinedCatalog(PortableCatalog):
                 )
                 columns = ["seq", "space_id", "photo_id", "vector", "variant"]
                 outline._fill("embedding", columns, self._rows(_PLACES, (space.id,)))
+                # Relevance reckons with it: as at home, with photos that no file shows any more.
+                outline._run("UPDATE space SET vectors = ?", (self.vector_count(space),))
             outline._run("PRAGMA journal_mode = DELETE")
 
     def _rows(self, statement: str, parameters: tuple[int, ...] = ()) -> Iterator[list[Row]]:

@@ -30,7 +30,10 @@ def kept(library: SharedLibrary, store: Store, folder: Path, *, anew: bool = Fal
         )
     # With the schema's version: what a newer program has brought up to date, an older one fetches for itself.
     final = folder / f"catalog-{store.version}-{edition.catalog_sha256[:16]}-{schema.VERSION}.db"
-    if anew or not final.exists():
+    is_whole = final.exists() and (
+        final.stat().st_size == edition.catalog_bytes or edition.schema < schema.VERSION  # it has grown then
+    )
+    if anew or not is_whole:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _fetch(library, store, final)

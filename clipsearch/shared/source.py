@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clipsearch.config import SharedLibrary
-from clipsearch.index.database import DamagedCatalog
+from clipsearch.errors import LibraryError
 from clipsearch.shared import outline, store
 from clipsearch.shared.catalog import SharedCatalog
 from clipsearch.shared.nearest import SharedNearest
@@ -23,5 +23,5 @@ class SharedSource:
         opened = store.opened(self._library)
         try:
             return SharedCatalog.of(outline.kept(self._library, opened, self._folder), opened)
-        except DamagedCatalog:  # what is kept here is a cache
+        except LibraryError:  # what is kept here is a cache, and can be anything by now
             return SharedCatalog.of(outline.kept(self._library, opened, self._folder, anew=True), opened)

@@ -314,4 +314,9 @@ _REFUSED = re.compile(r"os error \d+|Generic (?!LocalFileSystem|memory)\w+ error
 
 
 def _short(text: str) -> str:
+    """What a person needs of it: how the store answers, or that nobody does."""
+    if answer := re.search(r"status code: (\d{3}(?: [A-Z][a-z]+)*)", text):
+        return f"it answers {answer[1]}"
+    if "error sending request" in text and (place := re.search(r"\w+://[^/\s]+", text)):
+        return f"nobody answers at {place[0]}"
     return (text if len(text) <= _TOLD else text[:_TOLD] + "…").rstrip(".")
