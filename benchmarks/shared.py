@@ -102,13 +102,19 @@ def recall(theirs: Library, ours: Library, name: str, asked: Vectors) -> None:
 
 
 def filtered(theirs: Library, ours: Library) -> None:
-    """Through `Library.search`: the same hits with the same scores as from the local library."""
+    """Through `Library.search`: the same hits with the same scores as from the local library, asked with `exact`."""
     for condition in FILTERS:
         text = f"a dog on a beach {condition}"
-        answer, local = theirs.search(text), ours.search(text)
+        answer, local = theirs.search(text), ours.search(text, exact=True)
         spent = [spending(lambda one=text: theirs.search(one)) for _ in range(7)]
         same = _told(answer.hits) == _told(local.hits)
-        report(f"text with {condition}", photos=answer.searched, plan=answer.plan, **spread(spent), same_as_local=same)
+        report(
+            f"text with {condition}",
+            photos=answer.searched,
+            plan=answer.plan,
+            **spread(spent),
+            same_as_local_exact=same,
+        )
 
 
 def _told(hits: Sequence[object]) -> str:

@@ -15,7 +15,19 @@ from clipsearch.cli import VERBS, module_of
 from tests.conftest import REPOSITORY
 
 RUNTIMES = {"onnxruntime", "openvino", "torch"}
-HEAVY = {"numpy", "PIL", "usearch", "tokenizers", "ftfy", "textual", "rich", "huggingface_hub", "watchdog"} | RUNTIMES
+HEAVY = {
+    "numpy",
+    "PIL",
+    "usearch",
+    "tokenizers",
+    "ftfy",
+    "textual",
+    "rich",
+    "huggingface_hub",
+    "watchdog",
+    "lance",
+    "pyarrow",
+} | RUNTIMES
 
 
 def loaded_by(code: str) -> set[str]:

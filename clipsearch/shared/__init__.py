@@ -15,5 +15,5 @@ An export writes the catalog, then the photos, then their index, and then moves 
 (S1) Moving the tag is the only commit: before it readers see the former version, whatever was killed; after it the new.
 (S2) Each version of the photos names the version and the digest of its catalog, so nobody sees a mix of two.
 
-Versions that were replaced stay for a day, for those who still read them.
+(S3) The version that was replaced stays until the next export, for those who still read it.
 """

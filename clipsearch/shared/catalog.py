@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.index.database import parts_of
+from clipsearch.index.database import Row, ids_of, parts_of
 from clipsearch.index.descriptions import DescribedCatalog
+from clipsearch.index.nearest import WHOLE
 from clipsearch.index.spaces import Space
 from clipsearch.shared.store import Rows, Store, Vectors
 
 LOOKS_S = 2.0  # between two looks at which version is published: an object store answers within some 20 ms
+_TAKEN = 8192  # vectors taken one by one at once: 8 MiB at 512 dimensions
 
 
 class SharedCatalog(DescribedCatalog):
@@ -44,13 +46,13 @@ class SharedCatalog(DescribedCatalog):
     # -- vectors ----------------------------------------------------------------------------------
 
     def vectors_of(self, space: Space, ids: Sequence[int]) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-        if len(ids) > len(self._photos) // 4:  # the store is read from one end to the other then
+        if WHOLE * len(ids) > self.store.edition.vectors:  # the store is read from one end to the other then
             wanted = np.array(ids, np.int64)
             for photos, vectors in self.vector_chunks(space):
                 keep = np.isin(photos, wanted)
                 yield photos[keep], vectors[keep]
             return
-        for part in parts_of(ids, 8192):
+        for part in parts_of(ids, _TAKEN):
             rows = self.rows_of(np.array(part, np.int64))
             if len(rows):
                 yield self.photos_of(rows), self.store.take(rows)
@@ -60,21 +62,33 @@ class SharedCatalog(DescribedCatalog):
     ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
         assert after_seq == 0 and up_to_seq is None, "a store is no checkpoint's source"
         for rows, vectors in self.store.vectors():
-            yield self.photos_of(rows), vectors
+            if len(rows):
+                places = "SELECT photo_id FROM embedding WHERE seq BETWEEN ? AND ? ORDER BY seq"
+                yield ids_of(self._all(places, (int(rows[0]) + 1, int(rows[-1]) + 1))), vectors
 
     def rows_of(self, ids: NDArray[np.int64]) -> Rows:
-        """Where the vectors of photos are in the store, in the order of photos; those without one are left out."""
-        known = self._photos
-        return np.flatnonzero(np.isin(known, ids))
+        """Where the vectors of photos are in the store, in its order; photos without one are left out."""
+        if len(ids) > _TAKEN:
+            rows, photos = self._places
+            return rows[np.isin(photos, ids)]
+        found: list[Row] = []
+        for part in parts_of(ids.tolist()):
+            found += self._all(f"SELECT seq FROM embedding WHERE photo_id IN ({_marks(part)})", part)
+        return np.sort(ids_of(found)) - 1
 
     def photos_of(self, rows: Rows) -> NDArray[np.int64]:
-        return np.asarray(self._photos[rows])
+        """The photos whose vectors they are, in the order of `rows`."""
+        found: dict[int, int] = {}
+        for part in parts_of((rows + 1).tolist()):
+            found |= self._all(f"SELECT seq, photo_id FROM embedding WHERE seq IN ({_marks(part)})", part)
+        return np.fromiter((found[row + 1] for row in rows.tolist()), np.int64, len(rows))
 
     @cached_property
-    def _photos(self) -> NDArray[np.int64]:
-        """The photo of each row of the store, 0 for a row without a vector."""
-        found = self._all("SELECT seq, photo_id FROM embedding ORDER BY seq")
-        photos = np.zeros(found[-1][0] if found else 0, np.int64)
-        pairs = np.array(found, np.int64).reshape(-1, 2)
-        photos[pairs[:, 0] - 1] = pairs[:, 1]
-        return photos
+    def _places(self) -> tuple[Rows, NDArray[np.int64]]:
+        """(row, photo) of each vector: half a second for a million, for filters that leave many."""
+        pairs = np.array(self._all("SELECT seq, photo_id FROM embedding ORDER BY seq"), np.int64).reshape(-1, 2)
+        return pairs[:, 0] - 1, pairs[:, 1]
+
+
+def _marks(part: Sequence[int]) -> str:
+    return ",".join("?" * len(part))

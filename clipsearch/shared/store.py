@@ -30,9 +30,9 @@ FORMAT = 1
 KEY = b"clipsearch.shared"  # in the schema metadata of the photos
 INDEX_ROWS = 20_000  # vectors from which on there is an index; below, all are read: 20 MB at 512 dimensions
 
-_PUBLISHED = "published"  # the tag
+_PUBLISHED, _FORMER = "published", "former"  # tags
 _PARTITION_ROWS = 4096  # of the index
-_KEPT = timedelta(days=1)  # of a version that was replaced
+_KEPT = timedelta(days=1)  # a version without a tag: of an export that goes on, or was killed
 _FRAGMENT_BYTES = 64 << 20  # held at once
 _TOLD = 240  # characters of an error of Lance
 _SCANNED = 8192  # rows read at once: 8 MiB at 512 dimensions
@@ -67,6 +67,7 @@ class Store:
         self._library = library
         self._photos = photos
         self._starts = _starts(photos)
+        self._count: int = photos.count_rows()
         self.edition = edition
         self.version: int = photos.version
         self.is_indexed = photos.has_index
@@ -113,10 +114,20 @@ class Store:
         with _translated(self._library):
             found = self._photos.scanner(
                 columns=["vector"], nearest=question, with_row_id=True, disable_scoring_autoprojection=True,
-                row_addr_allowlist=None if among is None else self._addresses(among),
+                **self._masks(among),
             ).to_table()  # fmt: skip
             addresses = found.column("_rowid").to_numpy().astype(np.int64)
             return self._rows(addresses), _matrix(found.column("vector"))
+
+    def _masks(self, among: Rows | None) -> dict[str, bytes]:
+        """What Lance is told of the rows that may answer: those, or the others where they are fewer."""
+        if among is None:
+            return {}
+        if 2 * len(among) <= self._count:
+            return {"row_addr_allowlist": self._addresses(among)}
+        others = np.ones(self._count, np.bool_)
+        others[among] = False
+        return {"row_addr_blocklist": self._addresses(np.flatnonzero(others))}
 
     def _addresses(self, rows: Rows) -> bytes:
         """As Lance names rows: the fragment in the upper half, the place in it in the lower."""
@@ -165,9 +176,13 @@ def publish(
             photos = photos.create_index(
                 "vector", "IVF_RQ", metric="dot", num_partitions=_partitions(edition.vectors), replace=True
             )
-        is_first = _PUBLISHED not in photos.tags.list()
-        (photos.tags.create if is_first else photos.tags.update)(_PUBLISHED, photos.version)  # (S1)
-        for one in (photos, table):
+        former = _former(library)
+        if former is not None:
+            _tag(photos, _FORMER, former.version)
+            _tag(table, _FORMER, former.edition.catalog)
+        _tag(table, _PUBLISHED, table.version)
+        _tag(photos, _PUBLISHED, photos.version)  # (S1)
+        for one in (photos, table):  # what has a tag stays
             one.cleanup_old_versions(older_than=_KEPT, error_if_tagged_old_versions=False)
         return photos.version, photos.has_index
 
@@ -183,6 +198,16 @@ def check_free(library: SharedLibrary) -> None:
     check_installed()
     with contextlib.suppress(NothingThere), _translated(library):
         _edition(library, _opened(_photos_uri(library), None))
+
+
+def _former(library: SharedLibrary) -> Store | None:
+    with contextlib.suppress(LibraryError):  # nothing there, or nothing that can be read
+        return opened(library)
+    return None
+
+
+def _tag(table: lance.LanceDataset, tag: str, version: int) -> None:
+    (table.tags.update if tag in table.tags.list() else table.tags.create)(tag, version)
 
 
 def _photos_uri(library: SharedLibrary) -> str:
@@ -305,7 +330,7 @@ def _told(library: SharedLibrary, text: str) -> ClipsearchError:
         )
     return LibraryError(
         f"{library} is damaged, or was replaced long ago while it was read: {_short(plain)}.",
-        "Ask again; if that does not help, export the library again.",
+        "Ask again; if that does not help, remove it and export the library again.",
     )
 
 
