@@ -1,14 +1,18 @@
-"""Photos as a Parquet table: one row a photo, its vector as a list of f16. The only place that knows pyarrow.
+"""Photos as a Parquet table: one row a photo, its vector as a list of numbers.
 
     path, path_b64     the photo's first path; the latter where it is not UTF-8
     digest             SHA-256 of the file's bytes
     …                  the columns of the library's table `photo`
-    vector, variant    unit vector (f16, dim), null where there is none yet; precision and runtime that made it
+    vector, variant    unit vector (dim), null where there is none yet; precision and runtime that made it
     labels             list of {name, score}
     files              list of {root, folder, name, size, mtime_ns, inode}; folder is relative to the root
     reason, attempts, decoder   of a file that could not be read; its other columns are null
 
 The header is JSON under the key `clipsearch` of the schema metadata. Every page carries its checksum.
+
+Numbers of vectors are f32 in a file, for Spark refuses a table with f16 in it. They are f16 all the same: split into
+streams of bytes, those that are always the same take no room, and the file is smaller than one of f16. Files of before
+have f16 and are read, too; so has what goes to Lance.
 """
 
 from __future__ import annotations
@@ -45,11 +49,12 @@ def write(target: Path, header: Header, batches: Callable[[], Iterator[Sequence[
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _described_schema(header)
+    schema = _described_schema(header, pa.float32())
     plain = [name for name in schema.names if name not in ("vector", "digest")]
     with pq.ParquetWriter(
-        target, schema, compression="zstd", use_dictionary=plain, write_statistics=plain, write_page_checksum=True
-    ) as writer:
+        target, schema, compression="zstd", use_dictionary=plain, write_statistics=plain, write_page_checksum=True,
+        use_byte_stream_split=["vector.list.element"],
+    ) as writer:  # fmt: skip
         for rows in batches():
             writer.write_table(pa.Table.from_batches([_record_batch(rows, header, schema)]))
 
@@ -58,7 +63,7 @@ def stream(header: Header, batches: Iterator[Sequence[PortableRow]]) -> pa.Recor
     """The same rows for another writer of Arrow."""
     import pyarrow as pa
 
-    schema = _described_schema(header)
+    schema = _described_schema(header, pa.float16())
     return pa.RecordBatchReader.from_batches(schema, (_record_batch(rows, header, schema) for rows in batches))
 
 
@@ -71,11 +76,13 @@ def read_header(source: Path) -> Header:
 
 def read(source: Path) -> Iterator[list[PortableRow]]:
     """The rows, batch by batch. Raises Unreadable where it meets what was not written so."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with _translated(), pq.ParquetFile(source, page_checksum_verification=True) as file:
         header = _header_in(file)
-        if not file.schema_arrow.equals(_schema(header)) or file.metadata.num_rows != header.rows:
+        known = [_schema(header, number) for number in (pa.float32(), pa.float16())]
+        if not any(map(file.schema_arrow.equals, known)) or file.metadata.num_rows != header.rows:
             raise Unreadable("its columns are not those that its header names")
         for number in range(file.num_row_groups):  # `iter_batches` keeps what it has read: 1 MB for each MB of the file
             for batch in file.read_row_group(number, use_threads=False).to_batches():
@@ -102,7 +109,7 @@ def _translated() -> Iterator[None]:
 _KINDS = {"INTEGER": "int64", "REAL": "float64", "TEXT": "string", "BLOB": "binary"}
 
 
-def _schema(header: Header) -> pa.Schema:
+def _schema(header: Header, number: pa.DataType) -> pa.Schema:
     import pyarrow as pa
 
     file = pa.struct(
@@ -115,7 +122,7 @@ def _schema(header: Header) -> pa.Schema:
     return pa.schema(
         [
             ("path", pa.string()), ("path_b64", pa.string()), ("digest", pa.binary()), *described,
-            ("vector", pa.list_(pa.float16(), header.space.dim)), ("variant", pa.string()),
+            ("vector", pa.list_(number, header.space.dim)), ("variant", pa.string()),
             ("labels", pa.list_(pa.struct([("name", pa.string()), ("score", pa.float64())]))),
             ("files", pa.list_(file)),
             ("reason", pa.string()), ("attempts", pa.int64()), ("decoder", pa.string()),
@@ -123,8 +130,8 @@ def _schema(header: Header) -> pa.Schema:
     )  # fmt: skip
 
 
-def _described_schema(header: Header) -> pa.Schema:
-    return _schema(header).with_metadata({KEY: header_text(header)})
+def _described_schema(header: Header, number: pa.DataType) -> pa.Schema:
+    return _schema(header, number).with_metadata({KEY: header_text(header)})
 
 
 def _record_batch(rows: Sequence[PortableRow], header: Header, schema: pa.Schema) -> pa.RecordBatch:
@@ -147,7 +154,9 @@ def _record_batch(rows: Sequence[PortableRow], header: Header, schema: pa.Schema
     empty = bytes(2 * header.space.dim)
     flat = np.frombuffer(b"".join(row.vector or empty for row in rows), "<f2")
     missing = pa.array([row.vector is None for row in rows])
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), type=schema.field("vector").type, mask=missing)
+    kind = schema.field("vector").type
+    numbers = flat.astype(kind.value_type.to_pandas_dtype())
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(numbers), type=kind, mask=missing)
     arrays = [vectors if field.name == "vector" else pa.array(columns[field.name], field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

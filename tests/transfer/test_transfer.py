@@ -8,10 +8,13 @@ import shutil
 import sqlite3
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +24,7 @@ from clipsearch.index import portable, schema
 from clipsearch.index.annotations import Annotations
 from clipsearch.index.catalog import Catalog
 from clipsearch.opened import catalog_path
-from clipsearch.transfer import formats, header
+from clipsearch.transfer import formats, header, parquet
 from clipsearch.types import Metadata, SpaceIdentity
 from tests.index.filled import DIM, new_root, stamp
 from tests.support.encoder import hashed_vector
@@ -151,6 +154,25 @@ def test_whatever_a_library_holds_comes_back(
         with second.library as library:
             library.import_(first.base / f"x.{form}")
         assert content(second) == content(first)
+
+
+def test_a_file_of_parquet_with_f16_is_read(kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of before have it, and are somebody's only copy."""
+    real = parquet._described_schema
+    with monkeypatch.context() as former:
+        former.setattr(parquet, "_described_schema", lambda header, number: real(header, pa.float16()))
+        former.setattr(pq, "ParquetWriter", partial(_without_split, pq.ParquetWriter))
+        file = export(kept, "x.parquet")
+    assert pq.read_schema(file).field("vector").type == pa.list_(pa.float16(), DIM)
+    other = Kept(tmp_path / "second")
+    with other.library as library:
+        library.import_(file)
+    assert content(other) == content(kept)
+
+
+def _without_split(writer: Callable[..., object], *given: object, **named: object) -> object:
+    named.pop("use_byte_stream_split")
+    return writer(*given, **named)
 
 
 @pytest.mark.parametrize("form", FORMS)
