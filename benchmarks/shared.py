@@ -51,7 +51,7 @@ def main() -> None:
     library = SharedLibrary.named(arguments.to)
     with Library(local) as opened:
         begun = time.perf_counter()
-        done = opened.share(library)
+        done = opened.share(arguments.to)
         report("export", photos=done.photos, s=round(time.perf_counter() - begun, 1), version=done.version)
     cache = folder / "readers"
     shutil.rmtree(cache, ignore_errors=True)

@@ -5,13 +5,14 @@ Documented here, done in `upkeep` and `transfer`, of which nothing is loaded bef
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from clipsearch.types import AnyPath
 
 if TYPE_CHECKING:
-    from clipsearch.config import Paths, SharedLibrary
+    from clipsearch.config import Paths
     from clipsearch.opened import Opened
     from clipsearch.transfer.exporting import Exported
     from clipsearch.transfer.importing import Imported
@@ -79,15 +80,16 @@ class Keeping:
 
         return exported(self._paths, target, form, progress)
 
-    def share(self, library: SharedLibrary, *, progress: Callable[[int, int], None] = _silent) -> Shared:
+    def share(self, uri: str | os.PathLike[str], *, progress: Callable[[int, int], None] = _silent) -> Shared:
         """Writes the same, and an index, as the new version of a shared library: `Library.open("lance:URI")` reads it.
 
-        Readers see the former version until all of it is there. Needs pylance. Raises LibraryError where something
-        else lies, SystemFault where the store refuses.
+        `uri` is a folder, or on an object store. Readers see the former version until all of it is there. Needs
+        pylance. Raises LibraryError where something else lies, SystemFault where the store refuses.
         """
+        from clipsearch.config import SharedLibrary
         from clipsearch.transfer.sharing import shared
 
-        return shared(self._paths, library, progress)
+        return shared(self._paths, SharedLibrary.named(os.fspath(uri)), progress)
 
     def import_(self, source: AnyPath, *, progress: Callable[[int, int], None] = _silent) -> Imported:
         """Adds what a file of `export` holds and the library does not; the library is made if there is none.

@@ -12,7 +12,7 @@ from clipsearch.cli.arguments import NamedOrURI
 from clipsearch.cli.meter import meter
 from clipsearch.cli.options import library_option, opened
 from clipsearch.cli.sections import Verb
-from clipsearch.config import SHARED_PREFIX, SharedLibrary
+from clipsearch.config import SHARED_PREFIX
 from clipsearch.errors import Exit
 
 EPILOG = """\b
@@ -80,9 +80,8 @@ def _write(context: click.Context, target: Path, form: str | None, as_json: bool
 
 
 def _share(context: click.Context, target: str, as_json: bool, library: str | None) -> None:
-    shared = SharedLibrary.named(target.removeprefix(SHARED_PREFIX))
     with opened(context, library) as opened_library, meter("exporting") as progress:
-        done = opened_library.share(shared, progress=progress)
+        done = opened_library.share(target.removeprefix(SHARED_PREFIX), progress=progress)
     if as_json:
         output.write_json(
             {

@@ -53,7 +53,7 @@ class SharedCatalog(DescribedCatalog):
                 yield photos[keep], vectors[keep]
             return
         for part in parts_of(ids, _TAKEN):
-            rows = self.rows_of(np.array(part, np.int64))
+            rows = self.rows_of(space, np.array(part, np.int64))
             if len(rows):
                 yield self.photos_of(rows), self.store.take(rows)
 
@@ -66,14 +66,15 @@ class SharedCatalog(DescribedCatalog):
                 places = "SELECT photo_id FROM embedding WHERE seq BETWEEN ? AND ? ORDER BY seq"
                 yield ids_of(self._all(places, (int(rows[0]) + 1, int(rows[-1]) + 1))), vectors
 
-    def rows_of(self, ids: NDArray[np.int64]) -> Rows:
+    def rows_of(self, space: Space, ids: NDArray[np.int64]) -> Rows:
         """Where the vectors of photos are in the store, in its order; photos without one are left out."""
         if len(ids) > _TAKEN:
             rows, photos = self._places
             return rows[np.isin(photos, ids)]
         found: list[Row] = []
         for part in parts_of(ids.tolist()):
-            found += self._all(f"SELECT seq FROM embedding WHERE photo_id IN ({_marks(part)})", part)
+            named = f"space_id = ? AND photo_id IN ({_marks(part)})"  # as the index has them
+            found += self._all(f"SELECT seq FROM embedding WHERE {named}", (space.id, *part))
         return np.sort(ids_of(found)) - 1
 
     def photos_of(self, rows: Rows) -> NDArray[np.int64]:

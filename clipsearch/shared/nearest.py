@@ -10,6 +10,7 @@ from clipsearch.index.nearest import WHOLE, Found
 from clipsearch.index.spaces import Space
 from clipsearch.search import Ids, Vectors, best_of_chunks
 from clipsearch.shared.catalog import SharedCatalog
+from clipsearch.shared.store import Rows
 from clipsearch.types import CheckpointStatus
 
 FEW = 2_000  # photos that a filter leaves are read one by one up to here: 2 MB at 512 dimensions
@@ -29,7 +30,7 @@ class SharedNearest:
         shared = _shared(catalog)
         if WHOLE * k > catalog.vector_count(space):
             return Found(*best_of_chunks(vector, shared.vector_chunks(space), k), "exact")
-        return _searched(shared, vector, k, None, exact=exact)
+        return _searched(shared, vector, k, exact=exact)
 
     def find_among(
         self, catalog: Catalog, space: Space, vector: Vectors, k: int, among: Ids, *, exact: bool = False
@@ -38,7 +39,7 @@ class SharedNearest:
         if len(among) <= FEW or WHOLE * k > len(among):
             found = best_of_chunks(vector, catalog.vectors_of(space, among.tolist()), k)
             return Found(*found, "filtered exact")
-        return _searched(shared, vector, k, among, exact=exact)
+        return _searched(shared, vector, k, exact=exact, among=shared.rows_of(space, among))
 
     def status(self, catalog: Catalog, space: Space | None) -> CheckpointStatus:
         store = _shared(catalog).store
@@ -46,10 +47,9 @@ class SharedNearest:
         return CheckpointStatus(store.version, store.edition.vectors, 0, f"{how}, as published", healthy=True)
 
 
-def _searched(shared: SharedCatalog, vector: Vectors, k: int, among: Ids | None, *, exact: bool) -> Found:
+def _searched(shared: SharedCatalog, vector: Vectors, k: int, *, exact: bool, among: Rows | None = None) -> Found:
     by_index = shared.store.is_indexed and not exact
-    rows = None if among is None else shared.rows_of(among)
-    proposed, vectors = shared.store.nearest(vector, reranked(k), exact=not by_index, among=rows)
+    proposed, vectors = shared.store.nearest(vector, reranked(k), exact=not by_index, among=among)
     ids, scores = best_of_chunks(vector, [(shared.photos_of(proposed), vectors)], k)
     plan = "Lance index + re-rank" if by_index else "exact"
     return Found(ids, scores, plan if among is None else f"filtered {plan}")

@@ -119,7 +119,7 @@ class Store:
             addresses = found.column("_rowid").to_numpy().astype(np.int64)
             return self._rows(addresses), _matrix(found.column("vector"))
 
-    def _masks(self, among: Rows | None) -> dict[str, bytes]:
+    def _masks(self, among: Rows | None) -> dict[str, Any]:
         """What Lance is told of the rows that may answer: those, or the others where they are fewer."""
         if among is None:
             return {}

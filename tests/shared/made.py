@@ -87,7 +87,7 @@ def own_paths(base: Path) -> Paths:
 
 def share(paths: Paths, target: Path | str) -> SharedLibrary:
     with Library(paths) as library:
-        return library.share(SharedLibrary.named(str(target))).library
+        return library.share(target).library
 
 
 def reader_paths(library: SharedLibrary, cache: Path) -> Paths:

@@ -398,7 +398,7 @@ def test_what_would_change_a_shared_library_is_refused_and_changes_nothing(
         "backup": lambda shared: shared.backup(tmp_path / "backup"),
         "gc": lambda shared: shared.gc(),
         "export": lambda shared: shared.export(archive),
-        "share": lambda shared: shared.share(SharedLibrary.named(str(tmp_path / "second"))),
+        "share": lambda shared: shared.share(tmp_path / "second"),
         "import_": lambda shared: shared.import_(tmp_path / "made.npz"),
         "check": lambda shared: list(shared.check()),
         "repair": lambda shared: shared.repair(),

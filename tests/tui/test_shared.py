@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.config import Paths, SharedLibrary
+from clipsearch.config import Paths
 from clipsearch.library import Library
 from tests.tui.driving import Driver, drive
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(find_spec("lance") is None, reason="the extra [l
 @pytest.fixture
 def shared(indexed: Paths, tmp_path: Path) -> Paths:
     with Library(indexed) as library:
-        store = library.share(SharedLibrary.named(str(tmp_path / "store"))).library
+        store = library.share(tmp_path / "store").library
     return replace(indexed, library=tmp_path / "kept", shared=store)
 
 
