@@ -65,7 +65,7 @@ queries = st.builds(
     query.terms))  # fmt: skip
 ways = st.fixed_dictionaries(
     {
-        "k": st.sampled_from([0, 1, 5, 20, 100]),
+        "k": st.sampled_from([0, 1, 5, 20, 50, 100]),
         "sort": st.sampled_from([None, "score", "date", "name"]),
         "under": st.sampled_from([None, b"/Photos", b"/mnt/caf\xe9", b"/Photos/a_b"]),
         "min_relevance": st.sampled_from([None, 0.0, 0.3]),
