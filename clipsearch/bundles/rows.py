@@ -1,0 +1,90 @@
+"""What a bundle says: its rows, and what holds for all of them. Plain data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from clipsearch.types import Metadata, SpaceIdentity
+
+DIGEST_BYTES = 32  # SHA-256
+SEPARATOR = b"/"  # between the names of a path, on every system
+
+_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: one is a drive
+
+
+class Unreadable(Exception):
+    """Says what is wrong with what should be a bundle, or a part of one."""
+
+
+class Place(NamedTuple):
+    """Where the bytes of a row lay, and how they looked there.
+
+    `root` is the folder that was named, as an absolute path, and `path` leads from it to the file; it is empty where
+    the root is the file itself. Or the root is a URI (`is_uri`): a bucket (s3://archive/2024), the inside of a tar
+    (tar:/mnt/nas/00001.tar!). A library shows those as they are, and looks for nothing there.
+    """
+
+    root: bytes
+    path: bytes
+    size: int = 0  # bytes; 0 for these three where nobody can tell
+    mtime_ns: int = 0
+    inode: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A content with its vector. Those with the same digest are one photo, whichever comes first."""
+
+    place: Place
+    digest: bytes
+    metadata: Metadata
+    vector: bytes  # little-endian f16, of length 1 before it was rounded
+    variant: str  # precision and runtime that made it: "fp32/onnxruntime-cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Another file with the bytes of a photo of this bundle (B4)."""
+
+    place: Place
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that gave no photo, and why."""
+
+    place: Place
+    reason: str
+    decoder: str  # the one that failed: another one may try again; empty where it was the disk's or the network's fault
+
+
+Row: TypeAlias = Photo | Copy | Unread
+
+
+class Shard(NamedTuple):
+    """One of so many shares."""
+
+    number: int  # from 1
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What holds for all rows of a bundle, and stands in each of its parts."""
+
+    model: SpaceIdentity
+    description: int  # index.catalog.DESCRIPTION of the program that described the photos
+    program: str  # version of clipsearch
+    shard: Shard | None = None  # which share of the folders it was asked for
+    exclude: tuple[tuple[bytes, tuple[str, ...]], ...] = ()  # (root, patterns that were left out of it)
+
+
+def is_uri(root: bytes) -> bool:
+    """Whether a root is no place of any file system."""
+    return _URI.match(root) is not None
