@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clipsearch.bundles import table
 from clipsearch.bundles.header import Manifest, Part, is_part_name, manifest_of, manifest_text, part_name
-from clipsearch.bundles.rows import Copy, Header, Photo, Row, Unreadable
+from clipsearch.bundles.rows import Copy, Header, Photo, Row, Unreadable, wrong_place
 from clipsearch.errors import SystemFault
 from clipsearch.files import publish, write_whole
 
@@ -32,8 +32,14 @@ def create_folder(folder: Path) -> None:
 
 
 def write_part(folder: Path, header: Header, rows: Sequence[Row]) -> Part:
-    """Writes 1 to MOST_ROWS rows; when it returns, they outlive a power cut. Raises SystemFault."""
+    """Writes 1 to MOST_ROWS rows; when it returns, they outlive a power cut.
+
+    Raises SystemFault where the disk refuses, ValueError for a place that no library could have.
+    """
     assert 0 < len(rows) <= MOST_ROWS, len(rows)
+    for row in rows:
+        if wrong := wrong_place(row.place):
+            raise ValueError(f"{wrong}: {row.place}")
     content = table.table_bytes(header, rows)
     part = Part(
         name=part_name(hashlib.sha256(content).hexdigest()),
@@ -69,17 +75,20 @@ def is_sealed(folder: Path) -> bool:
 
 
 def parts_in(folder: Path) -> list[tuple[Header, Part]]:
-    """Every part that a folder has, sealed or not. Raises Unreadable."""
+    """Every part that a folder has, sealed or not. Raises Unreadable, with the name of the part."""
     found = []
     for path in sorted(folder.iterdir()):
         if is_part_name(path.name):
-            header, photos, copies, unread = table.read_header(path)
+            try:
+                header, photos, copies, unread = table.read_header(path)
+            except Unreadable as error:
+                raise type(error)(f"{path.name}: {error}") from error
             found.append((header, Part(path.name, path.stat().st_size, photos, copies, unread)))
     return found
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Raises Unreadable for what is no whole bundle, SystemFault where nothing can be read or it is a newer one."""
+    """Raises Unreadable for what is no whole bundle, SystemFault where the disk refuses."""
     table.check_installed()
     try:
         return manifest_of((folder / MANIFEST).read_bytes())
@@ -95,19 +104,19 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
+def check_parts(folder: Path, manifest: Manifest) -> None:
+    """Whether every part is there, as long as it was written. Raises Unreadable."""
+    for part in manifest.parts:
+        _check_size(folder, part)
+
+
 def read_part(folder: Path, part: Part, header: Header | None = None) -> Iterator[list[Row]]:
     """The rows of a part, batch by batch, of bytes whose checksum was right. Raises Unreadable.
 
     With a `header` the part must be of the same model and description.
     """
-    path = folder / part.name
-    try:
-        size = path.stat().st_size
-        if size != part.bytes or size > _MOST_BYTES:
-            raise Unreadable(f"{part.name} is not as long as it was written")
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise Unreadable(f"{part.name} is missing") from error
+    _check_size(folder, part)
+    content = (folder / part.name).read_bytes()
     if hashlib.sha256(content).hexdigest() != part.sha256:
         raise Unreadable(f"{part.name} is damaged")
     said, photos, copies, unread = table.read_header(content)
@@ -116,6 +125,15 @@ def read_part(folder: Path, part: Part, header: Header | None = None) -> Iterato
     if (photos, copies, unread) != (part.photos, part.copies, part.unread):
         raise Unreadable(f"{part.name} does not hold what bundle.json says")
     yield from table.read_rows(content)
+
+
+def _check_size(folder: Path, part: Part) -> None:
+    try:
+        size = (folder / part.name).stat().st_size
+    except FileNotFoundError as error:
+        raise Unreadable(f"{part.name} is missing") from error
+    if size != part.bytes or size > _MOST_BYTES:
+        raise Unreadable(f"{part.name} is {size:,} bytes long, and was written with {part.bytes:,}")
 
 
 def _unwritable(folder: Path, error: OSError) -> SystemFault:

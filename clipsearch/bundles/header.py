@@ -12,14 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clipsearch.bundles.rows import Header, Shard, Unreadable
-from clipsearch.errors import SystemFault
+from clipsearch.bundles.rows import Header, Newer, Unreadable
+from clipsearch.bundles.shard import shard_named
+from clipsearch.errors import UsageError
 from clipsearch.named_bytes import bytes_named, named_bytes
 from clipsearch.types import SpaceIdentity
 
 FORMAT = 1
 KEY = "clipsearch.bundle"  # of the schema metadata of a part
 
+_NONSENSE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError)
 _PART_NAME = re.compile(r"part-[0-9a-f]{64}\.parquet")
 
 
@@ -51,7 +53,19 @@ class Manifest:
 
     @property
     def rows(self) -> int:
-        return sum(part.rows for part in self.parts)
+        return self.photos + self.copies + self.unread
+
+    @property
+    def photos(self) -> int:
+        return sum(part.photos for part in self.parts)
+
+    @property
+    def copies(self) -> int:
+        return sum(part.copies for part in self.parts)
+
+    @property
+    def unread(self) -> int:
+        return sum(part.unread for part in self.parts)
 
 
 def part_name(sha256: str) -> str:
@@ -68,11 +82,11 @@ def header_text(header: Header, *, photos: int, copies: int, unread: int) -> str
 
 
 def header_of(text: str | bytes) -> tuple[Header, int, int, int]:
-    """(header, photos, copies, unread). Raises Unreadable; SystemFault for a newer one."""
+    """(header, photos, copies, unread). Raises Unreadable; Newer for one of a newer program."""
     fields = _checked_fields(text)
     try:
         return _header(fields), _count(fields["photos"]), _count(fields["copies"]), _count(fields["unread"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _NONSENSE as error:
         raise Unreadable("it has no header of clipsearch") from error
 
 
@@ -85,7 +99,7 @@ def manifest_text(manifest: Manifest) -> str:
 
 
 def manifest_of(text: str | bytes) -> Manifest:
-    """Raises Unreadable; SystemFault for a newer one."""
+    """Raises Unreadable; Newer for one of a newer program."""
     fields = _checked_fields(text)
     try:
         parts = tuple(
@@ -97,7 +111,7 @@ def manifest_of(text: str | bytes) -> Manifest:
             for number in (part.bytes, part.photos, part.copies, part.unread):
                 _count(number)
         return Manifest(_header(fields), parts)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _NONSENSE as error:
         raise Unreadable("its bundle.json is not one of clipsearch") from error
 
 
@@ -109,7 +123,7 @@ def _header_fields(header: Header) -> dict[str, Any]:
         "fingerprint": header.model.fingerprint,
         "dim": header.model.dim,
         "description": header.description,
-        "shard": None if header.shard is None else str(header.shard),
+        "shard": str(header.shard),
         "exclude": [{**named_bytes("root", root), "patterns": list(patterns)} for root, patterns in header.exclude],
     }
 
@@ -118,12 +132,11 @@ def _header(fields: Mapping[str, Any]) -> Header:
     dim = _count(fields["dim"])
     if not 0 < dim <= 1 << 16:
         raise ValueError(dim)
-    shard = None if fields["shard"] is None else Shard(*map(int, fields["shard"].split("/")))
     return Header(
         model=SpaceIdentity(_text(fields["fingerprint"]), _text(fields["model"]), dim),
         description=_count(fields["description"]),
         program=_text(fields["program"]),
-        shard=shard,
+        shard=shard_named(_text(fields["shard"])),
         exclude=tuple((bytes_named("root", one), tuple(map(_text, one["patterns"]))) for one in fields["exclude"]),
     )
 
@@ -151,11 +164,8 @@ def _checked_fields(text: str | bytes) -> dict[str, Any]:
         if not isinstance(fields["format"], int) or _crc(fields) != crc:
             raise Unreadable("its header is damaged")
         if fields["format"] > FORMAT:
-            raise SystemFault(
-                f"The bundle was written by a newer clipsearch ({fields['program']}).",
-                "Update clipsearch and try again.",
-            )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise Newer(f"it was written by a newer clipsearch ({fields['program']})")
+    except _NONSENSE as error:
         raise Unreadable("it has no header of clipsearch") from error
     return dict(fields)
 

@@ -6,16 +6,22 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from clipsearch.bundles.shard import ALL, Shard
 from clipsearch.types import Metadata, SpaceIdentity
 
 DIGEST_BYTES = 32  # SHA-256
 SEPARATOR = b"/"  # between the names of a path, on every system
 
+_ABSOLUTE = re.compile(rb"/|[A-Za-z]:[/\\]|\\\\")
 _URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: one is a drive
 
 
 class Unreadable(Exception):
     """Says what is wrong with what should be a bundle, or a part of one."""
+
+
+class Newer(Unreadable):
+    """Only a newer clipsearch knows what it holds."""
 
 
 class Place(NamedTuple):
@@ -64,16 +70,6 @@ class Unread:
 Row: TypeAlias = Photo | Copy | Unread
 
 
-class Shard(NamedTuple):
-    """One of so many shares."""
-
-    number: int  # from 1
-    of: int
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
-
-
 @dataclass(frozen=True, slots=True)
 class Header:
     """What holds for all rows of a bundle, and stands in each of its parts."""
@@ -81,8 +77,22 @@ class Header:
     model: SpaceIdentity
     description: int  # index.catalog.DESCRIPTION of the program that described the photos
     program: str  # version of clipsearch
-    shard: Shard | None = None  # which share of the folders it was asked for
+    shard: Shard = ALL  # which share of the folders it was asked for
     exclude: tuple[tuple[bytes, tuple[str, ...]], ...] = ()  # (root, patterns that were left out of it)
+
+
+def wrong_place(place: Place) -> str | None:
+    """What is wrong with it; None for one that a library can have. The same rule for who writes and who reads."""
+    if not is_uri(place.root) and not _ABSOLUTE.match(place.root):
+        return "a root is no absolute path"
+    if b"\0" in place.root or b"\0" in place.path:
+        return "a path has a NUL in it"
+    if is_uri(place.root):  # names in a bucket may be anything, and nothing is looked for there
+        return None if place.path.rpartition(SEPARATOR)[2] else "a URI names no file in it"
+    names = place.path.split(SEPARATOR)
+    if place.path and any(name in (b"", b".", b"..") for name in names):
+        return "a path leads out of its root"
+    return None
 
 
 def is_uri(root: bytes) -> bool:

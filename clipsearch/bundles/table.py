@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clipsearch.bundles.header import KEY, header_of, header_text
-from clipsearch.bundles.rows import DIGEST_BYTES, SEPARATOR, Copy, Header, Photo, Place, Row, Unread, Unreadable, is_uri
+from clipsearch.bundles.rows import DIGEST_BYTES, Copy, Header, Photo, Place, Row, Unread, Unreadable, wrong_place
 from clipsearch.errors import UsageError
 from clipsearch.named_bytes import named_bytes
 from clipsearch.types import Metadata
@@ -155,18 +155,17 @@ def _rows(batch: pa.RecordBatch, dim: int) -> list[Row]:
     roots = _bytes_of(columns["root"], columns["root_b64"])
     paths = _bytes_of(columns["path"], columns["path_b64"])
     vectors = _vectors(batch.column("vector"), dim)
+    if any(None in columns[name] for name in ("size", "mtime_ns", "inode")):
+        raise Unreadable("a file has no size or time")
     places = list(map(Place, roots, paths, columns["size"], columns["mtime_ns"], columns["inode"]))
-    for root in set(roots):
-        if not _is_root(root):
-            raise Unreadable("a file lies in no folder")
     described = zip(*(columns[name] for name in _METADATA), strict=True)
     rows: list[Row] = []
     for place, digest, fields, vector, variant, reason, decoder in zip(
         places, columns["digest"], described, vectors, columns["variant"], columns["reason"], columns["decoder"],
         strict=True,
     ):  # fmt: skip
-        if not _is_below(place.path) or place.size is None or place.mtime_ns is None or place.inode is None:
-            raise Unreadable("a file lies in no folder of it")
+        if wrong := wrong_place(place):
+            raise Unreadable(wrong)
         if digest is None and reason and decoder is not None and vector is None:
             rows.append(Unread(place, reason, decoder))
         elif digest is not None and reason is None and vector is None:
@@ -210,12 +209,3 @@ def _vectors(column: Any, dim: int) -> list[bytes | None]:
     if not np.all(np.abs(lengths - 1) < 1e-2):  # NaN is not, either
         raise Unreadable("a vector is not of length 1")
     return [row.tobytes() if there else None for row, there in zip(matrix, present.tolist(), strict=True)]
-
-
-def _is_root(root: bytes) -> bool:
-    return (root.startswith(b"/") or is_uri(root) or root[1:2] == b":") and b"\0" not in root
-
-
-def _is_below(path: bytes) -> bool:
-    names = path.split(SEPARATOR)
-    return not path or (b"\0" not in path and not any(name in (b"", b".", b"..") for name in names))

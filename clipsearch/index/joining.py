@@ -1,0 +1,85 @@
+"""Rows of bundles into the catalog: a photo by its digest, a file by its path. Twice is once, in any order.
+
+A photo that is there stays as it is, with its vector: the same bytes under the same model give the same. Of two rows
+about one file the one that saw it later counts, by the time and size of the file; of the same bytes, a photo before a
+reason why there is none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clipsearch.bundles.rows import SEPARATOR, Copy, Photo, Row, Unread
+from clipsearch.index.catalog import METADATA, described
+from clipsearch.index.catalog import SEPARATOR as OWN_SEPARATOR
+from clipsearch.index.portable import Place, PortableCatalog, Value
+from clipsearch.index.spaces import Space
+
+_COLUMNS = METADATA.replace("photo.", "")
+_PHOTO = f"""
+    INSERT INTO photo (digest, {_COLUMNS}, described) VALUES ({", ".join("?" * (_COLUMNS.count(",") + 3))})
+    ON CONFLICT (digest) DO NOTHING
+"""
+_EMBEDDING = """
+    INSERT INTO embedding (space_id, photo_id, vector, variant) VALUES (?, ?, ?, ?)
+    ON CONFLICT (space_id, photo_id) DO NOTHING
+"""
+# What decides is all of a row that is not this machine's own, so that no order of merging gives another library.
+_RANK = """({0}.mtime_ns, {0}.size, {0}.photo_id IS NOT NULL,
+            coalesce((SELECT digest FROM photo WHERE id = {0}.photo_id), x''),
+            coalesce({0}.decoder, ''), coalesce({0}.reason, ''))"""
+_FILE = f"""
+    INSERT INTO file (root_id, folder, name, size, mtime_ns, inode, photo_id, reason, attempts, decoder)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (root_id, folder, name) DO UPDATE SET
+        size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode, photo_id = excluded.photo_id,
+        reason = excluded.reason, attempts = excluded.attempts, decoder = excluded.decoder
+    WHERE {_RANK.format("excluded")} > {_RANK.format("file")}
+"""
+
+
+@dataclass(slots=True)
+class Joined:
+    """What bundles added; everything else was there."""
+
+    photos: int = 0
+    vectors: int = 0
+    files: int = 0  # with those that could not be read
+
+
+class JoiningCatalog(PortableCatalog):
+    """Use as a context manager, and within one transaction."""
+
+    def join(
+        self, rows: Sequence[Row], description: int, space: Space, places: Mapping[bytes, Place], done: Joined
+    ) -> list[Copy]:
+        """Adds rows whose roots are among `places`. `done` counts; copies of photos that are not there yet come back.
+
+        Raises UnfitRow for what the tables refuse.
+        """
+        photos = [row for row in rows if isinstance(row, Photo)]
+        done.photos += self._many(_PHOTO, [(row.digest, *described(row.metadata), description) for row in photos])
+        ids = self._ids_by_digest(list({row.digest for row in rows if not isinstance(row, Unread)}))
+        done.vectors += self._many(_EMBEDDING, [(space.id, ids[row.digest], row.vector, row.variant) for row in photos])
+        files: list[tuple[Value, ...]] = []
+        early: list[Copy] = []
+        for row in rows:
+            if isinstance(row, Unread):
+                files.append((*_stamp(row, places), None, row.reason, 1, row.decoder))
+            elif row.digest in ids:
+                files.append((*_stamp(row, places), ids[row.digest], None, 0, None))
+            elif isinstance(row, Copy):
+                early.append(row)
+        done.files += self._many(_FILE, files)
+        return early
+
+
+def _stamp(row: Row, places: Mapping[bytes, Place]) -> tuple[int, bytes, bytes, int, int, int]:
+    root, path, size, mtime_ns, inode = row.place
+    folder, _, name = path.rpartition(SEPARATOR)
+    if OWN_SEPARATOR != SEPARATOR:
+        folder = folder.replace(SEPARATOR, OWN_SEPARATOR)
+    place = places[root]
+    return place.root_id, place.folder(folder), name or os.path.basename(root), size, mtime_ns, inode
