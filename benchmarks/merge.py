@@ -7,8 +7,9 @@ step is a process of its own, so that its peak memory is its own.
 
 `bare` is one table with the same columns and a unique digest, with SQLite's settings of a library, in one transaction;
 only its `executemany` and its commit are timed, the rows lie in memory. `merge` is the whole verb: bundles read and
-checked, rows into the library's own tables with their indexes and triggers. `ratio` is its time to that of `bare`, and
-`core_ratio` the same in core-seconds, which say more on a machine that does other things too. The checkpoint that follows, which makes the search fast again, is a step of its own (docs/scale.md has what it takes).
+checked, rows into the library's own tables with their indexes and triggers. `ratio` is its time to that of `bare`,
+`core_ratio` the same in core-seconds, which say more where the machine does other things too. The checkpoint that
+follows is a step of its own (docs/scale.md has what it takes).
 """
 
 from __future__ import annotations
@@ -141,15 +142,15 @@ def main() -> None:
         print(json.dumps({"step": arguments.step, "seconds": seconds, "core_s": core_s, "peak_mib": peak, **result}))
         return
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        bare: dict[str, float] = {}
+        peer: dict[str, float] = {}
         for name in (*STEPS, "checkpoint") if arguments.checkpoint else STEPS:
             command = [sys.executable, __file__, "--rows", str(arguments.rows), "--step", name, "--folder", folder]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             fields = json.loads(done.stdout)
-            bare = fields if name == "bare" else bare
+            peer = fields if name == "bare" else peer
             if name == "merge":
-                fields["ratio"] = round(fields["seconds"] / bare["seconds"], 2)
-                fields["core_ratio"] = round(fields["core_s"] / bare["core_s"], 2)
+                fields["ratio"] = round(fields["seconds"] / peer["seconds"], 2)
+                fields["core_ratio"] = round(fields["core_s"] / peer["core_s"], 2)
             print(json.dumps({"rows": arguments.rows, **fields}), flush=True)
 
 

@@ -71,7 +71,7 @@ class JoiningCatalog(PortableCatalog):
     def join(
         self, rows: Sequence[Row], description: int, space: Space, places: Mapping[bytes, Place], done: Joined
     ) -> list[Copy]:
-        """Adds rows whose roots are among `places`, within `joining`; gives back copies of photos that are not there yet.
+        """Adds rows whose roots are among `places`, within `joining`; returns copies of photos that are not there yet.
 
         Raises UnfitRow for what the tables refuse.
         """
