@@ -28,7 +28,7 @@ PART_S = 30.0
 
 
 class BundleStore:
-    """A bundle that is being written, by one process. It remembers what its parts hold: some 200 bytes a file."""
+    """A bundle that is being written, by one process. It remembers what its parts hold: some 500 bytes a file."""
 
     def __init__(self, folder: Path, header: Header, roots: Sequence[Root]) -> None:
         """Reads the parts that are there. Raises Unreadable."""
