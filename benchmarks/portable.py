@@ -88,7 +88,7 @@ def step(name: str, folder: Path, rows: int) -> dict[str, object]:
         # Without a checkpoint, whose time is that of its graph: benchmarks of the index have it.
         import clipsearch.transfer.importing as importing
 
-        importing._renew_checkpoint = lambda *_: None
+        importing.renew_checkpoint = lambda *_: None
         other = Library(Paths(folder / form, folder / "cache", folder / "models"))
         return {"photos": other.import_(folder / f"library.{form}").photos}
     if verb == "again":

@@ -95,6 +95,7 @@ class Summary:
     offline: tuple[bytes, ...] = field(default=())
     timings: Timings = field(default=Timings())
     unsettled: int = 0  # not read for a reason that may pass, most of them among `failed`: the next run tries again
+    bundle: bytes | None = None  # the folder of the bundle, where it did not go into a library
 
 
 Event = Waiting | Scanning | Measuring | Planned | Unlisted | Advanced | Summary

@@ -166,15 +166,14 @@ class Bench:
         """
         active = catalog.active_space()
         card = find_model(model or (active.identity.model if active else DEFAULT_MODEL), self._paths.models)
-        open_tower, decoder = self._opened(card)
-        tower = PendingImageTower(card, open_tower)
+        tower, decoder = self.opened(card)
         space = catalog.space_for(replace(tower.space, model=model_handle(card, self._paths.models)))
         # A new model encodes all of the library, or its results would lose what was not named.
         switching = active is not None and active.id != space.id
         if switching:
             roots, scope = catalog.roots(), replace(scope, parts=None)
         unlisted = False
-        with self._journaled(decoder):
+        with self.journaled(decoder, self._paths.library / "in-flight"):
             folder = vectors_folder(self._paths)
             for event in update(catalog, space, folder, roots, tower, decoder, stop=stop, scope=scope):
                 unlisted = unlisted or isinstance(event, Unlisted)
@@ -187,29 +186,34 @@ class Bench:
                             "index", {"indexed": event.indexed, "failed": event.failed, "seconds": event.seconds}
                         )
                 yield event
-                pays = isinstance(event, Planned) and event.fresh >= _MEASURED_FROM
-                if pays and self._backend == AUTO and not is_measured(card, self._paths.cache):
-                    yield Measuring(BUDGET_S)
-                    self._engine(card).ways()
+                yield from self.measured(card, event)
+
+    def measured(self, card: ModelCard, event: Event) -> Iterator[Event]:
+        """Tries the ways to run the model, once a machine, where a plan has so much to read that it pays."""
+        pays = isinstance(event, Planned) and event.fresh >= _MEASURED_FROM
+        if pays and self._backend == AUTO and not is_measured(card, self._paths.cache):
+            yield Measuring(BUDGET_S)
+            self._engine(card).ways()
 
     @contextlib.contextmanager
-    def _journaled(self, decoder: DecodeWorkers) -> Iterator[None]:
+    def journaled(self, decoder: DecodeWorkers, record: Path) -> Iterator[None]:
         """No longer than the lock: an idle watcher that kept it open would write over the record of another's run."""
-        with Journal(self._paths.library / "in-flight") as journal, decoder.journaled(journal):
+        with Journal(record) as journal, decoder.journaled(journal):
             try:
                 yield
             except BaseException:
                 self.clear()  # what is in flight is ended while the journal can still say that it was us
                 raise
 
-    def _opened(self, card: ModelCard) -> tuple[Callable[[], ImageTower], DecodeWorkers]:
+    def opened(self, card: ModelCard) -> tuple[PendingImageTower, DecodeWorkers]:
+        """The model, which loads when the first picture comes, and the workers that prepare pictures for it."""
         if self._open is None or self._open[0] != card:
             self.clear()
             open_tower = cache(self._engine(card).image_tower)
             prepare = PendingImageTower(card, open_tower).prepare
             decoder = self._closing.enter_context(DecodeWorkers(prepare, self._workers))
             self._open = card, open_tower, decoder
-        return self._open[1:]
+        return PendingImageTower(card, self._open[1]), self._open[2]
 
     def _engine(self, card: ModelCard) -> Engine:
         return Engine(card, backend=self._backend, threads=self._threads, cache_folder=self._paths.cache)

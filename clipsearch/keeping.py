@@ -6,7 +6,7 @@ Documented here, done in `upkeep` and `transfer`, of which nothing is loaded bef
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from clipsearch.types import AnyPath
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clipsearch.opened import Opened
     from clipsearch.transfer.exporting import Exported
     from clipsearch.transfer.importing import Imported
+    from clipsearch.transfer.merging import Merged
     from clipsearch.transfer.sharing import Shared
     from clipsearch.upkeep.backup import Backup
     from clipsearch.upkeep.checks import Check
@@ -101,6 +102,25 @@ class Keeping:
         from clipsearch.transfer.importing import imported
 
         return imported(self._paths, source, progress)
+
+    def merge(
+        self,
+        bundles: Sequence[AnyPath],
+        *,
+        root: AnyPath | None = None,
+        dry_run: bool = False,
+        progress: Callable[[int, int], None] = _silent,
+    ) -> Merged:
+        """Adds what bundles hold and the library does not; the library is made if there is none.
+
+        Photos are known by their bytes, files by their paths below the folder that was named where they were encoded;
+        `root` says where that folder lies here. Bundles may come again, and in any order. Each is merged whole or not
+        at all; `dry_run` reads and checks all of them and adds nothing. Raises SystemFault for a bundle that is
+        unfinished, damaged or of a newer clipsearch, ModelError for vectors of another model than the library's.
+        """
+        from clipsearch.transfer.merging import checked, merged
+
+        return checked(self._paths, bundles, progress) if dry_run else merged(self._paths, bundles, root, progress)
 
     def check(self) -> Iterator[Check]:
         """Looks at the folder, the catalog, vectors, checkpoint, roots, caches, model and runtimes; changes nothing.

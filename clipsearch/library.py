@@ -141,6 +141,35 @@ class Library(Labelling, Keeping):
             model=model, exclude=exclude, workers=workers, threads=self._threads, stop=stop,
         )  # fmt: skip
 
+    def bundle(
+        self,
+        target: AnyPath,
+        folders: Sequence[AnyPath],
+        *,
+        shard: str = "1/1",
+        model: str | None = None,
+        exclude: Sequence[str] = (),
+        workers: int | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event]:
+        """Encodes a share of the folders into the bundle `target`, a folder, and not into this library.
+
+        Works and yields as `index` does; what `target` has already is not encoded again, and it is whole once the
+        Summary came uninterrupted. `shard` is "2/4" for the second of four shares: a file is in the same one on every
+        machine, by its path below the folder that is named. Without `model` it is that of the bundle where it was
+        begun, else this library's. `merge` puts bundles into a library; both need the extra [parquet].
+
+        Raises what `index` does, LibraryError while another process writes `target`, ModelError for a bundle of
+        another model, SystemFault for a damaged one.
+        """
+        from clipsearch.bundles.shard import shard_named
+        from clipsearch.shares.encode import bundled
+
+        yield from bundled(
+            self._paths, self._backend, folders, target,
+            shard=shard_named(shard), model=model, exclude=exclude, workers=workers, threads=self._threads, stop=stop,
+        )  # fmt: skip
+
     def watch(
         self,
         folders: Sequence[AnyPath] = (),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from clipsearch.cli import output
-from clipsearch.cli.arguments import Named, filled
+from clipsearch.cli.arguments import Folder, Named, filled
 from clipsearch.cli.options import backend_option, files0_option, library_option, opened
 from clipsearch.cli.progress import reporter
 from clipsearch.cli.sections import Verb
@@ -15,7 +16,7 @@ from clipsearch.cli.signals import interruptible
 from clipsearch.cli.suggest import model_names
 from clipsearch.cli.timings import tell_timings
 from clipsearch.cli.voice import is_verbose
-from clipsearch.errors import Exit
+from clipsearch.errors import Exit, UsageError
 from clipsearch.events import Summary
 
 EPILOG = """\b
@@ -28,6 +29,11 @@ Examples:
   clipsearch index ~/Photos --exclude "drafts/" --exclude "*.gif"
   find ~/Photos -newer last -print0 | clipsearch index --files0-from -
   clipsearch index                     brings all known folders up to date
+
+\b
+One of four machines, and afterwards the one with the library (docs/bundles.md):
+  clipsearch index --shard 2/4 --bundle /mnt/shared/bundles/2 /mnt/photos
+  clipsearch merge /mnt/shared/bundles/*
 """
 
 
@@ -51,6 +57,13 @@ Examples:
     "--progress", type=click.Choice(["auto", "json", "none"]), default="auto", show_default=True, help="How to report."
 )
 @click.option("--timings", is_flag=True, help="Show where the time went, on stderr.")
+@click.option(
+    "--bundle",
+    type=Folder(),
+    metavar="DIR",
+    help="Write what is encoded into this folder, for `clipsearch merge`, and not into the library.",
+)
+@click.option("--shard", metavar="I/N", callback=filled, help="With --bundle: only the I-th of N shares of the photos.")
 @click.option("--watch", is_flag=True, help="Stay and follow the changes, as `clipsearch watch` does.")
 @click.option("--strict", is_flag=True, help="End with 1 when a file could not be read.")
 @backend_option
@@ -65,6 +78,8 @@ def command(
     workers: int | None,
     progress: str,
     timings: bool,
+    bundle: Path | None,
+    shard: str | None,
     watch: bool,
     strict: bool,
     backend: str,
@@ -76,25 +91,36 @@ def command(
         if not folders:  # which would mean all known folders
             output.narrate("No path is listed, so nothing is indexed.")
             return Exit.DONE
+    if shard is not None and bundle is None:
+        raise UsageError("--shard says which share goes into a bundle.", "Name its folder: --bundle DIR")
+    if watch and bundle is not None:
+        raise UsageError("A bundle is written once; it cannot be watched.", "Leave out --watch, or --bundle.")
     summary = Summary()
     with (
         opened(context, library, backend) as opened_library,
         interruptible() as interrupted,
         reporter(progress) as report,
     ):
-        for event in opened_library.index(
-            folders, model=model, exclude=exclude, workers=workers, stop=lambda: bool(interrupted)
-        ):
+        stop = partial(bool, interrupted)
+        if bundle is None:
+            events = opened_library.index(folders, model=model, exclude=exclude, workers=workers, stop=stop)
+        else:
+            events = opened_library.bundle(
+                bundle, folders, shard=shard or "1/1", model=model, exclude=exclude, workers=workers, stop=stop
+            )
+        for event in events:
             report(event)
             if isinstance(event, Summary):
                 summary = event
-        failures = opened_library.failures() if summary.failed and is_verbose() else []
+        failures = opened_library.failures() if summary.failed and is_verbose() and bundle is None else []
     for one in failures:
         output.narrate(f"{output.shown(one.path)}: {output.printable(one.reason)}")
     if timings:
         tell_timings(summary)
     if summary.interrupted:
         return Exit.INTERRUPTED
+    if bundle is not None and not _told_whole(bundle, summary):
+        return Exit.SYSTEM
     if watch:
         from clipsearch.cli.watch import keep_watching
 
@@ -102,3 +128,18 @@ def command(
     if folders and len(summary.offline) == len(folders) and not summary.unchanged and not summary.indexed:
         return Exit.SYSTEM
     return Exit.NOTHING_FOUND if strict and summary.failed else Exit.DONE
+
+
+def _told_whole(bundle: Path, summary: Summary) -> bool:
+    """Says what a bundle holds, or that it is not finished."""
+    if summary.offline:
+        output.narrate(f"{bundle} is not finished. Run the same command again when the disk is there.")
+        return False
+    from clipsearch.bundles.folder import read_manifest
+
+    whole = read_manifest(bundle)
+    held = [f"{whole.photos:,} photos"]
+    held += [f"{whole.copies:,} copies"] if whole.copies else []
+    held += [f"{whole.unread:,} not readable"] if whole.unread else []
+    output.narrate(f"{bundle} is whole: {', '.join(held)}. Into a library: clipsearch merge {bundle}")
+    return True

@@ -82,6 +82,7 @@ def _fields(event: WatchEvent) -> dict[str, object]:
                 "unchanged": event.unchanged, "moved": event.moved, "removed": event.removed, "failed": event.failed,
                 "seconds": event.seconds, "duplicates": event.duplicates,
                 "timings": {name: round(spent, 3) for name, spent in asdict(event.timings).items()},
+                **({} if event.bundle is None else {"bundle": path_fields(event.bundle)["path"]}),
             }  # fmt: skip
 
 
@@ -126,7 +127,8 @@ def report_line(event: WatchEvent, write: Callable[[str], None] = narrate, warn:
 
 def _summary(summary: Summary) -> str:
     if summary.interrupted:
-        return f"Stopped after {summary.indexed:,} photos; all of them are searchable. Run the same command to go on."
+        kept = "all of them are searchable" if summary.bundle is None else f"all of them are in {shown(summary.bundle)}"
+        return f"Stopped after {summary.indexed:,} photos; {kept}. Run the same command to go on."
     parts = [f"{summary.indexed:,} indexed"]
     parts += [f"{summary.unchanged:,} unchanged"] if summary.unchanged else []
     parts += [f"{summary.moved:,} moved"] if summary.moved else []
@@ -136,7 +138,8 @@ def _summary(summary: Summary) -> str:
         if summary.duplicates
         else []
     )
-    parts += [f"{summary.failed:,} not readable (clipsearch errors)"] if summary.failed else []
+    told_by = "clipsearch errors" if summary.bundle is None else "the bundle has the reasons"
+    parts += [f"{summary.failed:,} not readable ({told_by})"] if summary.failed else []
     return f"Done in {duration(summary.seconds)}: {', '.join(parts)}."
 
 

@@ -227,13 +227,8 @@ class Catalog(Spaces):
                 caption = excluded.caption, described = excluded.described
             RETURNING id
             """,
-            (
-                digest, metadata.width, metadata.height, metadata.format, metadata.taken_at, metadata.taken_offset,
-                metadata.latitude, metadata.longitude, metadata.camera, metadata.lens, " ".join(metadata.colors),
-                metadata.phash, metadata.phash_fine, metadata.taken_ms, metadata.rating, _caption(metadata),
-                DESCRIPTION,
-            ),
-        )  # fmt: skip
+            (digest, *described(metadata), DESCRIPTION),
+        )
         assert row is not None  # RETURNING answers for an insert and for an update
         return int(row[0])
 
@@ -492,6 +487,15 @@ def metadata_of(columns: Sequence[Any]) -> Metadata:
     return Metadata(
         width, height, form, taken_at, offset, latitude, longitude, camera, lens, tuple(colors.split()), coarse, fine,
         ms, rating, title or None, description or None, tuple(word for word in keywords if word),
+    )  # fmt: skip
+
+
+def described(metadata: Metadata) -> tuple[Any, ...]:
+    """What METADATA's columns hold of a photo, in their order; `metadata_of` turned round."""
+    return (
+        metadata.width, metadata.height, metadata.format, metadata.taken_at, metadata.taken_offset,
+        metadata.latitude, metadata.longitude, metadata.camera, metadata.lens, " ".join(metadata.colors),
+        metadata.phash, metadata.phash_fine, metadata.taken_ms, metadata.rating, _caption(metadata),
     )  # fmt: skip
 
 

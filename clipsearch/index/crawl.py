@@ -124,6 +124,8 @@ def walking(
     `parts` may be any folders of the root, there or not; the rules that hold from above apply. A part in which a
     folder is a link is widened to the whole root, for only there it shows which of its places is the first.
     """
+    if not os.path.isabs(root.path):  # a URI, of photos that came in a bundle
+        return Unlisted(root.path, "it is no folder of this machine")
     try:
         os.listdir(root.base)
         status = os.stat(root.base)

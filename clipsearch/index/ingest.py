@@ -1,7 +1,7 @@
 """Fresh files on their way to committed rows: bytes -> digest -> pixels -> batch -> vector -> commit.
 
 Knows nothing of folders and of what changed; update.py hands it the files whose bytes must be looked at. All
-writing is catalog's, and every commit holds whole files (I1).
+writing is its store's: the catalog, or a bundle of photos for another machine's. Every commit holds whole files (I1).
 
 Reading, decoding and encoding go on at the same time: threads hash, processes decode, this thread encodes. It waits
 for whatever is done first, so a file that hangs holds up no other. What killed its worker is set aside and read once
@@ -16,20 +16,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.events import Advanced, Event, Summary, Timings, Unlisted
-from clipsearch.index.catalog import Catalog, Root
+from clipsearch.index.catalog import Root
 from clipsearch.index.crawl import identity_of
 from clipsearch.index.digests import Digests, Hashing
 from clipsearch.index.spaces import Space
-from clipsearch.types import Decoded, Decoder, Encoder, Failure, Stamp
+from clipsearch.types import Decoded, Decoder, Encoder, Failure, Metadata, Stamp
 
 _HASH_AHEAD = 16  # files
 _TICK_S = 1.0
@@ -50,13 +50,26 @@ class Fresh:
         return os.path.join(self.root.base, self.stamp.folder, self.stamp.name)
 
 
+class Store(Protocol):
+    """Where outcomes are committed. Ids and spaces are the store's own; methods are documented in Catalog."""
+
+    def transaction(self) -> AbstractContextManager[None]: ...
+    def complete_photo(self, digest: bytes, space_id: int, /) -> int | None: ...
+    def has_vector(self, digest: bytes, space_id: int, /) -> bool: ...
+    def put_photo(self, digest: bytes, metadata: Metadata, /) -> int: ...
+    def put_vector(self, space: Space, photo_id: int, vector: NDArray[np.float32], variant: str, /) -> None: ...
+    def put_file(self, root_id: int, stamp: Stamp, photo_id: int, /) -> None: ...
+    def put_failure(self, root_id: int, stamp: Stamp, reason: str, decoder: str, /) -> None: ...
+    def mark_offline(self, root_id: int, /) -> None: ...
+
+
 class Ingest:
     """Fresh files on their way to committed rows. Holds what is in flight between two commits."""
 
     def __init__(
-        self, catalog: Catalog, space: Space, encoder: Encoder, decoder: Decoder, orphaned: set[int], summary: Summary
+        self, store: Store, space: Space, encoder: Encoder, decoder: Decoder, orphaned: set[int], summary: Summary
     ) -> None:
-        self._catalog = catalog
+        self._store = store
         self._space = space
         self._encoder = encoder
         self._decoder = decoder
@@ -156,7 +169,7 @@ class Ingest:
             self._fail([file], digest)
         elif digest in self._in_flight:
             self._in_flight[digest].append(file)
-        elif (photo_id := self._catalog.complete_photo(digest, self._space.id)) is not None:
+        elif (photo_id := self._store.complete_photo(digest, self._space.id)) is not None:
             self._links.append((file, photo_id))
             if len(self._links) >= _LINKS:
                 self._commit_links()
@@ -213,7 +226,7 @@ class Ingest:
             self.summary = replace(self.summary, unsettled=self.summary.unsettled + len(failed))
         with self._storing():
             for file in failed:
-                self._catalog.put_failure(file.root.id, file.stamp, failure.reason, decoder)
+                self._store.put_failure(file.root.id, file.stamp, failure.reason, decoder)
         self._count(failed=len(failed))
         if failure.fatal and not failure.lasting:
             root = files[0].root
@@ -229,7 +242,7 @@ class Ingest:
     def _part_with(self, root: Root, why: str) -> None:
         """Nothing more of this root is read in this run."""
         self._away.add(root.id)
-        self._catalog.mark_offline(root.id)
+        self._store.mark_offline(root.id)
         self.summary = replace(self.summary, offline=(*self.summary.offline, root.path))
         self._told.append(Unlisted(root.path, why))
 
@@ -243,16 +256,16 @@ class Ingest:
         if not self._batch:
             return
         # What is only described anew keeps its vector.
-        new = [one for one in self._batch if not self._catalog.has_vector(one[0], self._space.id)]
+        new = [one for one in self._batch if not self._store.has_vector(one[0], self._space.id)]
         encoded = self._encoded([decoded.pixels for _, decoded in new]) if new else ()
         vectors = {digest: vector for (digest, _), vector in zip(new, encoded, strict=True)}
         with self._storing():
             for digest, decoded in self._batch:
-                photo_id = self._catalog.put_photo(digest, decoded.metadata)
+                photo_id = self._store.put_photo(digest, decoded.metadata)
                 if digest in vectors:
-                    self._catalog.put_vector(self._space, photo_id, vectors[digest], self._encoder.variant)
+                    self._store.put_vector(self._space, photo_id, vectors[digest], self._encoder.variant)
                 for file in self._in_flight[digest]:
-                    self._catalog.put_file(file.root.id, file.stamp, photo_id)
+                    self._store.put_file(file.root.id, file.stamp, photo_id)
         for digest, _ in self._batch:
             copies = len(self._in_flight.pop(digest)) - 1
             self._count(indexed=1, duplicates=copies)
@@ -273,7 +286,7 @@ class Ingest:
             return
         with self._storing():
             for file, photo_id in self._links:
-                self._catalog.put_file(file.root.id, file.stamp, photo_id)
+                self._store.put_file(file.root.id, file.stamp, photo_id)
         for _, photo_id in self._links:
             if photo_id in self._orphaned:
                 self._orphaned.discard(photo_id)
@@ -299,7 +312,7 @@ class Ingest:
     @contextmanager
     def _storing(self) -> Iterator[None]:
         started = time.monotonic()
-        with self._catalog.transaction():
+        with self._store.transaction():
             yield
         self._store_s += time.monotonic() - started
 

@@ -74,7 +74,7 @@ class MovableCatalog(Catalog):
 
     def look_at(self, root: Root) -> None:
         """Records whether a root can be reached now, and by which identity it is known again."""
-        if os.path.exists(root.path):
+        if os.path.isabs(root.path) and os.path.exists(root.path):  # a URI is no path below the current folder
             # A photo named by itself is known by its folder, once that was listed.
             self.mark_online(root.id, None if root.is_file else identity_of(root))
         else:

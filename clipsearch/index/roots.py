@@ -36,6 +36,25 @@ def root_for(catalog: Catalog, path: bytes) -> Root:
     return added
 
 
+def roots_of_no_library(paths: Sequence[bytes], exclude: Sequence[str]) -> list[Root]:
+    """The roots of existing folders and files, by their absolute paths; one inside another is listed there alone.
+
+    Raises UsageError for a pattern that cannot be understood, SystemFault for a file that is no picture.
+    """
+    _check_patterns(exclude)
+    named = []
+    for number, path in enumerate(dict.fromkeys(paths), start=1):
+        is_file = not os.path.isdir(path)
+        if is_file:
+            _check_picture(path)
+        named.append(Root(number, path, is_file, tuple(exclude), None))
+    return [
+        root
+        for root in named
+        if covering([other for other in named if other is not root], root.path, is_file=root.is_file) is None
+    ]
+
+
 def covering(roots: Iterable[Root], path: bytes, *, is_file: bool) -> Root | None:
     """The one of `roots` that lists the path, by names only: nothing need be there."""
     within = None
@@ -52,15 +71,19 @@ def exclude_in(catalog: Catalog, root: Root, path: bytes, patterns: Sequence[str
 
     Raises UsageError for a pattern that cannot be understood.
     """
-    for pattern in patterns:
-        if not is_pattern(pattern):
-            raise UsageError(f'"{pattern}" is no pattern.', "Write it as in a .gitignore file: drafts/ or *.gif")
+    _check_patterns(patterns)
     if path == root.path:
         catalog.set_exclude(root.id, patterns)
         return
     before = "/" + _literal(_relative(root, path)) + "/"
     kept = [one for one in root.exclude if not one.removeprefix("!").startswith(before)]
     catalog.set_exclude(root.id, [*kept, *patterns_below(root, path, patterns)])
+
+
+def _check_patterns(patterns: Sequence[str]) -> None:
+    for pattern in patterns:
+        if not is_pattern(pattern):
+            raise UsageError(f'"{pattern}" is no pattern.', "Write it as in a .gitignore file: drafts/ or *.gif")
 
 
 def patterns_below(root: Root, folder: bytes, patterns: Sequence[str]) -> list[str]:

@@ -155,7 +155,7 @@ def _listed(
         parts: Sequence[Part] = crawl.WHOLE
     else:
         parts = presence.around_unplugged(root, catalog.mounts(root.id), scope.parts[root.id])
-    listing = yield from _walked(root, parts, scope, stop)
+    listing = yield from walked(root, parts, scope, stop)
     if listing is None or isinstance(listing, Unlisted):
         return listing
     known = [file for part in listing.parts for file in catalog.known_files(root.id, space.id, part)]
@@ -167,7 +167,7 @@ def _listed(
     return Unlisted(root.path, reason)
 
 
-def _walked(
+def walked(
     root: Root, parts: Sequence[Part], scope: Scope, stop: Callable[[], bool]
 ) -> Generator[Event, None, crawl.Listing | Unlisted | None]:
     """A walk with events on its way; None when it was stopped."""

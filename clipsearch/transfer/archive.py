@@ -25,14 +25,13 @@ import numpy as np
 
 from clipsearch.index import portable
 from clipsearch.index.portable import Column, PortableFile, PortableRow, Value
+from clipsearch.named_bytes import bytes_named, named_bytes
 from clipsearch.transfer.header import (
     Header,
     Unreadable,
-    bytes_named,
     first_path,
     header_of,
     header_text,
-    named_bytes,
 )
 
 MAGIC = b"PK\x03\x04"

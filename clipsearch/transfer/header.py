@@ -6,7 +6,6 @@ would be dropped in silence.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import zlib
@@ -16,6 +15,7 @@ from typing import Any
 from clipsearch.errors import SystemFault
 from clipsearch.index import schema
 from clipsearch.index.portable import Column, PortableRow
+from clipsearch.named_bytes import bytes_named, named_bytes
 from clipsearch.types import SavedSearch, SpaceIdentity
 
 FORMAT = 1
@@ -94,20 +94,6 @@ def header_of(text: str | bytes) -> Header:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable("it has no header of clipsearch") from error
-
-
-def named_bytes(name: str, value: bytes) -> dict[str, str]:
-    """As JSON names a path everywhere: `name`, and `name_b64` where the bytes are not UTF-8."""
-    try:
-        return {name: value.decode()}
-    except UnicodeDecodeError:
-        return {name: value.decode("utf-8", "backslashreplace"), f"{name}_b64": base64.b64encode(value).decode()}
-
-
-def bytes_named(name: str, fields: dict[str, Any]) -> bytes:
-    """The bytes that `named_bytes` has named."""
-    coded = fields.get(f"{name}_b64")
-    return fields[name].encode() if coded is None else base64.b64decode(coded)
 
 
 def first_path(row: PortableRow, header: Header) -> bytes:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from clipsearch.config import Paths
-from clipsearch.errors import ModelError, SystemFault
-from clipsearch.files import writer_lock
+from clipsearch.errors import SystemFault
 from clipsearch.index.portable import Merged, PortableCatalog, PortableRow, UnfitRow, wrong_vector
 from clipsearch.index.spaces import Space
-from clipsearch.indexing import create_folder
-from clipsearch.opened import catalog_path, vectors_folder
+from clipsearch.transfer.arrival import arriving, check_space, renew_checkpoint
 from clipsearch.transfer.formats import format_of
 from clipsearch.transfer.header import Header, Unreadable
 from clipsearch.types import AnyPath
@@ -45,46 +42,20 @@ def imported(paths: Paths, source: AnyPath, progress: Callable[[int, int], None]
     try:
         form = format_of(file)
         header = form.read_header(file)
-        path = catalog_path(paths)
-        create_folder(paths.library)
-        with writer_lock(paths.library / "writer.lock", "clipsearch import"), _catalog(path) as catalog:
+        with arriving(paths, "clipsearch import", PortableCatalog) as catalog:
             catalog.expect_many()
             with catalog.transaction():
-                space = _space(catalog, header, file)
+                active = catalog.active_space()
+                check_space(active, header.space, file, "import FILE")
+                space = active or catalog.space_for(header.space)
                 done = _merged(catalog, space, form.read(file), header, progress)
-            _renew_checkpoint(paths, catalog, space)
+            renew_checkpoint(paths, catalog, space)
     except (Unreadable, UnfitRow) as error:
         raise SystemFault(
             f"{file} cannot be imported: {error}. The library is as it was.",
             "Name a whole file of clipsearch export, or export it again.",
         ) from error
     return done
-
-
-@contextmanager
-def _catalog(path: Path) -> Iterator[PortableCatalog]:
-    """The catalog for writing; one that was made for a file that then failed is no library, and goes again."""
-    is_new = not path.exists()
-    try:
-        with PortableCatalog.open_writer(path) as catalog:
-            yield catalog
-    except BaseException:
-        if is_new:
-            for side in ("", "-wal", "-shm"):
-                path.with_name(path.name + side).unlink(missing_ok=True)
-        raise
-
-
-def _space(catalog: PortableCatalog, header: Header, file: Path) -> Space:
-    """The space that answers, if it is that of the file; a library without one gets it."""
-    active = catalog.active_space()
-    if active is not None and active.identity.fingerprint != header.space.fingerprint:
-        raise ModelError(
-            f"{file} holds vectors of the model {header.space.model}, and the library those of "
-            f"{active.identity.model}.",
-            "Import it into a library of its own: clipsearch --library DIR import FILE",
-        )
-    return active or catalog.space_for(header.space)
 
 
 def _merged(
@@ -133,10 +104,3 @@ def _is_name(name: bytes) -> bool:
 
 def _is_below(folder: bytes) -> bool:
     return not folder or all(map(_is_name, folder.split(b"/")))
-
-
-def _renew_checkpoint(paths: Paths, catalog: PortableCatalog, space: Space) -> None:
-    from clipsearch.index.vectors import make_checkpoint, needs_checkpoint  # loads USearch
-
-    if needs_checkpoint(catalog, space, vectors_folder(paths)):
-        make_checkpoint(catalog, space, vectors_folder(paths))

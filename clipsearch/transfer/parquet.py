@@ -27,7 +27,8 @@ import numpy as np
 
 from clipsearch.errors import UsageError
 from clipsearch.index.portable import PortableFile, PortableRow
-from clipsearch.transfer.header import KEY, Header, Unreadable, first_path, header_of, header_text, named_bytes
+from clipsearch.named_bytes import named_bytes
+from clipsearch.transfer.header import KEY, Header, Unreadable, first_path, header_of, header_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
