@@ -76,6 +76,7 @@ def main() -> None:
         fill(folder, arguments.vectors, arguments.rows)
     captions = mixed_in(folder, arguments.real) if arguments.real else None
     checkpoints(folder)
+    sizes(folder)
     texts = unit(np.fromfile(arguments.vectors / "queries.f16", np.float16).reshape(-1, STARTER.dim))
     queries(folder, texts[: arguments.queries], captions)
     filtered(folder, texts[:20])
@@ -185,6 +186,15 @@ def checkpoints(folder: Path) -> None:
         report("checkpoint of a tail", rows=catalog.vector_count(space), tail=len(some), s=round(seconds, 1))
         seconds = timed(lambda: needs_checkpoint(catalog, space, generations))
         report("is a checkpoint needed", ms=round(1000 * seconds, 2))
+
+
+def sizes(folder: Path) -> None:
+    """Bytes a photo, of the catalog and of each file of its generation."""
+    with Catalog.open_reader(folder / "catalog.db") as catalog:
+        rows = catalog.vector_count(known(catalog))
+    files = {path.suffix[1:]: path.stat().st_size for path in (folder / "vectors").iterdir()}
+    files["catalog"] = (folder / "catalog.db").stat().st_size
+    report("bytes a photo", rows=rows, **{part: round(size / rows, 1) for part, size in sorted(files.items())})
 
 
 def queries(folder: Path, texts: Vectors, captions: Vectors | None) -> None:
