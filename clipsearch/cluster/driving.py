@@ -72,6 +72,8 @@ class _Open:
 def encoded(job: Job, paths: Paths, stop: Callable[[], bool]) -> Iterator[WatchEvent]:
     """Yields events as it works, a Summary last. Raises UsageError, ModelError, LibraryBusy and SystemFault."""
     started = time.monotonic()
+    if job.address is not None:
+        rays.check_answers(job.address)
     card = find_model(job.model, paths.models)
     space = replace(image_space(card), model=model_handle(card, paths.models))
     create_folder(job.out)
@@ -140,7 +142,7 @@ class _Run:
                 return
             self.ledger.flush()
             if number + 1 < len(_SIZES):
-                yield Troubled("An actor or a machine died; what it held is handed out again.", "Nothing need be done.")
+                yield Troubled("An actor or a machine died; what it held is read again.", "Nothing need be done.")
         self._give_up(left)
         yield self._advanced()
 

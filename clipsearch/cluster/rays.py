@@ -14,21 +14,25 @@ import pickle
 import queue
 import socket
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import ray
-from ray.data import ActorPoolStrategy, DataContext
-from ray.data.block import BlockMetadata
-from ray.data.datasource import Datasource, ReadTask
 
 from clipsearch.cluster.actor import CHUNKS, Actor, Orders
 from clipsearch.cluster.layout import Layout, Machine
 from clipsearch.cluster.parcels import Chunk, Fault, Outcome, Parcel
 from clipsearch.cluster.reading import chunks
 from clipsearch.errors import SystemFault, UsageError
+
+os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # read on import: a thread that is late would start a cluster of its own
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+from ray.data.block import BlockMetadata
+from ray.data.datasource import Datasource, ReadTask
 
 _ANSWER_S = 5.0
 _TICK_S = 0.5
@@ -39,15 +43,18 @@ _START = "Start one with ray start --head, or leave --address out to use this ma
 
 @contextlib.contextmanager
 def cluster(address: str | None, cores: int) -> Iterator[None]:
-    """Joins the cluster at an address, or starts one of this machine. Raises UsageError and SystemFault."""
+    """Joins the cluster at an address, or starts one of this machine. Raises SystemFault."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody unasked
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as will be; Ray warns until it is said
-    if address is not None:
-        _check_answers(address)
     given: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False} if address is None else {"address": address}
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    _hush()
     try:
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, **given)
+        with _silent_stderr():
+            ray.init(logging_level=logging.CRITICAL, log_to_driver=False, **given)
+    except ray.exceptions.AuthenticationError as error:
+        raise SystemFault(
+            f"The Ray cluster at {address} asks for a token that this machine does not have.",
+            "Copy ~/.ray/auth_token of its head to this machine, and set RAY_AUTH_MODE=token.",
+        ) from error
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = "on this machine" if address is None else f"at {address}"
         raise SystemFault(f"Ray cannot be used {where}: {str(error).splitlines()[0]}", _START) from error
@@ -57,8 +64,35 @@ def cluster(address: str | None, cores: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def _check_answers(address: str) -> None:
-    """Ray itself would wait for two minutes, and then end the process."""
+def _hush() -> None:
+    """What Ray has to say of dead actors and machines is counted and said by driving.py; stdout is for NDJSON."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as will be; it warns until that is said
+    warnings.filterwarnings("ignore", category=ray.util.annotations.RayDeprecationWarning)
+    warnings.filterwarnings("ignore", module=r"ray\.")
+    ray._private.worker._worker_logs_enabled = False
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """While Ray starts it says at which level it logs, past Python."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def check_answers(address: str) -> None:
+    """Whether somebody listens there; Ray itself would wait for two minutes. Raises UsageError and SystemFault."""
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
@@ -75,7 +109,7 @@ def machines() -> list[Machine]:
     """Those that are alive."""
     return [
         Machine(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0))
-        for node in ray.nodes()
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
         if node["Alive"]
     ]
 
@@ -88,12 +122,8 @@ def encoded(
     Closing it ends all work.
     """
     context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
     context.max_errored_blocks = -1
     context.target_max_block_size = 1  # a block is one row, which is one chunk
-    for name in ("ray.data", "ray.data._internal"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     waiting: queue.SimpleQueue[Outcome | Fault | BaseException | None] = queue.SimpleQueue()
     stopped = threading.Event()
     thread = threading.Thread(
@@ -128,8 +158,8 @@ def _carry(
         dataset = ray.data.read_datasource(
             source,
             override_num_blocks=len(source.parcels),
-            concurrency=_READERS * layout.actors,
-            ray_remote_args={"num_cpus": 0, "scheduling_strategy": "SPREAD"},
+            concurrency=min(len(source.parcels), _READERS * layout.actors),
+            num_cpus=0,
         ).map_batches(
             _Encode,
             fn_constructor_args=(orders,),
@@ -143,9 +173,7 @@ def _carry(
             ),
             num_cpus=layout.cores,
             num_gpus=layout.gpus or None,
-            max_restarts=-1,
-            max_task_retries=0,
-            scheduling_strategy="SPREAD",
+            ray_remote_args_fn=_retries,
         )
         for bundle in dataset.iter_internal_ref_bundles():
             for block in bundle.block_refs:
@@ -157,6 +185,10 @@ def _carry(
     except BaseException as error:
         if not stopped.is_set():
             waiting.put(error)
+
+
+def _retries() -> dict[str, int]:
+    return {"max_restarts": -1, "max_task_retries": 0}
 
 
 def _outcomes(block: Any) -> list[Outcome | Fault]:
@@ -171,7 +203,7 @@ class _Parcels(Datasource):
     """Ray's word for what is read: one task a parcel."""
 
     def __init__(self, parcels: Sequence[Parcel], elsewhere: frozenset[bytes]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.parcels = parcels
         self._elsewhere = ray.put(elsewhere)  # once, however many tasks there are
 

@@ -27,7 +27,6 @@ CHUNK_BYTES = 32 << 20  # of pictures that travel; one larger picture travels al
 MOST_BYTES = 1 << 30  # of one picture that travels: twice that is held on each side
 _WEB = Failure("pictures are not fetched from web servers; download them first, with img2dataset")
 _FETCHES = 16  # files of a store under way at once, in one reader
-_CUT = "the tar is cut short; fetch it again"
 _EMPTY = Failure("the row has neither bytes nor a path")
 URI_COLUMNS = ("uri", "url", "path", "file", "filename", "file_name", "image_path", "key")
 BYTES_COLUMNS = ("bytes", "image", "jpg", "jpeg", "png", "webp", "data")
@@ -121,10 +120,11 @@ def _too_large(size: int) -> Failure:
 def _in_tar(tar: Tar, is_wanted: Wanted) -> Iterator[Item]:
     """The pictures before the place where it breaks off, and then the tar itself, with the reason."""
     seen: Counter[bytes] = Counter()
+    reason = None
     try:
         with (
             tar.store.system.open_input_stream(tar.path, compression=None, buffer_size=1 << 20) as stream,
-            tarfile.open(fileobj=stream, mode="r|*", ignore_zeros=False) as archive,
+            tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Header) as archive,
         ):
             for member in archive:
                 if (name := _picture_name(member)) is None:
@@ -133,17 +133,29 @@ def _in_tar(tar: Tar, is_wanted: Wanted) -> Iterator[Item]:
                 place = Place(tar.root, _nth(name, seen[name]), member.size, int(member.mtime * 1e9))
                 if is_wanted(place):
                     yield _member(place, archive, member)
-            reason = None if _has_end(archive) else _CUT
     except tarfile.ReadError:
-        reason = _CUT if seen else "it is no tar"
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError):
-        reason = "the tar is damaged; fetch it again"
+        reason = "it is no tar, or cut short; fetch it again"
     except OSError as error:
         reason = said(error)
-    folder, _, name = tar.root.removesuffix(b"!").rpartition(SEPARATOR)
-    whole = Place(folder, name)
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError, LookupError):
+        reason = "the tar is damaged; fetch it again"  # TypeError: of tarfile itself, for a gzip of three bytes
+    folder, _, file = tar.root.removesuffix(b"!").rpartition(SEPARATOR)
+    whole = Place(folder, file)
     if reason is not None and is_wanted(whole):
         yield Item(whole, failure=Failure(reason, lasting=False))
+
+
+class _Header(tarfile.TarInfo):
+    """tarfile takes whatever is no header for the end; only a block of zeros is."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Any:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the block of zeros
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
 
 
 def _member(place: Place, archive: tarfile.TarFile, member: tarfile.TarInfo) -> Item:
@@ -170,12 +182,6 @@ def _picture_name(member: tarfile.TarInfo) -> bytes | None:
 def _nth(name: bytes, count: int) -> bytes:
     """Two members may have one name; both are pictures."""
     return name if count == 1 else name + b";%d" % count
-
-
-def _has_end(archive: tarfile.TarFile) -> bool:
-    """Whether it ends as tars do, with a block of zeros, which was read: else it was cut between two members."""
-    stream: Any = archive.fileobj
-    return bool(stream.pos > archive.offset)
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -235,9 +241,10 @@ class _Record:
 def _of_records(rows: Rows, records: list[_Record], is_wanted: Wanted) -> Iterator[Item]:
     wanted: list[tuple[Place, Store, str]] = []
     for one in records:
-        data, uri = one.data, one.uri
+        data: Any = one.data
+        uri = one.uri
         if isinstance(data, dict):
-            data, uri = data.get("bytes"), uri or data.get("path")
+            uri, data = uri or data.get("path"), data.get("bytes")
         if data is not None:
             place = Place(rows.root, _row_name(one.number, uri), len(data))
             found: Item | tuple[Place, Store, str] = _whole(place, data)

@@ -60,12 +60,16 @@ def store_of(uri: str) -> tuple[Store, str]:
     return Store(uri.partition("://")[0].lower() + "://", system), path.rstrip("/")
 
 
-@lru_cache(maxsize=64)
 def store_beside(store: Store, bucket: str) -> Store:
     """The store of another URI, `bucket` being its scheme and host: `store` itself where it is of one kind, for it
     holds what was said of addresses and keys. Raises as `store_of`."""
     scheme = bucket.partition("://")[0].lower() + "://"
-    return store if scheme == store.prefix and scheme in ("s3://", "gs://") else store_of(bucket + "/")[0]
+    return store if scheme == store.prefix and scheme in ("s3://", "gs://") else _bucket(bucket)
+
+
+@lru_cache(maxsize=64)
+def _bucket(bucket: str) -> Store:
+    return store_of(bucket + "/")[0]
 
 
 def plain(uri: str) -> str:
