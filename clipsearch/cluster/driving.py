@@ -205,8 +205,9 @@ class _Run:
                     return  # the next round makes do with what is left
 
     def _take(self, one: _Open, outcome: Outcome) -> None:
-        rows = [row for row in outcome.rows if mark_of(row.place) not in one.seen]
-        one.seen.update(mark_of(row.place) for row in rows)
+        marked = {mark_of(row.place): row for row in outcome.rows}
+        rows = [row for mark, row in marked.items() if mark not in one.seen]
+        one.seen.update(marked)
         if outcome.end is not None:
             one.items = outcome.end.items
             if isinstance(one.parcel.input, Rows):

@@ -1,0 +1,77 @@
+"""A Ray of several machines on this one: each node is a process of its own, with its own store and its own workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+_RAY = Path(sys.executable).with_name("ray")
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",  # or the nodes would need the token of a home directory
+    "RAY_memory_monitor_refresh_ms": "0",  # whatever else this machine does
+    "PYTHONWARNINGS": "",
+}
+
+
+class Nodes:
+    """A head without cores, and nodes that may be killed. Use as a context manager."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {**environment, **ENVIRONMENT}
+        # Sockets lie in it, whose paths may have 107 bytes.
+        self._folder = tempfile.mkdtemp(prefix="ray-")
+        self._nodes: list[int] = []  # process groups
+        self.address = ""
+
+    def __enter__(self) -> Nodes:
+        said = self._start("--head", "--port=0", "--include-dashboard=false", f"--temp-dir={self._folder}", cores=0)
+        self.address = re.findall(r"--address='([^']+)'", said)[0]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for group in self._nodes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, cores: int = 1) -> int:
+        """A node, by which `kill` knows it."""
+        self._start(f"--address={self.address}", cores=cores)
+        return self._nodes[-1]
+
+    def kill(self, node: int) -> None:
+        """As when somebody pulls the plug: all of its processes at once."""
+        os.killpg(node, signal.SIGKILL)
+
+    def actors(self, node: int) -> list[int]:
+        return [pid for pid, name in _group(node) if name.startswith("ray::MapWorker")]
+
+    def _start(self, *arguments: str, cores: int) -> str:
+        with subprocess.Popen(
+            [
+                _RAY, "start", *arguments, f"--num-cpus={cores}", "--node-ip-address=127.0.0.1",
+                "--object-store-memory=100000000", "--disable-usage-stats",
+            ],
+            env=self._environment, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ) as starting:  # fmt: skip
+            said = starting.communicate(timeout=100)[0]
+        assert starting.returncode == 0, said
+        self._nodes.append(starting.pid)  # what it has started stays in its group
+        return said
+
+
+def _group(group: int) -> Iterator[tuple[int, str]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if os.getpgid(int(entry.name)) == group:
+                    yield int(entry.name), (entry / "cmdline").read_bytes().partition(b"\0")[0].decode()
