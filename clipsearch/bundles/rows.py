@@ -13,6 +13,7 @@ DIGEST_BYTES = 32  # SHA-256
 SEPARATOR = b"/"  # between the names of a path, on every system
 
 _ABSOLUTE = re.compile(rb"/|[A-Za-z]:[/\\]|\\\\")
+_ASTRAY = re.compile(rb"(?:^|/)\.{0,2}(?:/|$)")  # an empty name, this folder or the one above
 _URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: one is a drive
 
 
@@ -83,16 +84,14 @@ class Header:
 
 def wrong_place(place: Place) -> str | None:
     """What is wrong with it; None for one that a library can have. The same rule for who writes and who reads."""
-    if not is_uri(place.root) and not _ABSOLUTE.match(place.root):
-        return "a root is no absolute path"
     if b"\0" in place.root or b"\0" in place.path:
         return "a path has a NUL in it"
-    if is_uri(place.root):  # names in a bucket may be anything, and nothing is looked for there
-        return None if place.path.rpartition(SEPARATOR)[2] else "a URI names no file in it"
-    names = place.path.split(SEPARATOR)
-    if place.path and any(name in (b"", b".", b"..") for name in names):
-        return "a path leads out of its root"
-    return None
+    if _ABSOLUTE.match(place.root):
+        return "a path leads out of its root" if place.path and _ASTRAY.search(place.path) else None
+    if not is_uri(place.root):
+        return "a root is no absolute path"
+    # Names in a bucket may be anything, and nothing is looked for there.
+    return None if place.path.rpartition(SEPARATOR)[2] else "a URI names no file in it"
 
 
 def is_uri(root: bytes) -> bool:

@@ -18,6 +18,7 @@ import binascii
 import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,7 @@ def _record_batch(rows: Sequence[Row], header: Header, schema: pa.Schema) -> pa.
 
 
 def _rows(batch: pa.RecordBatch, dim: int) -> list[Row]:
-    columns = {name: batch.column(name).to_pylist() for name in batch.schema.names if name != "vector"}
+    columns = {name: _values(batch.column(name)) for name in batch.schema.names if name != "vector"}
     roots = _bytes_of(columns["root"], columns["root_b64"])
     paths = _bytes_of(columns["path"], columns["path_b64"])
     vectors = _vectors(batch.column("vector"), dim)
@@ -178,8 +179,7 @@ def _rows(batch: pa.RecordBatch, dim: int) -> list[Row]:
 
 
 def _metadata(fields: tuple[Any, ...]) -> Metadata:
-    values: list[Any] = [tuple(field) if isinstance(field, list) else field for field in fields]
-    described = Metadata(*values)
+    described = Metadata(*fields)
     if described.width is None or described.height is None or described.format is None:
         raise Unreadable("a photo has no size")
     if described.colors is None or described.keywords is None:
@@ -187,9 +187,30 @@ def _metadata(fields: tuple[Any, ...]) -> Metadata:
     return described
 
 
+def _values(column: Any) -> list[Any]:
+    """What `to_pylist` gives, lists as tuples, in a third of its time."""
+    import pyarrow as pa
+
+    if column.null_count == len(column):
+        return [None] * len(column)
+    if pa.types.is_dictionary(column.type):
+        words = column.dictionary.to_pylist()
+        return [None if index is None else words[index] for index in _values(column.indices)]
+    if pa.types.is_list(column.type):
+        flat, ends = column.values.to_pylist(), column.offsets.to_pylist()
+        lists = [tuple(flat[start:end]) for start, end in pairwise(ends)]
+        return [one if there else None for one, there in zip(lists, column.is_valid().to_pylist(), strict=True)]
+    if column.null_count == 0 and pa.types.is_integer(column.type):
+        values: list[Any] = column.to_numpy().tolist()
+        return values
+    return list(column.to_pylist())
+
+
 def _bytes_of(texts: list[str | None], coded: list[str | None]) -> list[bytes]:
     if None in texts:
         raise Unreadable("a file has no name")
+    if not any(coded):
+        return [text.encode() for text in texts if text is not None]
     try:
         return [
             text.encode() if code is None else base64.b64decode(code, validate=True)

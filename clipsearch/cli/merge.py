@@ -53,8 +53,8 @@ def command(
         return Exit.DONE
     if dry_run:
         output.narrate(
-            f"All {done.bundles:,} are whole: {done.photos:,} photos, {done.files:,} files, {done.unread:,} of them not "
-            "readable. Nothing was changed."
+            f"All {done.bundles:,} are whole: {done.photos:,} photos, {done.files:,} files, "
+            f"{done.unread:,} of them not readable. Nothing was changed."
         )
         return Exit.DONE
     known = f"; known already: {done.known:,}" if done.known else ""

@@ -8,7 +8,8 @@ reason why there is none.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from clipsearch.bundles.rows import SEPARATOR, Copy, Photo, Row, Unread
@@ -18,9 +19,10 @@ from clipsearch.index.portable import Place, PortableCatalog, Value
 from clipsearch.index.spaces import Space
 
 _COLUMNS = METADATA.replace("photo.", "")
+# `files` is counted here and not by the trigger of `file`: each of its updates would move the photo in four indexes.
 _PHOTO = f"""
-    INSERT INTO photo (digest, {_COLUMNS}, described) VALUES ({", ".join("?" * (_COLUMNS.count(",") + 3))})
-    ON CONFLICT (digest) DO NOTHING
+    INSERT INTO photo (id, digest, files, {_COLUMNS}, described)
+    VALUES (?1, ?, (SELECT count(*) FROM file WHERE photo_id = ?1), {", ".join("?" * (_COLUMNS.count(",") + 2))})
 """
 _EMBEDDING = """
     INSERT INTO embedding (space_id, photo_id, vector, variant) VALUES (?, ?, ?, ?)
@@ -50,19 +52,33 @@ class Joined:
 
 
 class JoiningCatalog(PortableCatalog):
-    """Use as a context manager, and within one transaction."""
+    """Use as a context manager."""
+
+    @contextmanager
+    def joining(self) -> Iterator[None]:
+        """One transaction for `join`, within which files come before their photos.
+
+        Foreign keys are off meanwhile: their check would go through all files for each photo, for the index of files
+        by photo is a partial one. What `join` adds refers to what it adds, or to what is there.
+        """
+        self._run("PRAGMA foreign_keys = OFF")
+        try:
+            with self.transaction():
+                yield
+        finally:
+            self._run("PRAGMA foreign_keys = ON")
 
     def join(
         self, rows: Sequence[Row], description: int, space: Space, places: Mapping[bytes, Place], done: Joined
     ) -> list[Copy]:
-        """Adds rows whose roots are among `places`. `done` counts; copies of photos that are not there yet come back.
+        """Adds rows whose roots are among `places`, within `joining`; returns copies of photos that are not there yet.
 
         Raises UnfitRow for what the tables refuse.
         """
-        photos = [row for row in rows if isinstance(row, Photo)]
-        done.photos += self._many(_PHOTO, [(row.digest, *described(row.metadata), description) for row in photos])
+        photos = {row.digest: row for row in reversed(rows) if isinstance(row, Photo)}
         ids = self._ids_by_digest(list({row.digest for row in rows if not isinstance(row, Unread)}))
-        done.vectors += self._many(_EMBEDDING, [(space.id, ids[row.digest], row.vector, row.variant) for row in photos])
+        new = [(number, photos[digest]) for number, digest in enumerate(photos.keys() - ids, self._next_photo())]
+        ids |= {row.digest: number for number, row in new}
         files: list[tuple[Value, ...]] = []
         early: list[Copy] = []
         for row in rows:
@@ -73,7 +89,30 @@ class JoiningCatalog(PortableCatalog):
             elif isinstance(row, Copy):
                 early.append(row)
         done.files += self._many(_FILE, files)
+        done.photos += self._add_photos(new, description)
+        done.vectors += self._many(
+            _EMBEDDING, [(space.id, ids[row.digest], row.vector, row.variant) for row in photos.values()]
+        )
         return early
+
+    def _next_photo(self) -> int:
+        """An id that no photo has had (I6)."""
+        row = self._one("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'photo'), 0) + 1")
+        assert row is not None
+        return int(row[0])
+
+    def _add_photos(self, new: Sequence[tuple[int, Photo]], description: int) -> int:
+        """Photos whose files are there already."""
+        added = self._many(_PHOTO, [(number, row.digest, *described(row.metadata), description) for number, row in new])
+        if new:  # what a trigger does where a photo comes before its files
+            self._run(
+                """
+                UPDATE tally SET count = count + (SELECT count(*) FROM photo WHERE id BETWEEN ? AND ? AND files > 0)
+                WHERE name = 'photos'
+                """,
+                (new[0][0], new[-1][0]),
+            )
+        return added
 
 
 def _stamp(row: Row, places: Mapping[bytes, Place]) -> tuple[int, bytes, bytes, int, int, int]:

@@ -62,7 +62,7 @@ def merged(paths: Paths, sources: Sequence[AnyPath], root: AnyPath | None, progr
         catalog.expect_many()
         space: Space | None = None
         for bundle in bundles:
-            with _refusing(bundle.folder), catalog.transaction():
+            with _refusing(bundle.folder), catalog.joining():
                 space = _space(catalog, bundle)
                 joining = _Joining(catalog, bundle, space, here, done)
                 for rows in bundle.batches():
