@@ -6,6 +6,7 @@ is missing at its end, and goes into the next round in smaller pieces (K2).
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -28,7 +29,7 @@ from clipsearch.decoding.decode import decoder_identity
 from clipsearch.engine.backends import AUTO, usable_cores
 from clipsearch.engine.store import find_model, model_handle
 from clipsearch.engine.towers import image_space
-from clipsearch.errors import ClipsearchError, LibraryBusy, LibraryError, UsageError
+from clipsearch.errors import ClipsearchError, LibraryBusy, LibraryError, SystemFault, UsageError
 from clipsearch.events import Advanced, Planned, Scanning, Summary, Troubled, WatchEvent
 from clipsearch.files import exclusive_lock
 from clipsearch.index.catalog import DESCRIPTION
@@ -137,7 +138,7 @@ class _Run:
             open_ones = self._opened(left, self._layout(number), size)
             yield self._advanced()
             yield from self._round(open_ones, orders, self._layout(number))
-            left = [one for one in open_ones.values() if not one.is_done]
+            left = list(open_ones.values())
             if self.was_stopped or not left:
                 return
             self.ledger.flush()
@@ -161,12 +162,14 @@ class _Run:
     def _layout(self, number: int) -> Layout:
         """As it was asked for; after a machine was lost, what is left of it."""
         machines = rays.machines()
-        try:
+        if number == 0:
             return layout(machines, self._job.actors, self._job.gpus)
-        except UsageError:
-            if number == 0:
-                raise
-            return layout(machines, None, self._job.gpus)
+        for actors in (self._job.actors, None):
+            with contextlib.suppress(UsageError):
+                return layout(machines, actors, self._job.gpus)
+        raise SystemFault(
+            "No machine of the cluster is left.", "Start them again; the same command goes on from what was written."
+        )
 
     def _opened(self, left: Sequence[_Open], places: Layout, size: int) -> dict[int, _Open]:
         """Parcels of a round, by their numbers."""
@@ -183,6 +186,7 @@ class _Run:
         return {number: _Open(Parcel(number, given, done, size)) for number, (given, done) in enumerate(inputs)}
 
     def _round(self, open_ones: dict[int, _Open], orders: Orders, places: Layout) -> Iterator[WatchEvent]:
+        """What is left of them at the end was lost."""
         elsewhere = frozenset[bytes]()
         if any(isinstance(one.parcel.input, Rows) for one in open_ones.values()):
             elsewhere = self.ledger.done_anywhere()
@@ -193,7 +197,10 @@ class _Run:
                 self.ledger.flush()
                 raise _error_of(outcome)
             if isinstance(outcome, Outcome):
-                self._take(open_ones[outcome.parcel], outcome)
+                if one := open_ones.get(outcome.parcel):  # else it is whole, and this comes a second time
+                    self._take(one, outcome)
+                    if one.is_done:
+                        del open_ones[outcome.parcel]
                 look_at = time.monotonic() + _LOOK_S
                 yield self._advanced()
             if self._stop():

@@ -141,7 +141,16 @@ class Running:
         assert self.process.stderr
         events = list(self.events())
         said = self.process.stderr.read().decode()
-        return self.process.wait(60), events, said
+        code = self.process.wait(60)
+        self.close()
+        return code, events, said
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe
+            pipe.close()
 
 
 @pytest.fixture
@@ -152,8 +161,7 @@ def running(program: Program, nodes: Nodes, tmp_path: Path) -> Iterator[tuple[Ru
     run = Running(program, encode(tmp_path / "photos", out=tmp_path / "out", address=nodes.address))
     run.until(lambda event: event["event"] == "advanced" and 0 < event["done"] < PHOTOS)
     yield run, first, second
-    run.process.kill()
-    run.process.wait()
+    run.close()
 
 
 @pytest.mark.slow

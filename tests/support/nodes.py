@@ -50,10 +50,14 @@ class Nodes:
 
     def kill(self, node: int) -> None:
         """As when somebody pulls the plug: all of its processes at once."""
+        workers = [pid for pid, _ in _children(node)]
         os.killpg(node, signal.SIGKILL)
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def actors(self, node: int) -> list[int]:
-        return [pid for pid, name in _group(node) if name.startswith("ray::MapWorker")]
+        return [pid for pid, name in _children(node) if name.startswith("ray::MapWorker")]
 
     def _start(self, *arguments: str, cores: int) -> str:
         with subprocess.Popen(
@@ -69,9 +73,11 @@ class Nodes:
         return said
 
 
-def _group(group: int) -> Iterator[tuple[int, str]]:
+def _children(group: int) -> Iterator[tuple[int, str]]:
+    """Processes, and their names, that a process of the group has started; workers have groups of their own."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                if os.getpgid(int(entry.name)) == group:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent and os.getpgid(parent) == group:
                     yield int(entry.name), (entry / "cmdline").read_bytes().partition(b"\0")[0].decode()
