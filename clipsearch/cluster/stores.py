@@ -84,11 +84,11 @@ def refused(uri: str, error: OSError) -> SystemFault:
 
 def said(error: Exception) -> str:
     """A disk's or a store's reason, in a few words."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
     text = _first_line(error)
     if found := _AWS.search(text):
         return _MEANINGS.get(found[1], found[1].replace("_", " ").lower())
+    if isinstance(error, OSError) and error.errno:  # pyarrow writes a sentence of its own around it
+        return os.strerror(error.errno).lower()
     return text[:200]
 
 
