@@ -13,6 +13,7 @@ import pytest
 from clipsearch.cluster.parcels import Files, Rows, Tar
 from clipsearch.cluster.reading import items
 from clipsearch.cluster.sources import Source, sources_in
+from clipsearch.cluster.stores import check_installed
 from clipsearch.errors import SystemFault, UsageError
 from clipsearch.index.catalog import Root
 from clipsearch.index.crawl import Listing, walk
@@ -76,6 +77,14 @@ def test_what_is_no_source_is_refused_by_its_name(tmp_path: Path) -> None:
             found(str(tmp_path / name))
 
 
+def test_without_the_extra_it_says_which_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every other extra does."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError) as refused:
+        check_installed()
+    assert refused.value.hint == 'pip install "clipsearch[cluster]"'
+
+
 class Refusing(BaseHTTPRequestHandler):
     """A store that answers each request with 403, as one does without the right keys."""
 
@@ -118,9 +127,8 @@ def test_photos_of_a_store_are_listed_and_fetched() -> None:
     running.start()
     try:
         host, port = running.get_host_and_port()
-        store = S3FileSystem(
-            endpoint_override=f"{host}:{port}", scheme="http", region="us-east-1", allow_bucket_creation=True
-        )
+        where = {"endpoint_override": f"{host}:{port}", "scheme": "http", "region": "us-east-1"}
+        store = S3FileSystem(**where, allow_bucket_creation=True)
         store.create_dir("archive")
         for name in ("2024/a b.jpg", "2024/deep/er/c.PNG", "2024/notes.txt", "2024/@eaDir/d.jpg", "2025/e.jpg"):
             with store.open_output_stream(f"archive/{name}") as file:
