@@ -120,8 +120,6 @@ class _Bench:
         self.tower: ImageTower = engine.image_tower()
         self.decoder = closing.enter_context(DecodeWorkers(self.tower.prepare, orders.cores))
         self._digests = closing.enter_context(Digests())
-        self._folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="clipsearch-actor-"))
-        self._numbers = itertools.count()
         # They wait for disks and for workers, so there are more of them than of those.
         self.readers = closing.enter_context(ThreadPoolExecutor(CHUNKS * (orders.cores + 2), "read"))
         self.close = closing.close
@@ -147,7 +145,7 @@ class _Bench:
         else:
             assert item.data is not None
             digest = hashlib.sha256(item.data).digest()
-            with self._laid_down(item.place, item.data) as path:
+            with _laid_down(item.place, item.data) as path:
                 outcome = self._outcome(path)
         if isinstance(outcome, Failure):
             return outcome
@@ -169,18 +167,18 @@ class _Bench:
                 return replace(outcome, reason=f"{outcome.reason}, twice; it is quarantined")
         return outcome
 
-    @contextlib.contextmanager
-    def _laid_down(self, place: Place, data: bytes) -> Iterator[bytes]:
-        """Under the end of its own name, which says whether it is RAW."""
-        name = os.path.splitext(place.path)[1][:16]
-        path = os.path.join(os.fsencode(self._folder), b"%d" % next(self._numbers) + name)
-        try:
-            with open(path, "xb") as file:
-                file.write(data)
-            yield path
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+
+@contextlib.contextmanager
+def _laid_down(place: Place, data: bytes) -> Iterator[bytes]:
+    """Under the end of its own name, which says whether it is RAW."""
+    ending = os.path.splitext(place.path)[1][:16].replace(b"/", b"")
+    handle, path = tempfile.mkstemp(ending, b"clipsearch-")
+    try:
+        with open(handle, "wb") as file:
+            file.write(data)
+        yield path
+    finally:
+        os.unlink(path)
 
 
 def _is_unchanged(path: bytes, place: Place) -> bool:

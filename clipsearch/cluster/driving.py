@@ -81,10 +81,11 @@ def encoded(job: Job, paths: Paths, stop: Callable[[], bool]) -> Iterator[WatchE
     with exclusive_lock(job.out / ".lock", "clipsearch cluster encode", _taken(job.out)):
         run = _Run(job, paths, space, stop)
         yield from run.plan()
-        if run.left and not stop():
-            with rays.cluster(job.address, job.threads or usable_cores()):
+        with contextlib.ExitStack() as joined:
+            if run.left and not stop():
+                joined.enter_context(rays.cluster(job.address, job.threads or usable_cores()))
                 yield from run.rounds()
-        run.ledger.finish()
+            run.ledger.finish()  # before Ray is left, whatever that does
         seconds = round(time.monotonic() - started, 3)
         yield replace(run.summary, seconds=seconds, interrupted=run.was_stopped)
 
@@ -192,24 +193,26 @@ class _Run:
             elsewhere = self.ledger.done_anywhere()
         parcels = [one.parcel for one in open_ones.values()]
         look_at = time.monotonic() + _LOOK_S
-        for outcome in rays.encoded(parcels, elsewhere, replace(orders, cores=places.cores), places):
-            if isinstance(outcome, Fault):
-                self.ledger.flush()
-                raise _error_of(outcome)
-            if isinstance(outcome, Outcome):
-                if one := open_ones.get(outcome.parcel):  # else it is whole, and this comes a second time
-                    self._take(one, outcome)
-                    if one.is_done:
-                        del open_ones[outcome.parcel]
-                look_at = time.monotonic() + _LOOK_S
-                yield self._advanced()
-            if self._stop():
-                self.was_stopped = True
-                return
-            if time.monotonic() > look_at:
-                look_at = time.monotonic() + _LOOK_S
-                if not any(one.cores >= places.cores and one.gpus >= places.gpus for one in rays.machines()):
-                    return  # the next round makes do with what is left
+        outcomes = rays.encoded(parcels, elsewhere, replace(orders, cores=places.cores), places)
+        with contextlib.closing(outcomes):
+            for outcome in outcomes:
+                if isinstance(outcome, Fault):
+                    self.ledger.flush()
+                    raise _error_of(outcome)
+                if isinstance(outcome, Outcome):
+                    if one := open_ones.get(outcome.parcel):  # else it is whole, and this comes a second time
+                        self._take(one, outcome)
+                        if one.is_done:
+                            del open_ones[outcome.parcel]
+                    look_at = time.monotonic() + _LOOK_S
+                    yield self._advanced()
+                if self._stop():
+                    self.was_stopped = True
+                    return
+                if time.monotonic() > look_at:
+                    look_at = time.monotonic() + _LOOK_S
+                    if not rays.has_room(places):
+                        return  # the next round makes do with what is left
 
     def _take(self, one: _Open, outcome: Outcome) -> None:
         marked = {mark_of(row.place): row for row in outcome.rows}

@@ -15,7 +15,7 @@ import queue
 import socket
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ from ray.data.datasource import Datasource, ReadTask
 
 _ANSWER_S = 5.0
 _TICK_S = 0.5
+_LEAVE_S = 30.0  # for the chunks in hand, of which the next one lets the thread go
 _READERS = 4  # parcels that are read at once for each actor; reading is waiting
 _WAITING = 2  # chunks that lie ready at an actor, beside those it works on
 _START = "Start one with ray start --head, or leave --address out to use this machine alone."
@@ -114,9 +115,14 @@ def machines() -> list[Machine]:
     ]
 
 
+def has_room(layout: Layout) -> bool:
+    """Whether a machine is alive that could have an actor."""
+    return any(one.cores >= layout.cores and one.gpus >= layout.gpus for one in machines())
+
+
 def encoded(
     parcels: Sequence[Parcel], elsewhere: frozenset[bytes], orders: Orders, layout: Layout
-) -> Iterator[Outcome | Fault | None]:
+) -> Generator[Outcome | Fault | None, None, None]:
     """Outcomes in the order in which they come, None now and then where none does. What was lost does not come.
 
     Closing it ends all work.
@@ -144,6 +150,8 @@ def encoded(
             yield one
     finally:
         stopped.set()
+        if has_room(layout):  # else there is nobody whose outcome lets the thread go
+            thread.join(_LEAVE_S)  # Ray ends the process where it is shut down while Ray Data still works
 
 
 def _carry(

@@ -60,9 +60,11 @@ class Nodes:
         return [pid for pid, name in _children(node) if name.startswith("ray::MapWorker")]
 
     def _start(self, *arguments: str, cores: int) -> str:
+        # Addresses of their own: who asks must not be attached to a node that is going to die.
+        host = f"127.0.0.{len(self._nodes) + 1}"
         with subprocess.Popen(
             [
-                _RAY, "start", *arguments, f"--num-cpus={cores}", "--node-ip-address=127.0.0.1",
+                _RAY, "start", *arguments, f"--num-cpus={cores}", f"--node-ip-address={host}",
                 "--object-store-memory=100000000", "--disable-usage-stats",
             ],
             env=self._environment, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
