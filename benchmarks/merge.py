@@ -78,7 +78,7 @@ def bare(folder: Path) -> dict[str, object]:
     connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA cache_size = -262144")
     connection.execute(
         f"CREATE TABLE row (id INTEGER PRIMARY KEY, digest BLOB UNIQUE, root, path, size, mtime_ns, inode, {names}, "
         "vector BLOB, variant)".replace("photo.", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -14,6 +15,7 @@ SEPARATOR = b"/"  # between the names of a path, on every system
 
 _ABSOLUTE = re.compile(rb"/|[A-Za-z]:[/\\]|\\\\")
 _ASTRAY = re.compile(rb"(?:^|/)\.{0,2}(?:/|$)")  # an empty name, this folder or the one above
+_ASTRAY_AMONG = re.compile(rb"(?:^|[/\0])\.{0,2}(?:[/\0]|$)")  # the same, of paths joined by NUL
 _URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: one is a drive
 
 
@@ -92,6 +94,20 @@ def wrong_place(place: Place) -> str | None:
         return "a root is no absolute path"
     # Names in a bucket may be anything, and nothing is looked for there.
     return None if place.path.rpartition(SEPARATOR)[2] else "a URI names no file in it"
+
+
+def are_plain(root: bytes, paths: Sequence[bytes]) -> bool:
+    """Whether nothing is wrong with any of these paths below `root`: one look at all of them, for those who read many.
+
+    Where it says no, `wrong_place` tells of each.
+    """
+    joined = b"\0".join(paths)
+    return (
+        _ABSOLUTE.match(root) is not None
+        and b"\0" not in root
+        and joined.count(b"\0") == len(paths) - 1
+        and _ASTRAY_AMONG.search(joined) is None
+    )
 
 
 def is_uri(root: bytes) -> bool:

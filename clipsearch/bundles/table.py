@@ -25,7 +25,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clipsearch.bundles.header import KEY, header_of, header_text
-from clipsearch.bundles.rows import DIGEST_BYTES, Copy, Header, Photo, Place, Row, Unread, Unreadable, wrong_place
+from clipsearch.bundles.rows import (
+    DIGEST_BYTES,
+    Copy,
+    Header,
+    Photo,
+    Place,
+    Row,
+    Unread,
+    Unreadable,
+    are_plain,
+    wrong_place,
+)
 from clipsearch.errors import UsageError
 from clipsearch.named_bytes import named_bytes
 from clipsearch.types import Metadata
@@ -94,7 +105,7 @@ def _opened(source: Path | bytes) -> Iterator[pq.ParquetFile]:
 
     try:
         read = pa.BufferReader(source) if isinstance(source, bytes) else source
-        with pq.ParquetFile(read, page_checksum_verification=True) as file:
+        with pq.ParquetFile(read) as file:  # pages have their own checksums for others: ours is of all bytes
             yield file
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -159,14 +170,16 @@ def _rows(batch: pa.RecordBatch, dim: int) -> list[Row]:
     if any(None in columns[name] for name in ("size", "mtime_ns", "inode")):
         raise Unreadable("a file has no size or time")
     places = list(map(Place, roots, paths, columns["size"], columns["mtime_ns"], columns["inode"]))
+    if len(set(roots)) != 1 or not are_plain(roots[0], paths):
+        for place in places:
+            if wrong := wrong_place(place):
+                raise Unreadable(wrong)
     described = zip(*(columns[name] for name in _METADATA), strict=True)
     rows: list[Row] = []
     for place, digest, fields, vector, variant, reason, decoder in zip(
         places, columns["digest"], described, vectors, columns["variant"], columns["reason"], columns["decoder"],
         strict=True,
     ):  # fmt: skip
-        if wrong := wrong_place(place):
-            raise Unreadable(wrong)
         if digest is None and reason and decoder is not None and vector is None:
             rows.append(Unread(place, reason, decoder))
         elif digest is not None and reason is None and vector is None:
@@ -224,7 +237,7 @@ def _bytes_of(texts: list[str | None], coded: list[str | None]) -> list[bytes]:
 def _vectors(column: Any, dim: int) -> list[bytes | None]:
     present = column.is_valid().to_numpy(zero_copy_only=False)
     # Not `flatten`, which leaves out the rows without a vector.
-    flat = column.values.to_numpy(zero_copy_only=False)[column.offset * dim :].astype("<f2")
+    flat = column.values.to_numpy(zero_copy_only=False)[column.offset * dim :].astype("<f2", copy=False)
     matrix = flat[: len(column) * dim].reshape(len(column), dim)
     lengths = np.linalg.norm(matrix[present].astype(np.float32), axis=1)
     if not np.all(np.abs(lengths - 1) < 1e-2):  # NaN is not, either
