@@ -132,8 +132,12 @@ def encoded(
     context.target_max_block_size = 1  # a block is one row, which is one chunk
     waiting: queue.SimpleQueue[Outcome | Fault | BaseException | None] = queue.SimpleQueue()
     stopped = threading.Event()
+    executors: list[Any] = []
     thread = threading.Thread(
-        target=_carry, args=(_Parcels(parcels, elsewhere), orders, layout, waiting, stopped), name="ray", daemon=True
+        target=_carry,
+        args=(_Parcels(parcels, elsewhere), orders, layout, waiting, stopped, executors),
+        name="ray",
+        daemon=True,
     )
     thread.start()
     try:
@@ -150,8 +154,10 @@ def encoded(
             yield one
     finally:
         stopped.set()
-        if has_room(layout):  # else there is nobody whose outcome lets the thread go
-            thread.join(_LEAVE_S)  # Ray ends the process where it is shut down while Ray Data still works
+        for executor in executors:  # Ray ends the process where it is shut down while Ray Data still works
+            executor.shutdown(force=True)
+        if executors or has_room(layout):  # else nothing lets the thread go, which waits for its first outcome
+            thread.join(_LEAVE_S)
 
 
 def _carry(
@@ -160,6 +166,7 @@ def _carry(
     layout: Layout,
     waiting: queue.SimpleQueue[Outcome | Fault | BaseException | None],
     stopped: threading.Event,
+    executors: list[Any],
 ) -> None:
     """On a thread of its own: Ray blocks where nothing comes, and a person's Ctrl-C must not wait for it."""
     try:
@@ -183,7 +190,10 @@ def _carry(
             num_gpus=layout.gpus or None,
             ray_remote_args_fn=_retries,
         )
-        for bundle in dataset.iter_internal_ref_bundles():
+        # What iter_internal_ref_bundles does; but that keeps to itself whom to tell that nothing more is wanted.
+        bundles, _, executor = dataset._execute_to_iterator()
+        executors.append(executor)
+        for bundle in bundles:
             for block in bundle.block_refs:
                 if stopped.is_set():
                     return
