@@ -163,7 +163,7 @@ class Library(Labelling, Keeping):
         another model, SystemFault for a damaged one.
         """
         from clipsearch.bundles.shard import shard_named
-        from clipsearch.shares.encode import bundled
+        from clipsearch.sharding.encode import bundled
 
         yield from bundled(
             self._paths, self._backend, folders, target,

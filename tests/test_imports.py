@@ -26,6 +26,7 @@ HEAVY = {
     "huggingface_hub",
     "watchdog",
     "lance",
+    "ray",
     "pyarrow",
 } | RUNTIMES
 
@@ -72,6 +73,12 @@ def test_the_help_names_every_verb_with_its_own_words() -> None:
 def test_help_of_a_verb_loads_nothing_heavy(verb: str) -> None:
     """As above, for the help that people ask for most; completion loads the same."""
     loaded = loaded_by(f"from clipsearch.cli import run; assert run([{verb!r}, '--help']) == 0")
+    assert not (HEAVY | {"sqlite3"}) & loaded
+
+
+def test_help_of_the_cluster_loads_no_ray() -> None:
+    """Two seconds, and a warning where it is not installed, for who only asks what there is."""
+    loaded = loaded_by("from clipsearch.cli import run; assert run(['cluster', 'encode', '--help']) == 0")
     assert not (HEAVY | {"sqlite3"}) & loaded
 
 

@@ -45,6 +45,7 @@ VERBS = {
     "export": "Write photos, labels and vectors into one file.",
     "import": "Add the photos of an exported file to the library.",
     "merge": "Add the photos of bundles to the library.",
+    "cluster": "Encode photos on several machines at once.",
     "relocate": "Tell the library that photos lie at another place now.",
     "model": "Show, fetch and change the models that turn photos and words into vectors.",
     "backends": "Show the ways to run a model here, and which are chosen.",

@@ -25,7 +25,7 @@ from clipsearch.transfer.merging import Merged
 from tests.bundles.made import HEADER, ROOT, bundle, photo
 from tests.bundles.test_folder import rechecked
 from tests.index.filled import photo as picture
-from tests.shares.made import share
+from tests.sharding.made import share
 from tests.transfer.content import content
 from tests.upkeep.kept import Kept
 

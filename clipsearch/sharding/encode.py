@@ -30,7 +30,7 @@ from clipsearch.index.update import EVERYTHING, walked
 from clipsearch.indexing import Bench
 from clipsearch.opened import catalog_path
 from clipsearch.photos import existing
-from clipsearch.shares.store import BundleStore, path_below
+from clipsearch.sharding.store import BundleStore, path_below
 from clipsearch.types import AnyPath, Decoder, Encoder
 
 _LOCK = ".lock"

@@ -27,11 +27,11 @@ from clipsearch.index import ingest
 from clipsearch.index.catalog import DESCRIPTION
 from clipsearch.index.roots import root_for, roots_of_no_library
 from clipsearch.library import Library
-from clipsearch.shares import store
-from clipsearch.shares.encode import encoded_share
+from clipsearch.sharding import store
+from clipsearch.sharding.encode import encoded_share
 from clipsearch.types import Decoded, Failure
 from tests.index.filled import photo
-from tests.shares.made import share
+from tests.sharding.made import share
 from tests.support.encoder import HashEncoder, InlineDecoder
 from tests.transfer.content import content
 from tests.upkeep.kept import Kept
@@ -113,9 +113,9 @@ def test_a_stopped_run_is_no_whole_bundle_and_the_next_one_goes_on(photos: Path,
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from clipsearch.shares import store
-from tests.shares.made import share
-from tests.shares.made import share
+from clipsearch.sharding import store
+from tests.sharding.made import share
+from tests.sharding.made import share
 from tests.support.encoder import HashEncoder
 store.PART_ROWS = 3
 left = [int(sys.argv[3])]

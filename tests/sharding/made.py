@@ -12,7 +12,7 @@ from clipsearch.bundles.shard import ALL, Shard
 from clipsearch.events import Event
 from clipsearch.index.catalog import DESCRIPTION
 from clipsearch.index.roots import roots_of_no_library
-from clipsearch.shares.encode import encoded_share
+from clipsearch.sharding.encode import encoded_share
 from tests.support.encoder import HashEncoder, InlineDecoder
 
 
