@@ -214,7 +214,13 @@ def page() -> str:
 
 def section() -> str:
     parts = ["", "**Encoding.**", "", _sized(ENCODING), "**One library, asked on its own machine.**", ""]
-    parts += [_sized(LIBRARY), "**A shared store.**", "", _sized(STORE), "<details><summary>The figures, and where they"]
+    parts += [
+        _sized(LIBRARY),
+        "**A shared store.**",
+        "",
+        _sized(STORE),
+        "<details><summary>The figures, and where they",
+    ]
     parts[-1] += " come from</summary>"
     return "\n".join([*parts, "", _sources(), "</details>\n"])
 
@@ -240,6 +246,10 @@ def _code(command: str) -> str:
     return f"`{command}`" if command.startswith("python ") else command
 
 
-def plain(text: str) -> str:
-    """Text without its line breaks and comment signs, in which a quotation can be found."""
+def said(page: str) -> str:
+    """What a page says by hand, without line breaks and the signs of comments; what is made here is no source."""
+    text = (PROJECT / page).read_text("utf-8")
+    if BEGIN in text:
+        head, rest = text.split(BEGIN)
+        text = head + rest.split(END)[1]
     return re.sub(r"\s+(# )?", " ", text)
