@@ -120,7 +120,7 @@ class Keeping:
         """
         from clipsearch.transfer.merging import checked, merged
 
-        return checked(self._paths, bundles, progress) if dry_run else merged(self._paths, bundles, root, progress)
+        return (checked if dry_run else merged)(self._paths, bundles, root, progress)
 
     def check(self) -> Iterator[Check]:
         """Looks at the folder, the catalog, vectors, checkpoint, roots, caches, model and runtimes; changes nothing.

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from clipsearch.bundles import table
 from clipsearch.bundles.header import Manifest, Part, is_part_name, manifest_of, manifest_text, part_name
-from clipsearch.bundles.rows import Copy, Header, Photo, Row, Unreadable, wrong_place
+from clipsearch.bundles.rows import Copy, Header, NoBundle, Photo, Row, Unreadable, wrong_place
 from clipsearch.errors import SystemFault
 from clipsearch.files import publish, write_whole
 
 MANIFEST = "bundle.json"
-MOST_ROWS = 65_536  # in a part, which its readers hold whole
+MOST_ROWS = table.MOST_GROUP_ROWS  # in a part, which its readers hold whole
 _MOST_BYTES = 1 << 30
 
 
@@ -29,6 +29,18 @@ def create_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+def holds_other_things(folder: Path) -> bool:
+    """Whether it is somebody's folder, of photos or a library say, and no bundle, not even one that was just begun."""
+    names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    return bool(names) and MANIFEST not in names and not any(map(is_part_name, names))
+
+
+def remove_torn(folder: Path) -> None:
+    """Removes what killed writers have left of parts. Only for who knows that nobody else writes there."""
+    for path in folder.glob(".part-*.new"):
+        path.unlink(missing_ok=True)
 
 
 def write_part(folder: Path, header: Header, rows: Sequence[Row]) -> Part:
@@ -95,9 +107,9 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError as error:
         if folder.is_dir() and any(is_part_name(path.name) for path in folder.iterdir()):
             raise Unreadable("it is not finished: the command that writes it finishes it when run again") from error
-        raise Unreadable("it is no bundle") from error
+        raise NoBundle("it has no bundle.json, so it is no bundle, or one that is not finished") from error
     except NotADirectoryError as error:
-        raise Unreadable("it is no bundle, which is a folder") from error
+        raise NoBundle("it is no bundle, which is a folder") from error
     except OSError as error:
         raise SystemFault(
             f"{folder} cannot be read ({error.strerror or error}).", "Check the folder's disk."

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clipsearch.bundles.rows import Header, Newer, Unreadable
+from clipsearch.bundles.rows import Header, Newer, Place, Unreadable, wrong_place
 from clipsearch.bundles.shard import shard_named
 from clipsearch.errors import UsageError
 from clipsearch.named_bytes import bytes_named, named_bytes
@@ -124,7 +124,7 @@ def _header_fields(header: Header) -> dict[str, Any]:
         "dim": header.model.dim,
         "description": header.description,
         "shard": str(header.shard),
-        "exclude": [{**named_bytes("root", root), "patterns": list(patterns)} for root, patterns in header.exclude],
+        "folders": [{**named_bytes("root", root), "exclude": list(exclude)} for root, exclude in header.folders],
     }
 
 
@@ -137,8 +137,15 @@ def _header(fields: Mapping[str, Any]) -> Header:
         description=_count(fields["description"]),
         program=_text(fields["program"]),
         shard=shard_named(_text(fields["shard"])),
-        exclude=tuple((bytes_named("root", one), tuple(map(_text, one["patterns"]))) for one in fields["exclude"]),
+        folders=tuple((_folder(one), tuple(map(_text, one["exclude"]))) for one in fields["folders"]),
     )
+
+
+def _folder(fields: Mapping[str, Any]) -> bytes:
+    root = bytes_named("root", fields)
+    if wrong := wrong_place(Place(root, b"name")):
+        raise ValueError(wrong)
+    return root
 
 
 def _text(value: object) -> str:

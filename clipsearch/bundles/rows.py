@@ -23,6 +23,10 @@ class Unreadable(Exception):
     """Says what is wrong with what should be a bundle, or a part of one."""
 
 
+class NoBundle(Unreadable):
+    """Nothing of it looks like a bundle."""
+
+
 class Newer(Unreadable):
     """Only a newer clipsearch knows what it holds."""
 
@@ -81,7 +85,7 @@ class Header:
     description: int  # index.catalog.DESCRIPTION of the program that described the photos
     program: str  # version of clipsearch
     shard: Shard = ALL  # which share of the folders it was asked for
-    exclude: tuple[tuple[bytes, tuple[str, ...]], ...] = ()  # (root, patterns that were left out of it)
+    folders: tuple[tuple[bytes, tuple[str, ...]], ...] = ()  # that were named, and the patterns left out of each
 
 
 def wrong_place(place: Place) -> str | None:

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 GROUP_ROWS = 4096  # rows that a reader holds at once
+MOST_GROUP_ROWS = 65_536  # of other writers; a few bytes can say a thousand million rows of nothing
+_MOST_GROUP_BYTES = 1 << 30  # unpacked
 
 _METADATA = tuple(Metadata.__dataclass_fields__)
 _REPEATED = ("root", "format", "taken_offset", "camera", "lens", "variant", "reason", "decoder")  # mostly a few values
@@ -93,6 +95,9 @@ def read_rows(source: Path | bytes) -> Iterator[list[Row]]:
         if not file.schema_arrow.equals(_schema(header.model.dim)) or file.metadata.num_rows != sum(counts):
             raise Unreadable("its columns are not those that its header names")
         for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            if group.num_rows > MOST_GROUP_ROWS or group.total_byte_size > _MOST_GROUP_BYTES:
+                raise Unreadable("its rows come in groups too large to read")
             for batch in file.read_row_group(number, use_threads=False).to_batches():
                 yield _rows(batch, header.model.dim)
 

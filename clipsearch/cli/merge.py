@@ -46,20 +46,27 @@ def command(
     library: str | None,
 ) -> int:  # fmt: skip
     """Add the photos of bundles to the library."""
-    with opened(context, library) as opened_library, meter("checking" if dry_run else "merging") as progress:
-        done = opened_library.merge(bundles, root=root, dry_run=dry_run, progress=progress)
+    try:
+        with opened(context, library) as opened_library, meter("checking" if dry_run else "merging") as progress:
+            done = opened_library.merge(bundles, root=root, dry_run=dry_run, progress=progress)
+    except KeyboardInterrupt:
+        stay = "" if dry_run else " Bundles that were merged whole stay; the same command goes on with the others."
+        output.narrate(f"Stopped.{stay}")
+        raise
     if as_json:
         output.write_json({**asdict(done), "offline": [output.path_fields(path) for path in done.offline]})
         return Exit.DONE
     if dry_run:
+        whole = "It is whole" if done.bundles == 1 else f"All {done.bundles:,} are whole"
         output.narrate(
-            f"All {done.bundles:,} are whole: {done.photos:,} photos, {done.files:,} files, "
-            f"{done.unread:,} of them not readable. Nothing was changed."
+            f"{whole}: {done.photos:,} photos, {done.files:,} files, {done.unread:,} of them not readable. "
+            "Nothing was changed."
         )
         return Exit.DONE
     known = f"; known already: {done.known:,}" if done.known else ""
     unread = f"; not readable where they were encoded: {done.unread:,} (clipsearch errors)" if done.unread else ""
     output.narrate(f"{done.photos:,} photos added with {done.files:,} files{known}{unread}.")
     for path in done.offline:
-        output.narrate(f"{output.shown(path)} is not on this machine. Where it is: clipsearch relocate OLD NEW")
+        shown = output.shown(path)
+        output.narrate(f"{shown} is not on this machine. To say where it lies: clipsearch relocate {shown} FOLDER")
     return Exit.DONE

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from clipsearch import __version__
-from clipsearch.bundles.folder import create_folder, is_sealed, parts_in
+from clipsearch.bundles.folder import create_folder, holds_other_things, is_sealed, parts_in, remove_torn
 from clipsearch.bundles.header import Part
 from clipsearch.bundles.rows import Header, Newer, Unreadable
 from clipsearch.bundles.shard import Shard
@@ -56,7 +56,12 @@ def bundled(
         raise UsageError("No folder is named for the bundle.", "Name one: clipsearch index --bundle DIR ~/Photos")
     roots = roots_of_no_library([existing(one) for one in folders], exclude)
     create_folder(folder)
+    if holds_other_things(folder):
+        raise UsageError(
+            f"{folder} holds other things, and is no bundle.", "Name an empty folder, or one that is not there yet."
+        )
     with exclusive_lock(folder / _LOCK, "clipsearch index --bundle", _taken(folder)):
+        remove_torn(folder)
         begun = _begun(folder)
         wanted = model or (begun[0][0].model.model if begun else _library_model(paths) or DEFAULT_MODEL)
         card = find_model(wanted, paths.models)
@@ -67,7 +72,7 @@ def bundled(
                 description=DESCRIPTION,
                 program=__version__,
                 shard=shard,
-                exclude=tuple((root.path, root.exclude) for root in roots if root.exclude),
+                folders=folders_of(roots, *(other for other, _ in begun)),
             )
             _check_begun(begun, header, folder)
             with bench.journaled(decoder, folder / _IN_FLIGHT):
@@ -121,7 +126,7 @@ def encoded_share(
         fresh += [Fresh(here, stamp) for stamp in new]
         summary = replace(summary, unchanged=summary.unchanged + changes.unchanged)
         if share or not listing.stamps:
-            yield Planned(root.path, len(share), changes.unchanged, len(new), moved=0, gone=0)
+            yield Planned(root.path, len(share), changes.unchanged, len(new), moved=0, gone=len(changes.gone))
     ingest = Ingest(store, Space(0, header.model), encoder, decoder, set(), summary)
     yield from ingest.run(fresh, stop)
     store.flush()
@@ -130,6 +135,12 @@ def encoded_share(
         store.seal()
     seconds = round(time.monotonic() - started, 3)
     yield replace(ingest.summary, seconds=seconds, interrupted=interrupted, timings=ingest.timings)
+
+
+def folders_of(roots: Sequence[Root], *begun: Header) -> tuple[tuple[bytes, tuple[str, ...]], ...]:
+    """The folders of a bundle: those of now, and others that it was begun with, whose rows it keeps."""
+    before = {path: exclude for header in begun for path, exclude in header.folders}
+    return tuple((before | {root.path: root.exclude for root in roots if not root.is_file}).items())
 
 
 def _begun(folder: Path) -> list[tuple[Header, Part]]:

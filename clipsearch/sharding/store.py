@@ -6,6 +6,7 @@ has waited for half a minute. So a kill costs that much work, and the parts of a
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,8 @@ class BundleStore:
         self._roots = {root.id: root for root in roots}
         self._numbers: dict[bytes, int] = {}  # of digests; a photo's id
         self._digests: list[bytes] = []
-        self._known: dict[tuple[bytes, bytes], KnownFile] = {}  # by root and path
+        self._known: dict[bytes, dict[bytes, KnownFile]] = {}  # by root, then by path
+        self._ids = itertools.count(1)  # by which `crawl.plan` tells them apart
         self._described: dict[int, Metadata] = {}  # photos of this commit that have no row yet
         self._vectors: dict[int, tuple[bytes, str]] = {}
         self._rows: list[Row] = []
@@ -51,7 +53,7 @@ class BundleStore:
 
     def known_files(self, root: Root) -> list[KnownFile]:
         """What the parts say of a root, as `crawl.plan` compares it."""
-        return [file for (path, _), file in self._known.items() if path == root.path]
+        return list(self._known.get(root.path, {}).values())
 
     def flush(self) -> None:
         """Writes the rows that wait. Raises SystemFault."""
@@ -69,15 +71,16 @@ class BundleStore:
         folder, _, name = place.path.replace(SEPARATOR, OWN_SEPARATOR).rpartition(OWN_SEPARATOR)
         stamp = Stamp(folder, name or os.path.basename(place.root), place.size, place.mtime_ns, place.inode)
         known = KnownFile(
-            id=0,
+            id=next(self._ids),
             stamp=stamp,
             photo_id=None if isinstance(row, Unread) else self._number(row.digest),
             complete=not isinstance(row, Unread),
             failed_by=row.decoder if isinstance(row, Unread) else None,
         )
-        before = self._known.get((place.root, place.path))
+        below = self._known.setdefault(place.root, {})
+        before = below.get(place.path)
         if before is None or _rank(known) >= _rank(before):
-            self._known[place.root, place.path] = known
+            below[place.path] = known
 
     def _number(self, digest: bytes) -> int:
         if digest not in self._numbers:

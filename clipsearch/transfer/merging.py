@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipsearch.bundles.folder import check_parts, read_manifest, read_part
+from clipsearch.bundles.folder import check_parts, is_sealed, read_manifest, read_part
 from clipsearch.bundles.header import Manifest
-from clipsearch.bundles.rows import Copy, Newer, Photo, Row, Unread, Unreadable
+from clipsearch.bundles.rows import Copy, Newer, NoBundle, Photo, Row, Unread, Unreadable
 from clipsearch.config import Paths
 from clipsearch.errors import ModelError, SystemFault, UsageError
 from clipsearch.index.catalog import DESCRIPTION
@@ -52,17 +52,21 @@ class _Bundle:
         for part in self.manifest.parts:
             yield from read_part(self.folder, part, self.manifest.header)
 
+    def named(self) -> dict[bytes, bool]:
+        """The folders that it is of, as `_note_roots` notes them: one without files is known as well."""
+        return dict.fromkeys((root for root, _ in self.manifest.header.folders), False)
+
 
 def merged(paths: Paths, sources: Sequence[AnyPath], root: AnyPath | None, progress: Progress) -> Merged:
     """What Library.merge documents."""
-    here = None if root is None else existing(root)
+    here = None if root is None else _folder_here(root)
     bundles = _opened(paths, sources)
     done, photos, unread, read = Joined(), 0, 0, 0
     total = sum(one.manifest.rows for one in bundles)
     with arriving(paths, "clipsearch merge", JoiningCatalog) as catalog:
         space: Space | None = None
-        for bundle in bundles:
-            with _refusing(bundle.folder), catalog.joining(), _uncollected():
+        for before, bundle in enumerate(bundles):
+            with _refusing(bundle.folder, before), catalog.joining(), _uncollected():
                 space = _space(catalog, bundle)
                 joining = _Joining(catalog, bundle, space, here, done)
                 for rows in bundle.batches():
@@ -79,8 +83,9 @@ def merged(paths: Paths, sources: Sequence[AnyPath], root: AnyPath | None, progr
     return Merged(len(bundles), done.photos, photos - done.photos, done.files, unread, tuple(sorted(offline)))
 
 
-def checked(paths: Paths, sources: Sequence[AnyPath], progress: Progress) -> Merged:
+def checked(paths: Paths, sources: Sequence[AnyPath], root: AnyPath | None, progress: Progress) -> Merged:
     """Reads every row of the bundles as `merged` does, and adds none; what it counts is what they hold."""
+    here = None if root is None else _folder_here(root)
     bundles = _opened(paths, sources)
     photos: set[bytes] = set()
     roots: set[bytes] = set()
@@ -89,12 +94,13 @@ def checked(paths: Paths, sources: Sequence[AnyPath], progress: Progress) -> Mer
     for bundle in bundles:
         own: set[bytes] = set()
         copies: set[bytes] = set()
-        single: dict[bytes, bool] = {}
+        single = bundle.named()
         with _refusing(bundle.folder):
             for rows in bundle.batches():
                 own |= {row.digest for row in rows if isinstance(row, Photo)}
                 copies |= {row.digest for row in rows if isinstance(row, Copy)}
                 _note_roots(rows, single)
+                _check_root(bundle, here, single)
                 unread += sum(isinstance(row, Unread) for row in rows)
                 files += len(rows)
                 read += len(rows)
@@ -102,7 +108,7 @@ def checked(paths: Paths, sources: Sequence[AnyPath], progress: Progress) -> Mer
             if not copies <= own:
                 raise Unreadable(_LONELY)
         photos |= own
-        roots |= single.keys()
+        roots |= single.keys() if here is None else {here}
     offline = {one for one in roots if not (os.path.isabs(one) and os.path.exists(one))}
     return Merged(len(bundles), len(photos), 0, files, unread, tuple(sorted(offline)))
 
@@ -112,6 +118,24 @@ def _note_roots(rows: Sequence[Row], single: dict[bytes, bool]) -> None:
     for root, is_file in {(row.place.root, not row.place.path) for row in rows}:
         if single.setdefault(root, is_file) != is_file:
             raise Unreadable("a root is a file and a folder")
+
+
+def _check_root(bundle: _Bundle, here: bytes | None, single: Mapping[bytes, bool]) -> None:
+    """Raises UsageError where not all of a bundle was below one folder, and --root says where that lies."""
+    if here is not None and (len(single) > 1 or any(single.values())):
+        raise UsageError(
+            f"{bundle.folder} is of several folders, or of single photos, so one --root cannot hold it.",
+            "Merge it without --root, and say where each lies: clipsearch relocate OLD NEW",
+        )
+
+
+def _folder_here(root: AnyPath) -> bytes:
+    folder = existing(root)
+    if not os.path.isdir(folder):
+        raise UsageError(
+            f"{os.fsdecode(root)} is a file.", "Name the folder in which the photos of the bundles lie: --root DIR"
+        )
+    return folder
 
 
 _LONELY = "a file is the copy of a photo that is not in it"
@@ -129,13 +153,13 @@ class _Joining:
         self._here = here
         self._done = done
         self._places: dict[bytes, Place] = {}
-        self._single: dict[bytes, bool] = {}  # roots that are one file
+        self._single = bundle.named()  # roots, and whether each is one file
         self._early: list[Copy] = []
+        self._note_places()
 
     def add(self, rows: Sequence[Row]) -> None:
         _note_roots(rows, self._single)
-        for root in self._single.keys() - self._places.keys():
-            self._places[root] = self._place(root, self._single[root])
+        self._note_places()
         self._early += self._join(rows)
 
     def finish(self) -> None:
@@ -147,21 +171,20 @@ class _Joining:
         description = self._bundle.manifest.header.description
         return self._catalog.join(rows, description, self._space, self._places, self._done)
 
-    def _place(self, root: bytes, is_file: bool) -> Place:
-        if self._here is not None and (is_file or self._places):
-            raise UsageError(
-                f"{self._bundle.folder} is of several folders, or of single photos, so one --root cannot hold it.",
-                "Merge it without --root, and say where each lies: clipsearch relocate OLD NEW",
+    def _note_places(self) -> None:
+        _check_root(self._bundle, self._here, self._single)
+        excluded = dict(self._bundle.manifest.header.folders)
+        for root in self._single.keys() - self._places.keys():
+            self._places[root] = self._catalog.place_for(
+                self._here or root, is_file=self._single[root], exclude=excluded.get(root, ())
             )
-        excluded = dict(self._bundle.manifest.header.exclude).get(root, ())
-        return self._catalog.place_for(self._here or root, is_file=is_file, exclude=excluded)
 
 
 def _opened(paths: Paths, sources: Sequence[AnyPath]) -> list[_Bundle]:
     """All that can be refused without reading a row is refused here."""
     bundles = []
     for source in sources:
-        folder = Path(os.path.abspath(os.fsdecode(source)))
+        folder = Path(os.fsdecode(existing(source)))
         with _refusing(folder):
             manifest = read_manifest(folder)
             check_parts(folder, manifest)
@@ -205,13 +228,30 @@ def _uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def _refusing(folder: Path) -> Iterator[None]:
-    """Turns what is wrong with a bundle into a sentence that names it."""
+def _refusing(folder: Path, before: int = 0) -> Iterator[None]:
+    """Turns what is wrong with a bundle into a sentence that names it, and says what became of those `before` it."""
     try:
         yield
     except (Unreadable, UnfitRow) as error:
-        again = "Copy it again from where it was made, or run the command again that made it."
+        stay = (
+            ""
+            if not before
+            else "; the bundle before it is merged"
+            if before == 1
+            else (f"; the {before:,} bundles before it are merged")
+        )
         raise SystemFault(
-            f"{folder} cannot be merged: {error}. Nothing of it was added.",
-            "Update clipsearch and try again." if isinstance(error, Newer) else again,
+            f"{folder} cannot be merged: {error}. Nothing of it was added{stay}.", _hint(folder, error)
         ) from error
+
+
+def _hint(folder: Path, error: Exception) -> str:
+    if isinstance(error, Newer):
+        return "Update clipsearch and try again."
+    if not isinstance(error, NoBundle):
+        return "Copy it again from where it was made, or run the command again that made it."
+    if is_sealed(folder.parent):
+        return f"Name the folder that it lies in: clipsearch merge {folder.parent}"
+    if folder.is_dir() and any(map(is_sealed, folder.iterdir())):
+        return f"There are some in it: clipsearch merge {folder}/*"
+    return "Name the folder that clipsearch index --bundle has written."

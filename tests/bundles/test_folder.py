@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from clipsearch.bundles import table
 from clipsearch.bundles.folder import (
     MANIFEST,
+    MOST_ROWS,
     check_parts,
     create_folder,
     parts_in,
@@ -37,7 +38,7 @@ from clipsearch.bundles.header import (
     manifest_text,
     part_name,
 )
-from clipsearch.bundles.rows import Copy, Header, Newer, Photo, Place, Row, Unread, Unreadable
+from clipsearch.bundles.rows import Copy, Header, Newer, NoBundle, Photo, Place, Row, Unread, Unreadable
 from clipsearch.bundles.shard import Shard
 from clipsearch.errors import SystemFault
 from clipsearch.types import Metadata, SpaceIdentity
@@ -51,7 +52,9 @@ headers = st.builds(
     st.integers(0, 2**31),
     texts,
     st.tuples(st.integers(1, 9), st.integers(9, 99)).map(lambda both: Shard(*both)),
-    st.lists(st.tuples(names, st.lists(texts, max_size=2).map(tuple)), max_size=2).map(tuple),
+    st.lists(st.tuples(names.map(lambda name: b"/" + name), st.lists(texts, max_size=2).map(tuple)), max_size=2).map(
+        tuple
+    ),
 )
 
 
@@ -123,14 +126,14 @@ def test_names_in_a_bucket_may_be_anything(tmp_path: Path) -> None:
 def test_without_its_manifest_a_bundle_is_unfinished(tmp_path: Path) -> None:
     """Half a share that looks like a whole one is photos that nobody will ever miss (B2)."""
     create_folder(tmp_path / "b")
-    with pytest.raises(Unreadable, match="no bundle"):
+    with pytest.raises(NoBundle, match="no bundle, or one"):  # killed before the first part
         read_manifest(tmp_path / "b")
     write_part(tmp_path / "b", HEADER, [photo(b"a.jpg")])
     with pytest.raises(Unreadable, match="not finished"):
         read_manifest(tmp_path / "b")
     with pytest.raises(Unreadable, match="no bundle"):
         read_manifest(tmp_path / "absent")
-    with pytest.raises(Unreadable, match="a folder"):
+    with pytest.raises(NoBundle, match="a folder"):
         read_manifest(next((tmp_path / "b").iterdir()))
 
 
@@ -185,7 +188,8 @@ def test_a_newer_bundle_is_refused_by_name(tmp_path: Path) -> None:
     {"dim": 0}, {"dim": "8"}, {"dim": 2**40}, {"shard": "5/4"}, {"shard": None}, {"parts": None}, {"parts": [{}]},
     {"parts": [{"name": "../../etc/passwd", "bytes": 1, "photos": 1, "copies": 0, "unread": 0}]},
     {"parts": [{"name": part_name("0" * 64), "bytes": -1, "photos": 1, "copies": 0, "unread": 0}]},
-    {"exclude": [{}]}, {"model": 3}, {"format": "x"}, {"description": True},
+    {"folders": [{}]}, {"folders": [{"root": "home", "exclude": []}]},
+    {"model": 3}, {"format": "x"}, {"description": True},
 ])  # fmt: skip
 def test_a_manifest_that_makes_no_sense_is_refused(changed: dict[str, object]) -> None:
     text = manifest_text(Manifest(HEADER, (Part(part_name("0" * 64), 1, 1, 0, 0),)))
@@ -242,6 +246,25 @@ def parquet(columns: dict[str, Any] | None = None, **changed: Any) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(made.replace_schema_metadata(whole.schema.metadata), sink)
     return bytes(sink.getvalue().to_pybytes())
+
+
+def test_rows_in_a_group_that_no_reader_could_hold_are_refused_before_they_are_read() -> None:
+    """A thousand million times the same word take a few bytes in Parquet, and all memory that there is."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    row = Unread(Place(ROOT, b"a.jpg"), "why", "d")
+    whole = pq.read_table(pa.BufferReader(table.table_bytes(HEADER, [row] * (MOST_ROWS + 1))))
+    for group_rows, fits in ((MOST_ROWS, True), (MOST_ROWS + 1, False)):
+        sink = pa.BufferOutputStream()
+        pq.write_table(whole, sink, row_group_size=group_rows)
+        content = sink.getvalue().to_pybytes()
+        assert len(content) < 1 << 20
+        if fits:
+            assert sum(map(len, table.read_rows(content))) == MOST_ROWS + 1
+        else:
+            with pytest.raises(Unreadable, match="too large"):
+                next(table.read_rows(content))
 
 
 def test_rows_that_are_put_together_by_hand_are_read_where_they_are_right() -> None:

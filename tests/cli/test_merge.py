@@ -73,6 +73,7 @@ def test_what_cannot_be_is_said_in_one_sentence(program: Program, photos: Path, 
     assert "BUNDLE" in said_once(program("merge"), 2)
     assert "no bundle" in said_once(program("merge", tmp_path), 5)
     assert "There is no" in said_once(program("merge", "--root", tmp_path / "absent", tmp_path), 5)
+    assert "There is no" in said_once(program("merge", tmp_path / "absent"), 5)
 
 
 def test_a_share_of_strict_ends_with_1_where_a_file_could_not_be_read(program: Program, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from clipsearch.bundles.shard import ALL, Shard
 from clipsearch.events import Event
 from clipsearch.index.catalog import DESCRIPTION
 from clipsearch.index.roots import roots_of_no_library
-from clipsearch.sharding.encode import encoded_share
+from clipsearch.sharding.encode import encoded_share, folders_of
 from tests.support.encoder import HashEncoder, InlineDecoder
 
 
@@ -28,6 +28,5 @@ def share(
     encoder = encoder or HashEncoder()
     create_folder(folder)
     roots = roots_of_no_library([os.fsencode(one) for one in named], exclude)
-    excluded = tuple((root.path, root.exclude) for root in roots if root.exclude)
-    header = Header(encoder.space, DESCRIPTION, "1.0", shard, excluded)
+    header = Header(encoder.space, DESCRIPTION, "1.0", shard, folders_of(roots))
     return list(encoded_share(folder, header, roots, encoder, InlineDecoder(encoder.prepare), stop=stop))

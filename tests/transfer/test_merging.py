@@ -142,6 +142,10 @@ def test_one_root_cannot_hold_a_bundle_of_several(kept: Kept, tmp_path: Path) ->
     rows = [photo(b"a.jpg"), photo(b"b.jpg", root=b"/elsewhere")]
     with pytest.raises(UsageError, match="several folders"):
         merge(kept, bundle(tmp_path / "b", rows), root=tmp_path)
+    with pytest.raises(UsageError, match="several folders"):
+        merge(kept, tmp_path / "b", root=tmp_path, dry_run=True)
+    with pytest.raises(UsageError, match="is a file"):
+        merge(kept, bundle(tmp_path / "of-one", rows[:1]), root=tmp_path / "b" / MANIFEST)
     assert not catalog_path(kept.paths).exists()
 
 
@@ -211,7 +215,7 @@ BAD: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: (folder / MANIFEST).unlink(), "not finished"),
     (lambda folder: (folder / MANIFEST).write_text("{}"), "no header"),
     (lambda folder: (folder / MANIFEST).write_bytes(os.urandom(300)), "no header"),
-    (lambda folder: shutil.rmtree(folder), "no bundle"),
+    (lambda folder: shutil.rmtree(folder), "There is no"),
     (lonely, "copy of a photo that is not in it"),
     (two_kinds, "a file and a folder"),
     (newer_description, "newer clipsearch"),
@@ -245,9 +249,20 @@ def test_a_bundle_that_goes_wrong_in_the_middle_takes_only_itself_back(kept: Kep
     good = bundle(tmp_path / "good", [photo(b"good.jpg")])
     bad = bundle(tmp_path / "bad", [photo(b"bad.jpg")])
     lonely(bad)
-    with pytest.raises(SystemFault, match="bad cannot be merged"):
+    with pytest.raises(SystemFault, match=r"bad cannot be merged.*; the bundle before it is merged\."):
         merge(kept, good, bad)
     assert [row[2] for row in files(kept)] == [b"good.jpg"]
+
+
+def test_who_names_what_is_near_a_bundle_is_told_which_folder_it_is(kept: Kept, tmp_path: Path) -> None:
+    """The folder of all bundles, or a file of one: a hint to copy it again would send people on a long way."""
+    one = bundle(tmp_path / "all" / "1", [photo(b"a.jpg")])
+    with pytest.raises(SystemFault, match="no bundle") as refused:
+        merge(kept, tmp_path / "all")
+    assert refused.value.hint.endswith(f"clipsearch merge {tmp_path / 'all'}/*")
+    with pytest.raises(SystemFault, match="a folder") as refused:
+        merge(kept, one / MANIFEST)
+    assert refused.value.hint.endswith(f"clipsearch merge {one}")
 
 
 def test_another_model_than_the_librarys_is_refused(kept: Kept, tmp_path: Path) -> None:
