@@ -82,10 +82,14 @@ def encoded(job: Job, paths: Paths, stop: Callable[[], bool]) -> Iterator[WatchE
         run = _Run(job, paths, space, stop)
         yield from run.plan()
         with contextlib.ExitStack() as joined:
-            if run.left and not stop():
-                joined.enter_context(rays.cluster(job.address, job.threads or usable_cores()))
-                yield from run.rounds()
-            run.ledger.finish()  # before Ray is left, whatever that does
+            try:
+                if run.left and not run.is_stopped():
+                    joined.enter_context(rays.cluster(job.address, job.threads or usable_cores()))
+                    yield from run.rounds()
+            finally:
+                run.ledger.flush()  # before Ray is left, whatever that does
+            if not run.was_stopped:
+                run.ledger.seal()
         seconds = round(time.monotonic() - started, 3)
         yield replace(run.summary, seconds=seconds, interrupted=run.was_stopped)
 
@@ -110,11 +114,14 @@ class _Run:
         self.was_stopped = False
         self._expected = 0  # files, as far as they are known
 
+    def is_stopped(self) -> bool:
+        self.was_stopped = self.was_stopped or self._stop()
+        return self.was_stopped
+
     def plan(self) -> Iterator[WatchEvent]:
         """Looks at the sources, and leaves out what the bundle has."""
         for source in sources_in(self._job.words):
-            if self._stop():
-                self.was_stopped = True
+            if self.is_stopped():
                 return
             if isinstance(source, Scanning):
                 yield source
@@ -197,7 +204,6 @@ class _Run:
         with contextlib.closing(outcomes):
             for outcome in outcomes:
                 if isinstance(outcome, Fault):
-                    self.ledger.flush()
                     raise _error_of(outcome)
                 if isinstance(outcome, Outcome):
                     if one := open_ones.get(outcome.parcel):  # else it is whole, and this comes a second time
@@ -206,8 +212,7 @@ class _Run:
                             del open_ones[outcome.parcel]
                     look_at = time.monotonic() + _LOOK_S
                     yield self._advanced()
-                if self._stop():
-                    self.was_stopped = True
+                if self.is_stopped():
                     return
                 if time.monotonic() > look_at:
                     look_at = time.monotonic() + _LOOK_S

@@ -68,8 +68,8 @@ class Ledger:
         self._rows.clear()
         self._flushed_at = time.monotonic()
 
-    def finish(self) -> None:
-        """Makes it a whole bundle of what it holds; a later run may go on with it."""
+    def seal(self) -> None:
+        """Makes it whole, when nothing is missing; a later run may go on with it."""
         self.flush()
         seal(self._folder, self._header, list(dict.fromkeys(self._parts)))
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clipsearch.bundles.folder import read_manifest, read_part
+from clipsearch.bundles.folder import is_sealed, parts_in, read_manifest, read_part
 from clipsearch.bundles.rows import Photo, Row, Unread
 from clipsearch.config import Paths
 from clipsearch.errors import LibraryBusy, ModelError, SystemFault
@@ -67,7 +67,8 @@ def run(folder: Path, out: Path, stop: Callable[[], bool] = lambda: False) -> tu
 
 
 def rows_in(out: Path) -> dict[bytes, Row]:
-    return {row.place.path: row for part in read_manifest(out).parts for some in read_part(out, part) for row in some}
+    """Of all parts, sealed or not."""
+    return {row.place.path: row for _, part in parts_in(out) for some in read_part(out, part) for row in some}
 
 
 @pytest.fixture
@@ -151,24 +152,38 @@ def test_what_comes_twice_is_one_row(photos: Path, tmp_path: Path, carried: list
     assert summary.indexed == 50 and sum(part.rows for part in read_manifest(tmp_path / "out").parts) == 51
 
 
-def test_stopped_it_leaves_a_whole_bundle_and_goes_on_from_there(
+def test_a_stopped_run_is_no_whole_bundle_and_the_next_one_goes_on(
     photos: Path, tmp_path: Path, carried: list[Carry]
 ) -> None:
-    """What was paid for is kept, and can be merged as it is."""
+    """What was paid for is kept, and does not pass for all of the archive."""
     seen: list[Chunk] = []
     carried.append(lambda chunk: seen.append(chunk) or read(chunk))  # type: ignore[func-returns-value]
     summary, _ = run(photos, tmp_path / "out", stop=lambda: len(seen) >= 2)
     assert summary.interrupted and 0 < summary.indexed + summary.failed == len(rows_in(tmp_path / "out")) < 51
+    assert not is_sealed(tmp_path / "out")
     second, _ = run(photos, tmp_path / "out")
     assert not second.interrupted and second.indexed + second.failed + second.unchanged == 51
-    assert len(rows_in(tmp_path / "out")) == 51
+    assert len(rows_in(tmp_path / "out")) == 51 and is_sealed(tmp_path / "out")
+
+
+@pytest.mark.parametrize("looks", range(4))
+def test_a_stop_before_anything_is_encoded_is_one_too(
+    photos: Path, tmp_path: Path, carried: list[Carry], looks: int
+) -> None:
+    """While folders are listed, and in the moment before a cluster is joined."""
+    asked = iter([False] * looks)
+    summary, _ = run(photos, tmp_path / "out", stop=lambda: next(asked, True))
+    assert summary.interrupted and not is_sealed(tmp_path / "out")
 
 
 def test_a_fault_of_an_actor_is_told_as_if_it_were_here(photos: Path, tmp_path: Path, carried: list[Carry]) -> None:
     """And ends the run at once: it would be the same for every photo."""
-    carried.append(lambda chunk: Fault("ModelError", "The model is not there.", "Fetch it."))
+    fault = Fault("ModelError", "The model is not there.", "Fetch it.")
+    seen: list[Chunk] = []
+    carried.append(lambda chunk: fault if seen else seen.append(chunk) or read(chunk))  # type: ignore[func-returns-value]
     with pytest.raises(ModelError, match="The model is not there"):
         run(photos, tmp_path / "out")
+    assert len(rows_in(tmp_path / "out")) == len(seen[0].items) and not is_sealed(tmp_path / "out")
 
 
 def test_two_runs_into_one_folder_do_not_meet(photos: Path, tmp_path: Path, carried: list[Carry]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from clipsearch.bundles.folder import read_manifest, read_part
+from clipsearch.bundles.folder import is_sealed, parts_in, read_part
 from clipsearch.bundles.rows import Photo
 from tests.cli.program import Program, make_photos, said_once
 from tests.support.nodes import ENVIRONMENT, Nodes
@@ -51,7 +51,7 @@ def encode(*words: object, out: Path, address: str | None = None) -> list[str]:
 def photos_in(out: Path) -> list[str]:
     return sorted(
         os.fsdecode(row.place.path)
-        for part in read_manifest(out).parts
+        for _, part in parts_in(out)
         for rows in read_part(out, part)
         for row in rows
         if isinstance(row, Photo)
@@ -193,14 +193,15 @@ def test_a_killed_node_costs_only_what_it_held(running: tuple[Running, int, int]
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_ctrl_c_leaves_a_whole_bundle_and_the_same_command_goes_on(
+def test_ctrl_c_leaves_an_unfinished_bundle_and_the_same_command_goes_on(
     running: tuple[Running, int, int], program: Program, nodes: Nodes, tmp_path: Path
 ) -> None:
-    """(K3) What was paid for is kept."""
+    """(K3) What was paid for is kept, and does not pass for all of the archive."""
     run, _, _ = running
     run.process.send_signal(signal.SIGINT)
     code, events, said = run.end()
     assert (code, [event["event"] for event in events[-1:]]) == (130, ["stopped"]), said
+    assert "not finished" in said_once(program("merge", tmp_path / "out"), 5)
     assert 0 < len(photos_in(tmp_path / "out")) == events[-1]["indexed"] < PHOTOS
     code, events, said = Running(
         program, encode(tmp_path / "photos", out=tmp_path / "out", address=nodes.address)
@@ -221,4 +222,4 @@ def test_when_all_nodes_are_gone_the_run_ends_with_what_it_has(
     nodes.kill(second)
     code, _, said = run.end()
     assert (code, said.splitlines()[0]) == (5, "clipsearch: No machine of the cluster is left.")
-    assert any((tmp_path / "out").glob("part-*"))
+    assert photos_in(tmp_path / "out") and not is_sealed(tmp_path / "out")
