@@ -21,7 +21,7 @@ from clipsearch.cluster import rays
 from clipsearch.cluster.actor import Orders
 from clipsearch.cluster.layout import Layout, layout
 from clipsearch.cluster.ledger import Ledger
-from clipsearch.cluster.parcels import NETWORK, Fault, Files, Input, Outcome, Parcel, Rows, Tar, mark_of
+from clipsearch.cluster.parcels import NETWORK, End, Fault, Files, Input, Outcome, Parcel, Rows, Tar, mark_of
 from clipsearch.cluster.reading import items
 from clipsearch.cluster.sources import sources_in
 from clipsearch.config import Paths
@@ -62,6 +62,8 @@ class _Open:
     """A parcel of which not all has come back."""
 
     parcel: Parcel
+    before: frozenset[bytes] = frozenset()  # what came of it in earlier rounds
+    was_counted: bool = False  # in an earlier round
     seen: set[bytes] = field(default_factory=set)
     items: int | None = None  # None until its last chunk has come
 
@@ -181,17 +183,21 @@ class _Run:
 
     def _opened(self, left: Sequence[_Open], places: Layout, size: int) -> dict[int, _Open]:
         """Parcels of a round, by their numbers."""
-        inputs: list[tuple[Input, frozenset[bytes]]] = []
+        opened: list[_Open] = []
         for one in left:
             given = one.parcel.input
             if isinstance(given, Files):
                 files = [place for place in given.places if mark_of(place) not in one.seen]
                 even = math.ceil(len(files) / (_CHUNKS_AN_ACTOR * places.actors))
                 most = min(size, max(_LEAST, even))
-                inputs += [(replace(given, places=some), frozenset()) for some in _pieces(files, most)]
+                opened += [_Open(Parcel(0, replace(given, places=some), most=size)) for some in _pieces(files, most)]
             else:
-                inputs.append((given, one.parcel.done | self.ledger.done(given.root) | one.seen))
-        return {number: _Open(Parcel(number, given, done, size)) for number, (given, done) in enumerate(inputs)}
+                before = one.before | one.seen
+                parcel = Parcel(0, given, self.ledger.done(given.root) | before, size)
+                opened.append(_Open(parcel, before, one.was_counted or one.items is not None))
+        for number, one in enumerate(opened):
+            one.parcel = replace(one.parcel, number=number)
+        return dict(enumerate(opened))
 
     def _round(self, open_ones: dict[int, _Open], orders: Orders, places: Layout) -> Iterator[WatchEvent]:
         """What is left of them at the end was lost."""
@@ -225,12 +231,22 @@ class _Run:
         one.seen.update(marked)
         if outcome.end is not None:
             one.items = outcome.end.items
-            if isinstance(one.parcel.input, Rows):
-                self._expected -= outcome.end.done
-            self.summary = replace(self.summary, unchanged=self.summary.unchanged + outcome.end.done)
+            if not one.was_counted:
+                self._count_left_out(one, outcome.end)
         if isinstance(one.parcel.input, Tar):
             self._expected += len(rows)
         self._add(rows)
+
+    def _count_left_out(self, one: _Open, end: End) -> None:
+        """What a reader of this round passes over has its row of an earlier run, or of an earlier round of this one."""
+        unchanged = end.done - len(one.before)
+        if isinstance(one.parcel.input, Rows):
+            self._expected -= unchanged + end.repeated
+        self.summary = replace(
+            self.summary,
+            unchanged=self.summary.unchanged + unchanged,
+            duplicates=self.summary.duplicates + end.repeated,
+        )
 
     def _add(self, rows: Sequence[Row]) -> None:
         self.ledger.add(rows)
@@ -246,13 +262,17 @@ class _Run:
     def _give_up(self, left: Iterable[_Open]) -> None:
         """What was lost in every round has its row too (K1)."""
         for one in left:
-            done = one.parcel.done | one.seen
+            done = {*one.parcel.done, *one.seen}
 
-            def is_missing(place: Place, done: frozenset[bytes] = done) -> bool:
-                return mark_of(place) not in done and not self.ledger.is_done(place)
+            def is_wanted(place: Place, done: set[bytes] = done) -> bool:
+                """Never: its bytes may be what took the actors down."""
+                if mark_of(place) not in done and not self.ledger.is_done(place):
+                    done.add(mark_of(place))
+                    self._add([Unread(place, _LOST, NETWORK)])
+                return False
 
-            for item in items(one.parcel.input, is_missing):
-                self._add([Unread(item.place, _LOST, NETWORK)])
+            for _ in items(one.parcel.input, is_wanted):
+                raise AssertionError("nothing is wanted")
 
     def _advanced(self) -> Advanced:
         done = self.summary.indexed + self.summary.failed
