@@ -14,7 +14,7 @@ from pathlib import Path
 from clipsearch.bundles import table
 from clipsearch.bundles.header import Manifest, Part, is_part_name, manifest_of, manifest_text, part_name
 from clipsearch.bundles.rows import Copy, Header, Photo, Row, Unreadable, wrong_place
-from clipsearch.errors import SystemFault
+from clipsearch.errors import SystemFault, UsageError
 from clipsearch.files import publish, write_whole
 
 MANIFEST = "bundle.json"
@@ -23,12 +23,20 @@ _MOST_BYTES = 1 << 30
 
 
 def create_folder(folder: Path) -> None:
-    """Raises SystemFault, and UsageError where bundles cannot be written."""
+    """Raises SystemFault, and UsageError where bundles cannot be written or sealing would replace another's file."""
     table.check_installed()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        is_foreign = is_sealed(folder) and not any(is_part_name(path.name) for path in folder.iterdir())
     except OSError as error:
         raise _unwritable(folder, error) from error
+    if is_foreign:
+        try:
+            read_manifest(folder)  # of an empty share
+        except Unreadable as error:
+            raise UsageError(
+                f"{folder / MANIFEST} is no file of clipsearch: {error}.", "Name another folder for the bundle."
+            ) from error
 
 
 def write_part(folder: Path, header: Header, rows: Sequence[Row]) -> Part:
