@@ -16,6 +16,7 @@ from pathlib import Path
 
 from clipsearch import __version__, errors
 from clipsearch.bundles.folder import create_folder
+from clipsearch.bundles.resuming import taken
 from clipsearch.bundles.rows import Header, Photo, Place, Row, Unread
 from clipsearch.cluster import rays
 from clipsearch.cluster.actor import Orders
@@ -23,13 +24,13 @@ from clipsearch.cluster.layout import Layout, layout
 from clipsearch.cluster.ledger import Ledger
 from clipsearch.cluster.parcels import NETWORK, End, Fault, Files, Input, Outcome, Parcel, Rows, Tar, mark_of
 from clipsearch.cluster.reading import items
-from clipsearch.cluster.sources import sources_in
+from clipsearch.cluster.sources import Source, sources_in
 from clipsearch.config import Paths
 from clipsearch.decoding.decode import decoder_identity
 from clipsearch.engine.backends import AUTO, usable_cores
 from clipsearch.engine.store import find_model, model_handle
 from clipsearch.engine.towers import image_space
-from clipsearch.errors import ClipsearchError, LibraryBusy, LibraryError, SystemFault, UsageError
+from clipsearch.errors import ClipsearchError, SystemFault, UsageError
 from clipsearch.events import Advanced, Planned, Scanning, Summary, Troubled, WatchEvent
 from clipsearch.files import exclusive_lock
 from clipsearch.index.catalog import DESCRIPTION
@@ -79,10 +80,11 @@ def encoded(job: Job, paths: Paths, stop: Callable[[], bool]) -> Iterator[WatchE
         rays.check_answers(job.address)
     card = find_model(job.model, paths.models)
     space = replace(image_space(card), model=model_handle(card, paths.models))
+    sources = sources_in(job.words)
     create_folder(job.out)
-    with exclusive_lock(job.out / ".lock", "clipsearch cluster encode", _taken(job.out)):
+    with exclusive_lock(job.out / ".lock", "clipsearch cluster encode", taken(job.out)):
         run = _Run(job, paths, space, stop)
-        yield from run.plan()
+        yield from run.plan(sources)
         with contextlib.ExitStack() as joined:
             try:
                 if run.left and not run.is_stopped():
@@ -94,12 +96,6 @@ def encoded(job: Job, paths: Paths, stop: Callable[[], bool]) -> Iterator[WatchE
                 run.ledger.seal()
         seconds = round(time.monotonic() - started, 3)
         yield replace(run.summary, seconds=seconds, interrupted=run.was_stopped)
-
-
-def _taken(folder: Path) -> Callable[[str], LibraryError]:
-    return lambda holder: LibraryBusy(
-        f"The bundle {folder} is being written by {holder}.", "Wait for it to finish, or name another folder.", holder
-    )
 
 
 class _Run:
@@ -120,9 +116,9 @@ class _Run:
         self.was_stopped = self.was_stopped or self._stop()
         return self.was_stopped
 
-    def plan(self) -> Iterator[WatchEvent]:
+    def plan(self, sources: Iterable[Scanning | Source]) -> Iterator[WatchEvent]:
         """Looks at the sources, and leaves out what the bundle has."""
-        for source in sources_in(self._job.words):
+        for source in sources:
             if self.is_stopped():
                 return
             if isinstance(source, Scanning):
