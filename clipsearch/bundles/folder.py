@@ -14,7 +14,7 @@ from pathlib import Path
 from clipsearch.bundles import table
 from clipsearch.bundles.header import Manifest, Part, is_part_name, manifest_of, manifest_text, part_name
 from clipsearch.bundles.rows import Copy, Header, NoBundle, Photo, Row, Unreadable, wrong_place
-from clipsearch.errors import SystemFault
+from clipsearch.errors import SystemFault, UsageError
 from clipsearch.files import publish, write_whole
 
 MANIFEST = "bundle.json"
@@ -23,18 +23,26 @@ _MOST_BYTES = 1 << 30
 
 
 def create_folder(folder: Path) -> None:
-    """Raises SystemFault, and UsageError where bundles cannot be written."""
+    """Raises SystemFault, and UsageError where bundles cannot be written or sealing would replace another's file."""
     table.check_installed()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as error:
         raise _unwritable(folder, error) from error
-
-
-def holds_other_things(folder: Path) -> bool:
-    """Whether it is somebody's folder, of photos or a library say, and no bundle, not even one that was just begun."""
-    names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-    return bool(names) and MANIFEST not in names and not any(map(is_part_name, names))
+    if any(map(is_part_name, names)):
+        return
+    if MANIFEST not in names and names:
+        raise UsageError(
+            f"{folder} holds other things, and is no bundle.", "Name an empty folder, or one that is not there yet."
+        )
+    if MANIFEST in names:
+        try:
+            read_manifest(folder)  # of an empty share
+        except Unreadable as error:
+            raise UsageError(
+                f"{folder / MANIFEST} is no file of clipsearch: {error}.", "Name another folder for the bundle."
+            ) from error
 
 
 def remove_torn(folder: Path) -> None:

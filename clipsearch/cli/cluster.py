@@ -15,6 +15,7 @@ from clipsearch.cli.options import backend_option, chosen_paths, model_option, t
 from clipsearch.cli.progress import Report, reporter
 from clipsearch.cli.sections import Verb
 from clipsearch.cli.signals import interruptible
+from clipsearch.cli.whole import tell_whole
 from clipsearch.errors import Exit
 from clipsearch.events import Summary, Troubled, WatchEvent
 
@@ -103,6 +104,7 @@ def encode(
                 summary = event
     if summary.interrupted:
         return Exit.INTERRUPTED
+    tell_whole(out)
     return Exit.NOTHING_FOUND if strict and summary.failed else Exit.DONE
 
 

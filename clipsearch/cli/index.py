@@ -16,6 +16,7 @@ from clipsearch.cli.signals import interruptible
 from clipsearch.cli.suggest import model_names
 from clipsearch.cli.timings import tell_timings
 from clipsearch.cli.voice import is_verbose
+from clipsearch.cli.whole import tell_whole
 from clipsearch.errors import Exit, UsageError
 from clipsearch.events import Summary
 
@@ -119,8 +120,11 @@ def command(
         tell_timings(summary)
     if summary.interrupted:
         return Exit.INTERRUPTED
-    if bundle is not None and not _told_whole(bundle, summary):
-        return Exit.SYSTEM
+    if bundle is not None:
+        if summary.offline:
+            output.narrate(f"{bundle} is not finished. Run the same command again when the disk is there.")
+            return Exit.SYSTEM
+        tell_whole(bundle)
     if watch:
         from clipsearch.cli.watch import keep_watching
 
@@ -128,18 +132,3 @@ def command(
     if folders and len(summary.offline) == len(folders) and not summary.unchanged and not summary.indexed:
         return Exit.SYSTEM
     return Exit.NOTHING_FOUND if strict and summary.failed else Exit.DONE
-
-
-def _told_whole(bundle: Path, summary: Summary) -> bool:
-    """Says what a bundle holds, or that it is not finished."""
-    if summary.offline:
-        output.narrate(f"{bundle} is not finished. Run the same command again when the disk is there.")
-        return False
-    from clipsearch.bundles.folder import read_manifest
-
-    whole = read_manifest(bundle)
-    held = [f"{whole.photos:,} photos"]
-    held += [f"{whole.copies:,} copies"] if whole.copies else []
-    held += [f"{whole.unread:,} not readable"] if whole.unread else []
-    output.narrate(f"{bundle} is whole: {', '.join(held)}. Into a library: clipsearch merge {bundle}")
-    return True

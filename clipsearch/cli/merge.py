@@ -1,4 +1,4 @@
-"""`clipsearch merge`: bundles of `clipsearch index --bundle`, into a library."""
+"""`clipsearch merge`: bundles of `index --bundle` and `cluster encode`, into a library."""
 
 from __future__ import annotations
 

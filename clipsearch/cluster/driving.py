@@ -16,20 +16,21 @@ from pathlib import Path
 
 from clipsearch import __version__, errors
 from clipsearch.bundles.folder import create_folder
+from clipsearch.bundles.resuming import taken
 from clipsearch.bundles.rows import Header, Photo, Place, Row, Unread
 from clipsearch.cluster import rays
 from clipsearch.cluster.actor import Orders
 from clipsearch.cluster.layout import Layout, layout
 from clipsearch.cluster.ledger import Ledger
-from clipsearch.cluster.parcels import NETWORK, Fault, Files, Input, Outcome, Parcel, Rows, Tar, mark_of
+from clipsearch.cluster.parcels import NETWORK, End, Fault, Files, Input, Outcome, Parcel, Rows, Tar, mark_of
 from clipsearch.cluster.reading import items
-from clipsearch.cluster.sources import sources_in
+from clipsearch.cluster.sources import Source, sources_in
 from clipsearch.config import Paths
 from clipsearch.decoding.decode import decoder_identity
 from clipsearch.engine.backends import AUTO, usable_cores
 from clipsearch.engine.store import find_model, model_handle
 from clipsearch.engine.towers import image_space
-from clipsearch.errors import ClipsearchError, LibraryBusy, LibraryError, SystemFault, UsageError
+from clipsearch.errors import ClipsearchError, SystemFault, UsageError
 from clipsearch.events import Advanced, Planned, Scanning, Summary, Troubled, WatchEvent
 from clipsearch.files import exclusive_lock
 from clipsearch.index.catalog import DESCRIPTION
@@ -62,6 +63,8 @@ class _Open:
     """A parcel of which not all has come back."""
 
     parcel: Parcel
+    before: frozenset[bytes] = frozenset()  # what came of it in earlier rounds
+    was_counted: bool = False  # in an earlier round
     seen: set[bytes] = field(default_factory=set)
     items: int | None = None  # None until its last chunk has come
 
@@ -77,23 +80,22 @@ def encoded(job: Job, paths: Paths, stop: Callable[[], bool]) -> Iterator[WatchE
         rays.check_answers(job.address)
     card = find_model(job.model, paths.models)
     space = replace(image_space(card), model=model_handle(card, paths.models))
+    sources = sources_in(job.words)
     create_folder(job.out)
-    with exclusive_lock(job.out / ".lock", "clipsearch cluster encode", _taken(job.out)):
+    with exclusive_lock(job.out / ".lock", "clipsearch cluster encode", taken(job.out)):
         run = _Run(job, paths, space, stop)
-        yield from run.plan()
+        yield from run.plan(sources)
         with contextlib.ExitStack() as joined:
-            if run.left and not stop():
-                joined.enter_context(rays.cluster(job.address, job.threads or usable_cores()))
-                yield from run.rounds()
-            run.ledger.finish()  # before Ray is left, whatever that does
+            try:
+                if run.left and not run.is_stopped():
+                    joined.enter_context(rays.cluster(job.address, job.threads or usable_cores()))
+                    yield from run.rounds()
+            finally:
+                run.ledger.flush()  # before Ray is left, whatever that does
+            if not run.was_stopped:
+                run.ledger.seal()
         seconds = round(time.monotonic() - started, 3)
         yield replace(run.summary, seconds=seconds, interrupted=run.was_stopped)
-
-
-def _taken(folder: Path) -> Callable[[str], LibraryError]:
-    return lambda holder: LibraryBusy(
-        f"The bundle {folder} is being written by {holder}.", "Wait for it to finish, or name another folder.", holder
-    )
 
 
 class _Run:
@@ -110,11 +112,14 @@ class _Run:
         self.was_stopped = False
         self._expected = 0  # files, as far as they are known
 
-    def plan(self) -> Iterator[WatchEvent]:
+    def is_stopped(self) -> bool:
+        self.was_stopped = self.was_stopped or self._stop()
+        return self.was_stopped
+
+    def plan(self, sources: Iterable[Scanning | Source]) -> Iterator[WatchEvent]:
         """Looks at the sources, and leaves out what the bundle has."""
-        for source in sources_in(self._job.words):
-            if self._stop():
-                self.was_stopped = True
+        for source in sources:
+            if self.is_stopped():
                 return
             if isinstance(source, Scanning):
                 yield source
@@ -174,17 +179,21 @@ class _Run:
 
     def _opened(self, left: Sequence[_Open], places: Layout, size: int) -> dict[int, _Open]:
         """Parcels of a round, by their numbers."""
-        inputs: list[tuple[Input, frozenset[bytes]]] = []
+        opened: list[_Open] = []
         for one in left:
             given = one.parcel.input
             if isinstance(given, Files):
                 files = [place for place in given.places if mark_of(place) not in one.seen]
                 even = math.ceil(len(files) / (_CHUNKS_AN_ACTOR * places.actors))
                 most = min(size, max(_LEAST, even))
-                inputs += [(replace(given, places=some), frozenset()) for some in _pieces(files, most)]
+                opened += [_Open(Parcel(0, replace(given, places=some), most=size)) for some in _pieces(files, most)]
             else:
-                inputs.append((given, one.parcel.done | self.ledger.done(given.root) | one.seen))
-        return {number: _Open(Parcel(number, given, done, size)) for number, (given, done) in enumerate(inputs)}
+                before = one.before | one.seen
+                parcel = Parcel(0, given, self.ledger.done(given.root) | before, size)
+                opened.append(_Open(parcel, before, one.was_counted or one.items is not None))
+        for number, one in enumerate(opened):
+            one.parcel = replace(one.parcel, number=number)
+        return dict(enumerate(opened))
 
     def _round(self, open_ones: dict[int, _Open], orders: Orders, places: Layout) -> Iterator[WatchEvent]:
         """What is left of them at the end was lost."""
@@ -197,7 +206,6 @@ class _Run:
         with contextlib.closing(outcomes):
             for outcome in outcomes:
                 if isinstance(outcome, Fault):
-                    self.ledger.flush()
                     raise _error_of(outcome)
                 if isinstance(outcome, Outcome):
                     if one := open_ones.get(outcome.parcel):  # else it is whole, and this comes a second time
@@ -206,8 +214,7 @@ class _Run:
                             del open_ones[outcome.parcel]
                     look_at = time.monotonic() + _LOOK_S
                     yield self._advanced()
-                if self._stop():
-                    self.was_stopped = True
+                if self.is_stopped():
                     return
                 if time.monotonic() > look_at:
                     look_at = time.monotonic() + _LOOK_S
@@ -220,12 +227,22 @@ class _Run:
         one.seen.update(marked)
         if outcome.end is not None:
             one.items = outcome.end.items
-            if isinstance(one.parcel.input, Rows):
-                self._expected -= outcome.end.done
-            self.summary = replace(self.summary, unchanged=self.summary.unchanged + outcome.end.done)
+            if not one.was_counted:
+                self._count_left_out(one, outcome.end)
         if isinstance(one.parcel.input, Tar):
             self._expected += len(rows)
         self._add(rows)
+
+    def _count_left_out(self, one: _Open, end: End) -> None:
+        """What a reader of this round passes over has its row of an earlier run, or of an earlier round of this one."""
+        unchanged = end.done - len(one.before)
+        if isinstance(one.parcel.input, Rows):
+            self._expected -= unchanged + end.repeated
+        self.summary = replace(
+            self.summary,
+            unchanged=self.summary.unchanged + unchanged,
+            duplicates=self.summary.duplicates + end.repeated,
+        )
 
     def _add(self, rows: Sequence[Row]) -> None:
         self.ledger.add(rows)
@@ -241,13 +258,17 @@ class _Run:
     def _give_up(self, left: Iterable[_Open]) -> None:
         """What was lost in every round has its row too (K1)."""
         for one in left:
-            done = one.parcel.done | one.seen
+            done = {*one.parcel.done, *one.seen}
 
-            def is_missing(place: Place, done: frozenset[bytes] = done) -> bool:
-                return mark_of(place) not in done and not self.ledger.is_done(place)
+            def is_wanted(place: Place, done: set[bytes] = done) -> bool:
+                """Never: its bytes may be what took the actors down."""
+                if mark_of(place) not in done and not self.ledger.is_done(place):
+                    done.add(mark_of(place))
+                    self._add([Unread(place, _LOST, NETWORK)])
+                return False
 
-            for item in items(one.parcel.input, is_missing):
-                self._add([Unread(item.place, _LOST, NETWORK)])
+            for _ in items(one.parcel.input, is_wanted):
+                raise AssertionError("nothing is wanted")
 
     def _advanced(self) -> Advanced:
         done = self.summary.indexed + self.summary.failed

@@ -34,8 +34,9 @@ def layout(machines: Sequence[Machine], actors: int | None, gpus: float) -> Layo
     if not fit or wanted > room:
         cores, cards = sum(machine.cores for machine in machines), sum(machine.gpus for machine in machines)
         asked = f"{wanted or 1} actor{'' if wanted in (0, 1) else 's'}" + (f" with {gpus:g} GPU each" if gpus else "")
+        do = "does" if wanted in (0, 1) else "do"
         raise UsageError(
-            f"{asked} do not fit: the cluster has {cores:g} cores and {cards:g} GPUs, which carry {room}.",
+            f"{asked} {do} not fit: the cluster has {cores:g} cores and {cards:g} GPUs, which carry {room}.",
             "Ask for fewer with --actors or --gpus, or add machines: ray start --address ADDRESS",
         )
     for cores in range(int(max(machine.cores for machine in fit)), 0, -1):

@@ -14,16 +14,13 @@ from pathlib import Path
 
 from clipsearch.bundles.folder import parts_in, read_part, seal, write_part
 from clipsearch.bundles.header import Part
-from clipsearch.bundles.rows import Header, Newer, Place, Row, Unread, Unreadable
+from clipsearch.bundles.resuming import PART_ROWS, PART_S, check_begun, damaged
+from clipsearch.bundles.rows import Header, Place, Row, Unread, Unreadable
 from clipsearch.cluster.parcels import mark_of
-from clipsearch.errors import ModelError, SystemFault
-
-PART_ROWS = 8192
-_PART_S = 30.0  # of work that a power cut may cost
 
 
 class Ledger:
-    """Goes on with the bundle of a folder. Raises ModelError for one of another model, SystemFault for damage.
+    """Goes on with the bundle of a folder. Raises what `check_begun` does, SystemFault for damage.
 
     `decoder` is that of this program: what another one could not read is tried again.
     """
@@ -39,11 +36,7 @@ class Ledger:
         try:
             self._read()
         except Unreadable as error:
-            anew = "Remove that file and run the same command again: what it held is encoded anew."
-            raise SystemFault(
-                f"The bundle {folder} cannot be continued: {error}.",
-                "Update clipsearch and try again." if isinstance(error, Newer) else anew,
-            ) from error
+            raise damaged(folder, error) from error
 
     def is_done(self, place: Place) -> bool:
         """Whether it has a row and needs no other."""
@@ -58,7 +51,7 @@ class Ledger:
 
     def add(self, rows: Sequence[Row]) -> None:
         self._rows += rows
-        if len(self._rows) >= PART_ROWS or time.monotonic() - self._flushed_at > _PART_S:
+        if len(self._rows) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
             self.flush()
 
     def flush(self) -> None:
@@ -68,25 +61,15 @@ class Ledger:
         self._rows.clear()
         self._flushed_at = time.monotonic()
 
-    def finish(self) -> None:
-        """Makes it a whole bundle of what it holds; a later run may go on with it."""
+    def seal(self) -> None:
+        """Makes it whole, when nothing is missing; a later run may go on with it."""
         self.flush()
         seal(self._folder, self._header, list(dict.fromkeys(self._parts)))
 
     def _read(self) -> None:
-        for header, part in parts_in(self._folder):
-            if header.model.fingerprint != self._header.model.fingerprint:
-                raise ModelError(
-                    f"{self._folder} holds vectors of the model {header.model.model}, not of "
-                    f"{self._header.model.model}.",
-                    "Name another folder with --out, or the model of this one with --model.",
-                )
-            if header.description != self._header.description:
-                raise SystemFault(
-                    f"{self._folder} was begun by another clipsearch ({header.program}), which describes photos "
-                    "otherwise.",
-                    "Finish it with that version, or begin a new one in another folder.",
-                )
+        parts = parts_in(self._folder)
+        check_begun(self._folder, parts, self._header, "--out")
+        for _, part in parts:
             self._parts.append(part)
             for rows in read_part(self._folder, part, self._header):
                 for row in rows:

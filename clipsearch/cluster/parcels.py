@@ -72,10 +72,12 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """In the last chunk of a parcel: how many items its reader has handed out, and how many it left out as done."""
+    """In the last chunk of a parcel: how many items its reader has handed out, and how many it left out, as done or as
+    named before."""
 
     items: int
     done: int
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)

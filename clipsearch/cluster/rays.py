@@ -12,6 +12,7 @@ import logging
 import os
 import pickle
 import queue
+import secrets
 import socket
 import threading
 import warnings
@@ -39,6 +40,7 @@ _TICK_S = 0.5
 _LEAVE_S = 30.0  # for the chunks in hand, of which the next one lets the thread go
 _READERS = 4  # parcels that are read at once for each actor; reading is waiting
 _WAITING = 2  # chunks that lie ready at an actor, beside those it works on
+_TOKEN = "Copy ~/.ray/auth_token of its head to this machine, and set RAY_AUTH_MODE=token."
 _START = "Start one with ray start --head, or leave --address out to use this machine alone."
 
 
@@ -46,23 +48,38 @@ _START = "Start one with ray start --head, or leave --address out to use this ma
 def cluster(address: str | None, cores: int) -> Iterator[None]:
     """Joins the cluster at an address, or starts one of this machine. Raises SystemFault."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody unasked
-    given: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False} if address is None else {"address": address}
+    given: dict[str, Any]
+    if address is None:
+        given = {"num_cpus": cores, "include_dashboard": False}
+        # Ray would leave a token in ~/.ray, and every head that is started here later would ask for it.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    else:
+        given = {"address": address}
     _hush()
     try:
         with _silent_stderr():
             ray.init(logging_level=logging.CRITICAL, log_to_driver=False, **given)
     except ray.exceptions.AuthenticationError as error:
         raise SystemFault(
-            f"The Ray cluster at {address} asks for a token that this machine does not have.",
-            "Copy ~/.ray/auth_token of its head to this machine, and set RAY_AUTH_MODE=token.",
+            f"The Ray cluster at {address} asks for a token that this machine does not have.", _TOKEN
         ) from error
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        where = "on this machine" if address is None else f"at {address}"
-        raise SystemFault(f"Ray cannot be used {where}: {str(error).splitlines()[0]}", _START) from error
+        raise _unusable(address, error) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _unusable(address: str | None, error: Exception) -> SystemFault:
+    """What Ray says of it names options that are none of ours, and not the token where that is what is missing."""
+    if address is None:
+        return SystemFault(f"Ray cannot be started on this machine: {str(error).splitlines()[0]}", "Read ray's logs.")
+    if address == "auto" and isinstance(error, ConnectionError):
+        return SystemFault("This machine belongs to no Ray cluster that runs.", _START)
+    if isinstance(error, ConnectionError):
+        return SystemFault(f"What listens at {address} is no Ray cluster, or asks for a token.", _TOKEN)
+    return SystemFault(f"The Ray cluster at {address} cannot be used: {str(error).splitlines()[0]}", _START)
 
 
 def _hush() -> None:

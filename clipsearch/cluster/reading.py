@@ -35,22 +35,24 @@ Wanted = Callable[[Place], bool]  # asked once for each item, before its bytes a
 
 
 def chunks(parcel: Parcel, elsewhere: frozenset[bytes] = frozenset()) -> Iterator[Chunk]:
-    """All items of the parcel that are not done, each once. The last chunk, which may be empty, says how many.
+    """All items of the parcel that are not done, each once. The last chunk, which may be empty, counts all of them.
 
     `elsewhere` are done ones of all parcels together, for a table may name a file anywhere.
     """
     given: set[bytes] = set()
-    done = 0
+    done = repeated = 0
 
     def is_wanted(place: Place) -> bool:
-        nonlocal done
+        nonlocal done, repeated
         mark = mark_of(place)
         if mark in parcel.done or mark in elsewhere:
             done += 1
             return False
-        is_new = mark not in given
+        if mark in given:
+            repeated += 1
+            return False
         given.add(mark)
-        return is_new
+        return True
 
     batch: list[Item] = []
     held = 0
@@ -61,7 +63,7 @@ def chunks(parcel: Parcel, elsewhere: frozenset[bytes] = frozenset()) -> Iterato
             batch, held = [], 0
         batch.append(item)
         held += size
-    yield Chunk(parcel.number, tuple(batch), End(len(given), done))
+    yield Chunk(parcel.number, tuple(batch), End(len(given), done, repeated))
 
 
 def items(given: Input, is_wanted: Wanted) -> Iterator[Item]:

@@ -37,17 +37,30 @@ class Source:
 
 
 def sources_in(words: Sequence[str]) -> Iterator[Scanning | Source]:
-    """In their order. Raises UsageError and SystemFault for what cannot be read at all."""
-    for word in dict.fromkeys(words):
-        store, path = store_of(word)
-        if not any(sign in path for sign in _GLOB):
+    """In their order. Raises UsageError and SystemFault for what cannot be read at all; for what is not there at once,
+    and not when what stands before it has been walked."""
+    named = [(word, *store_of(word)) for word in dict.fromkeys(words)]
+    return _sources([(word, store, path, _named(store, path, word)) for word, store, path in named])
+
+
+def _named(store: Store, path: str, word: str) -> list[str] | None:
+    """What a pattern stands for; None where it is none."""
+    from pyarrow.fs import FileType
+
+    if any(sign in path for sign in _GLOB):
+        return _matching(store, path, word)
+    if _kind(store, path, word) is FileType.NotFound:
+        raise SystemFault(f"{plain(word)} is not there.", "Check the name.")
+    return None
+
+
+def _sources(named: Sequence[tuple[str, Store, str, list[str] | None]]) -> Iterator[Scanning | Source]:
+    for word, store, path, matching in named:
+        if matching is None:
             yield from _source(store, path, word)
             continue
         found = [
-            one
-            for each in _matching(store, path, word)
-            for one in _source(store, each, store.prefix + each)
-            if isinstance(one, Source)
+            one for each in matching for one in _source(store, each, store.prefix + each) if isinstance(one, Source)
         ]
         counts = [one.count for one in found]
         yield Source(

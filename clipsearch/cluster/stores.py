@@ -49,9 +49,10 @@ def store_of(uri: str) -> tuple[Store, str]:
     try:
         system, path = FileSystem.from_uri(uri)
     except (ArrowInvalid, ArrowNotImplementedError) as error:
+        said_of = _first_line(error).replace(uri, plain(uri))  # a key may stand in it
+        reason = "there is no store of this kind." if "Unrecognized" in said_of else said_of
         raise UsageError(
-            f"{plain(uri)} cannot be read from: {_first_line(error)}",
-            "Use a local path, s3://, gs://, abfs:// or hdfs://.",
+            f"{plain(uri)} cannot be read from: {reason}", "Use a local path, s3://, gs://, abfs:// or hdfs://."
         ) from error
     except OSError as error:
         raise refused(uri, error) from error

@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from clipsearch import __version__
-from clipsearch.bundles.folder import create_folder, holds_other_things, is_sealed, parts_in, remove_torn
-from clipsearch.bundles.header import Part
-from clipsearch.bundles.rows import Header, Newer, Unreadable
+from clipsearch.bundles.folder import create_folder, is_sealed, remove_torn
+from clipsearch.bundles.resuming import begun, check_begun, damaged, taken
+from clipsearch.bundles.rows import Header, Unreadable
 from clipsearch.bundles.shard import Shard
 from clipsearch.config import Paths
 from clipsearch.engine.store import DEFAULT_MODEL, find_model, model_handle
-from clipsearch.errors import LibraryBusy, LibraryError, ModelError, SystemFault, UsageError
+from clipsearch.errors import UsageError
 from clipsearch.events import Event, Planned, Summary, Unlisted
 from clipsearch.files import exclusive_lock
 from clipsearch.index import crawl
@@ -56,14 +56,10 @@ def bundled(
         raise UsageError("No folder is named for the bundle.", "Name one: clipsearch index --bundle DIR ~/Photos")
     roots = roots_of_no_library([existing(one) for one in folders], exclude)
     create_folder(folder)
-    if holds_other_things(folder):
-        raise UsageError(
-            f"{folder} holds other things, and is no bundle.", "Name an empty folder, or one that is not there yet."
-        )
-    with exclusive_lock(folder / _LOCK, "clipsearch index --bundle", _taken(folder)):
+    with exclusive_lock(folder / _LOCK, "clipsearch index --bundle", taken(folder)):
         remove_torn(folder)
-        begun = _begun(folder)
-        wanted = model or (begun[0][0].model.model if begun else _library_model(paths) or DEFAULT_MODEL)
+        parts = begun(folder)
+        wanted = model or (parts[0][0].model.model if parts else _library_model(paths) or DEFAULT_MODEL)
         card = find_model(wanted, paths.models)
         with Bench(paths, backend, workers, threads) as bench:
             tower, decoder = bench.opened(card)
@@ -72,9 +68,9 @@ def bundled(
                 description=DESCRIPTION,
                 program=__version__,
                 shard=shard,
-                folders=folders_of(roots, *(other for other, _ in begun)),
+                folders=folders_of(roots, *(other for other, _ in parts)),
             )
-            _check_begun(begun, header, folder)
+            check_begun(folder, parts, header, "--bundle")
             with bench.journaled(decoder, folder / _IN_FLIGHT):
                 for event in encoded_share(folder, header, roots, tower, decoder, stop=stop):
                     yield event
@@ -102,7 +98,7 @@ def encoded_share(
     try:
         store = BundleStore(folder, header, roots)
     except Unreadable as error:
-        raise _damaged(folder, error) from error
+        raise damaged(folder, error) from error
     for root in roots:
         listing = None if stop() else (yield from walked(root, crawl.WHOLE, EVERYTHING, stop))
         if listing is None:
@@ -143,33 +139,6 @@ def folders_of(roots: Sequence[Root], *begun: Header) -> tuple[tuple[bytes, tupl
     return tuple((before | {root.path: root.exclude for root in roots if not root.is_file}).items())
 
 
-def _begun(folder: Path) -> list[tuple[Header, Part]]:
-    try:
-        return parts_in(folder)
-    except Unreadable as error:
-        raise _damaged(folder, error) from error
-
-
-def _check_begun(begun: Sequence[tuple[Header, Part]], header: Header, folder: Path) -> None:
-    """Raises what keeps this run from going on with a bundle."""
-    for other, _ in begun:
-        if other.model.fingerprint != header.model.fingerprint:
-            raise ModelError(
-                f"{folder} holds vectors of the model {other.model.model}, not of {header.model.model}.",
-                "Name another folder with --bundle, or the model of this one with --model.",
-            )
-        if other.shard != header.shard:
-            raise UsageError(
-                f"{folder} is the bundle of share {other.shard}, not of {header.shard}.",
-                "Give each share a folder of its own.",
-            )
-        if other.description != header.description:
-            raise SystemFault(
-                f"{folder} was begun by another clipsearch ({other.program}), which describes photos otherwise.",
-                "Finish it with that version, or begin a new one in another folder.",
-            )
-
-
 def _library_model(paths: Paths) -> str | None:
     """A bundle that is made beside a library is for it."""
     if not catalog_path(paths).exists():
@@ -177,17 +146,3 @@ def _library_model(paths: Paths) -> str | None:
     with Catalog.open_reader(catalog_path(paths)) as catalog:
         space = catalog.active_space()
     return space.identity.model if space else None
-
-
-def _taken(folder: Path) -> Callable[[str], LibraryError]:
-    return lambda holder: LibraryBusy(
-        f"The bundle {folder} is being written by {holder}.", "Wait for it to finish, or name another folder.", holder
-    )
-
-
-def _damaged(folder: Path, error: Unreadable) -> SystemFault:
-    anew = "Remove that file and run the same command again: what it held is encoded anew."
-    return SystemFault(
-        f"The bundle {folder} cannot be continued: {error}.",
-        "Update clipsearch and try again." if isinstance(error, Newer) else anew,
-    )

@@ -18,14 +18,12 @@ from numpy.typing import NDArray
 
 from clipsearch.bundles.folder import parts_in, read_part, seal, write_part
 from clipsearch.bundles.header import Manifest, Part
+from clipsearch.bundles.resuming import PART_ROWS, PART_S
 from clipsearch.bundles.rows import SEPARATOR, Copy, Header, Photo, Place, Row, Unread
 from clipsearch.index.catalog import SEPARATOR as OWN_SEPARATOR
 from clipsearch.index.catalog import KnownFile, Root
 from clipsearch.index.spaces import Space
 from clipsearch.types import Metadata, Stamp
-
-PART_ROWS = 8192  # some 10 MiB at 512 dimensions
-PART_S = 30.0
 
 
 class BundleStore:

@@ -40,7 +40,7 @@ from clipsearch.bundles.header import (
 )
 from clipsearch.bundles.rows import Copy, Header, Newer, NoBundle, Photo, Place, Row, Unread, Unreadable
 from clipsearch.bundles.shard import Shard
-from clipsearch.errors import SystemFault
+from clipsearch.errors import SystemFault, UsageError
 from clipsearch.types import Metadata, SpaceIdentity
 from tests.bundles.made import DIM, HEADER, ROOT, bundle, names, photo, rows, texts, unit, vector
 
@@ -118,6 +118,15 @@ def test_a_place_that_no_library_could_have_is_neither_written_nor_read(tmp_path
 def test_names_in_a_bucket_may_be_anything(tmp_path: Path) -> None:
     some: list[Row] = [Unread(Place(b"s3://bucket", key), "why", "") for key in (b"a//b.jpg", b"../x", b"C:/y")]
     assert read(bundle(tmp_path / "b", some)) == some
+
+
+def test_another_programs_file_is_not_replaced(tmp_path: Path) -> None:
+    """Sealing would write over it; an empty share of ours may be gone on with."""
+    (tmp_path / MANIFEST).write_text('{"name": "a bundler"}')
+    with pytest.raises(UsageError, match="no file of clipsearch"):
+        create_folder(tmp_path)
+    seal(tmp_path, HEADER, [])
+    create_folder(tmp_path)
 
 
 # -- what is not whole ------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,16 +13,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clipsearch.bundles.folder import read_manifest, read_part
+from clipsearch.bundles.folder import is_sealed, parts_in, read_manifest, read_part
 from clipsearch.bundles.rows import Photo, Row, Unread
 from clipsearch.config import Paths
 from clipsearch.errors import LibraryBusy, ModelError, SystemFault
-from clipsearch.events import Summary, Troubled, WatchEvent
+from clipsearch.events import Advanced, Summary, Troubled, WatchEvent
 from clipsearch.files import exclusive_lock
 from clipsearch.types import Metadata
 from tests.cli.program import make_photos
 
 pytest.importorskip("ray", reason="the extra [cluster] is not installed")
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from clipsearch.cluster import driving, rays
 from clipsearch.cluster.actor import Orders
 from clipsearch.cluster.driving import Job, encoded
@@ -67,7 +72,8 @@ def run(folder: Path, out: Path, stop: Callable[[], bool] = lambda: False) -> tu
 
 
 def rows_in(out: Path) -> dict[bytes, Row]:
-    return {row.place.path: row for part in read_manifest(out).parts for some in read_part(out, part) for row in some}
+    """Of all parts, sealed or not."""
+    return {row.place.path: row for _, part in parts_in(out) for some in read_part(out, part) for row in some}
 
 
 @pytest.fixture
@@ -151,24 +157,38 @@ def test_what_comes_twice_is_one_row(photos: Path, tmp_path: Path, carried: list
     assert summary.indexed == 50 and sum(part.rows for part in read_manifest(tmp_path / "out").parts) == 51
 
 
-def test_stopped_it_leaves_a_whole_bundle_and_goes_on_from_there(
+def test_a_stopped_run_is_no_whole_bundle_and_the_next_one_goes_on(
     photos: Path, tmp_path: Path, carried: list[Carry]
 ) -> None:
-    """What was paid for is kept, and can be merged as it is."""
+    """What was paid for is kept, and does not pass for all of the archive."""
     seen: list[Chunk] = []
     carried.append(lambda chunk: seen.append(chunk) or read(chunk))  # type: ignore[func-returns-value]
     summary, _ = run(photos, tmp_path / "out", stop=lambda: len(seen) >= 2)
     assert summary.interrupted and 0 < summary.indexed + summary.failed == len(rows_in(tmp_path / "out")) < 51
+    assert not is_sealed(tmp_path / "out")
     second, _ = run(photos, tmp_path / "out")
     assert not second.interrupted and second.indexed + second.failed + second.unchanged == 51
-    assert len(rows_in(tmp_path / "out")) == 51
+    assert len(rows_in(tmp_path / "out")) == 51 and is_sealed(tmp_path / "out")
+
+
+@pytest.mark.parametrize("looks", range(4))
+def test_a_stop_before_anything_is_encoded_is_one_too(
+    photos: Path, tmp_path: Path, carried: list[Carry], looks: int
+) -> None:
+    """While folders are listed, and in the moment before a cluster is joined."""
+    asked = iter([False] * looks)
+    summary, _ = run(photos, tmp_path / "out", stop=lambda: next(asked, True))
+    assert summary.interrupted and not is_sealed(tmp_path / "out")
 
 
 def test_a_fault_of_an_actor_is_told_as_if_it_were_here(photos: Path, tmp_path: Path, carried: list[Carry]) -> None:
     """And ends the run at once: it would be the same for every photo."""
-    carried.append(lambda chunk: Fault("ModelError", "The model is not there.", "Fetch it."))
+    fault = Fault("ModelError", "The model is not there.", "Fetch it.")
+    seen: list[Chunk] = []
+    carried.append(lambda chunk: fault if seen else seen.append(chunk) or read(chunk))  # type: ignore[func-returns-value]
     with pytest.raises(ModelError, match="The model is not there"):
         run(photos, tmp_path / "out")
+    assert len(rows_in(tmp_path / "out")) == len(seen[0].items) and not is_sealed(tmp_path / "out")
 
 
 def test_two_runs_into_one_folder_do_not_meet(photos: Path, tmp_path: Path, carried: list[Carry]) -> None:
@@ -186,3 +206,45 @@ def test_a_damaged_part_is_told_by_its_name(photos: Path, tmp_path: Path, carrie
     part.write_bytes(part.read_bytes()[:-100])
     with pytest.raises(SystemFault, match=part.name):
         run(photos, tmp_path / "out")
+
+
+def _tar(path: Path, names: Sequence[str]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = 1
+            tar.addfile(info, io.BytesIO(b"x"))
+    return path
+
+
+@pytest.mark.parametrize("lost", range(3))
+def test_what_came_before_a_loss_is_counted_once(tmp_path: Path, carried: list[Carry], lost: int) -> None:
+    """(K1) A tar that lost a chunk is read again from its start, past what has its row of this run or another."""
+    names = [f"{number:03d}.jpg" for number in range(300)]
+    out = tmp_path / "out"
+    assert run(_tar(tmp_path / "a.tar", names[:10]), out)[0].indexed == 10
+    seen: list[Chunk] = []
+    carried.append(lambda chunk: seen.append(chunk) or (None if len(seen) == lost + 1 else read(chunk)))  # type: ignore[func-returns-value]
+    summary, _ = run(_tar(tmp_path / "a.tar", names), out)
+    assert (summary.indexed, summary.unchanged, summary.failed) == (290, 10, 0)
+    assert len(rows_in(out)) == 300
+
+
+def test_a_row_that_names_a_file_again_is_counted(photos: Path, tmp_path: Path, carried: list[Carry]) -> None:
+    """(K1) Lists of captions name a picture once for each; the numbers must add up to theirs."""
+    table = pa.table({"path": [str(photos / "photo-0001.png"), str(photos / "photo-0002.png")] * 3})
+    pq.write_table(table, tmp_path / "list.parquet")
+    summary, events = run(tmp_path / "list.parquet", tmp_path / "out")
+    assert (summary.indexed, summary.duplicates) == (2, 4)
+    assert [(event.done, event.total) for event in events if isinstance(event, Advanced)][-1] == (2, 2)
+
+
+def test_what_is_given_up_is_not_read_by_the_machine_that_asks(
+    tmp_path: Path, carried: list[Carry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(K1) Its bytes may be what took the machines down."""
+    source = _tar(tmp_path / "a.tar", ["a.jpg", "b.jpg"])
+    monkeypatch.setattr(rays, "encoded", lambda *_: (one for one in ()))  # nothing comes back
+    monkeypatch.setattr(tarfile.TarFile, "extractfile", lambda *_: pytest.fail("it was read"))
+    summary, _ = run(source, tmp_path / "out")
+    assert (summary.failed, summary.unsettled) == (2, 2)

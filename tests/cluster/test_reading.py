@@ -146,6 +146,7 @@ def test_chunks_hold_each_item_once_and_the_last_one_counts_them(
     assert [chunk.end for chunk in given_chunks[:-1]] == [None] * (len(given_chunks) - 1)
     end = given_chunks[-1].end
     assert end is not None and (end.items, end.done) == (len(handed_out), sum(place in done for place in places))
+    assert end.items + end.done + end.repeated == len(places)
 
 
 def test_chunks_of_large_pictures_are_small(folder: Path) -> None:
