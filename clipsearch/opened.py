@@ -145,7 +145,7 @@ class Opened:
                 f"The model {card.name} is not the one that indexed this library.",
                 "Encode the photos with it: clipsearch index"
                 if self._paths.shared is None
-                else f"Take that of the machine that exported it: clipsearch model pull {card.name}",
+                else f"Take that of the exporting machine: the same clipsearch, or clipsearch model pull {card.name}",
             )
         if self._engine is None or self._engine.card != card:
             self._engine = Engine(card, backend=self._backend, threads=self._threads, cache_folder=self._paths.cache)
