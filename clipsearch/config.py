@@ -27,6 +27,7 @@ CONFIG_VARIABLE = "CLIPSEARCH_CONFIG"
 BACKENDS = names()
 COLORS = ("auto", "always", "never")
 SHARED_PREFIX = "lance:"
+SHARED_TABLE = "photos.lance"  # in a shared library; a folder that has it is one
 
 Value = TypeVar("Value")
 
@@ -65,7 +66,13 @@ class SharedLibrary:
 
     @classmethod
     def named(cls, text: str, base: Path = Path()) -> SharedLibrary:
-        """By a URI, or a path relative to `base`."""
+        """By a URI, or a path relative to `base`; with the prefix of --library or without. Raises UsageError."""
+        text = text.removeprefix(SHARED_PREFIX)
+        if not text:
+            raise UsageError(
+                f"A shared library without a name: nothing follows {SHARED_PREFIX}",
+                f"Name a folder or a URI: {SHARED_PREFIX}/mnt/share/archive",
+            )
         return cls((text if "://" in text else str(_absolute(text, base))).rstrip("/"))
 
     def __str__(self) -> str:
@@ -233,11 +240,11 @@ def _folder(said: object, base: Path) -> Path:
 
 
 def _library(said: object, base: Path) -> Path | SharedLibrary:
-    if not isinstance(said, str) or not said or said == SHARED_PREFIX:
+    is_shared = isinstance(said, str) and said.startswith(SHARED_PREFIX)
+    # A URI without the prefix would be a folder s3: here, and `index` would make it.
+    if not isinstance(said, str) or said in ("", SHARED_PREFIX) or ("://" in said and not is_shared):
         raise _Unfit(f"the path of a folder, or {SHARED_PREFIX}URI, in quotes")
-    if not said.startswith(SHARED_PREFIX):
-        return _absolute(said, base)
-    return SharedLibrary.named(said.removeprefix(SHARED_PREFIX), base)
+    return SharedLibrary.named(said, base) if is_shared else _absolute(said, base)
 
 
 def _kept_of(shared: SharedLibrary, cache: Path) -> Path:

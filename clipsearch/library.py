@@ -27,7 +27,7 @@ from clipsearch.events import Event, WatchEvent
 from clipsearch.groups import duplicate_groups
 from clipsearch.keeping import Keeping
 from clipsearch.labelling import Labelling
-from clipsearch.opened import Opened, is_there
+from clipsearch.opened import Opened, catalog_path, is_there
 from clipsearch.photos import Batch, stored_vectors
 from clipsearch.query import Filter, Query, parse
 from clipsearch.types import (
@@ -206,7 +206,8 @@ class Library(Labelling, Keeping):
         return forgotten(self._paths, folder)
 
     def root(self, folder: AnyPath) -> RootStatus:
-        """The root at this path, there or not. Raises UsageError for a folder that is none."""
+        """The root that `forget` would take out, there or not. Raises what that does."""
+        catalog_path(self._paths)  # a shared library is refused before a person is asked
         path = os.path.abspath(os.fsencode(folder))
         roots = {root.path: root for root in self._opened.catalog.root_statuses()}
         if path not in roots:

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.config import Paths
+from clipsearch.config import SHARED_PREFIX, SHARED_TABLE, Paths
 from clipsearch.encoding import Engine
 from clipsearch.engine.store import DEFAULT_MODEL, find_model
 from clipsearch.engine.textcache import CachedVectors
@@ -50,6 +50,9 @@ class Folder:
         self.nearest = Nearest(vectors_folder(paths))
 
     def reader(self) -> DescribedCatalog:
+        folder = self._catalog.parent
+        if (folder / SHARED_TABLE).is_dir() and not self._catalog.exists():
+            raise LibraryError(f"{folder} is a shared library.", f"Name it so: --library {SHARED_PREFIX}{folder}")
         return DescribedCatalog.open_reader(self._catalog)
 
 
@@ -140,7 +143,9 @@ class Opened:
         if space is not None and card.image_fingerprint != space.identity.fingerprint:
             raise ModelError(
                 f"The model {card.name} is not the one that indexed this library.",
-                "Encode the photos with it: clipsearch index",
+                "Encode the photos with it: clipsearch index"
+                if self._paths.shared is None
+                else f"Take that of the exporting machine: the same clipsearch, or clipsearch model pull {card.name}",
             )
         if self._engine is None or self._engine.card != card:
             self._engine = Engine(card, backend=self._backend, threads=self._threads, cache_folder=self._paths.cache)

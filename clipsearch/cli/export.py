@@ -16,9 +16,9 @@ from clipsearch.config import SHARED_PREFIX
 from clipsearch.errors import Exit
 
 EPILOG = """\b
-One row a photo: digest, paths, metadata, labels, its vector in f16; and files
-that could not be read. .parquet needs pip install "clipsearch[parquet]";
-.npz holds the vectors and JSON lines and needs nothing.
+One row a photo: digest, paths, metadata, labels, its vector; and files that
+could not be read. .parquet needs pip install "clipsearch[parquet]"; .npz holds
+the vectors and JSON lines and needs nothing.
 
 \b
 --to lance writes the same with an index, on a disk or an object store, as a
@@ -81,7 +81,7 @@ def _write(context: click.Context, target: Path, form: str | None, as_json: bool
 
 def _share(context: click.Context, target: str, as_json: bool, library: str | None) -> None:
     with opened(context, library) as opened_library, meter("exporting") as progress:
-        done = opened_library.share(target.removeprefix(SHARED_PREFIX), progress=progress)
+        done = opened_library.share(target, progress=progress)
     if as_json:
         output.write_json(
             {

@@ -11,6 +11,7 @@ from clipsearch.cli.following import how_watched
 from clipsearch.cli.moments import ago, lasting
 from clipsearch.cli.options import answering, library_option
 from clipsearch.cli.sections import Verb
+from clipsearch.config import SHARED_PREFIX
 from clipsearch.errors import Exit
 from clipsearch.printable import percent
 from clipsearch.types import RootStatus, Status, WatcherStatus, Watching
@@ -106,7 +107,7 @@ def _table(status: Status) -> None:
     _say("Queries", f"{texts}, {hits}")
     from clipsearch.engine.store import DEFAULT_MODEL  # not for --json, which a running service answers in no time
 
-    if status.model == DEFAULT_MODEL:
+    if status.model == DEFAULT_MODEL and not status.library.startswith(SHARED_PREFIX):
         _say("Better", "clipsearch model list shows what finds more, what it costs, and the command that brings it")
 
 

@@ -212,7 +212,7 @@ def _tell_long(asked: LabelSet) -> None:
 def _saving(context: click.Context, library: str | None, asked: LabelSet, found: list[Labelled]) -> Iterator[None]:
     """Writes the label of what was found into the library at the end, and also when that comes early."""
     with opened(context, library) as opened_library:
-        opened_library.saved_searches()  # a library that cannot be used is told before the work
+        opened_library.set_labels([])  # a library that cannot be used, or not be changed, is told before the work
         try:
             yield
         finally:

@@ -44,7 +44,8 @@ class SharedNearest:
     def status(self, catalog: Catalog, space: Space | None) -> CheckpointStatus:
         store = _shared(catalog).store
         how = "index of Lance" if store.is_indexed else "no index; searches read all vectors"
-        return CheckpointStatus(store.version, store.edition.vectors, 0, f"{how}, as published", healthy=True)
+        published = f", published {when.astimezone():%Y-%m-%d %H:%M}" if (when := store.published_at()) else ""
+        return CheckpointStatus(store.version, store.edition.vectors, 0, how + published, healthy=True)
 
 
 def _searched(shared: SharedCatalog, vector: Vectors, k: int, *, exact: bool, among: Rows | None = None) -> Found:

@@ -13,13 +13,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.config import SharedLibrary
+from clipsearch.config import SHARED_TABLE, SharedLibrary
 from clipsearch.errors import ClipsearchError, LibraryError, SystemFault, UsageError
 
 if TYPE_CHECKING:
@@ -76,6 +76,11 @@ class Store:
         """Whether this is the version that is published now; asks the store."""
         with _translated(self._library):
             return bool(self._photos.tags.get_version(_PUBLISHED) == self.version)
+
+    def published_at(self) -> datetime | None:
+        """When the newest version was published; asks the store, and older ones do not know."""
+        with _translated(self._library):
+            return self._photos.tags.list()[_PUBLISHED]["updated_at"]
 
     def catalog(self) -> Iterator[bytes]:
         """The file of the catalog, in pieces."""
@@ -150,9 +155,13 @@ def opened(library: SharedLibrary) -> Store:
     newer one, SystemFault where the store refuses.
     """
     check_installed()
-    with _translated(library):
-        photos = _opened(_photos_uri(library), _PUBLISHED)
-        return Store(library, photos, _edition(library, photos))
+    try:
+        with _translated(library):
+            photos = _opened(_photos_uri(library), _PUBLISHED)
+            return Store(library, photos, _edition(library, photos))
+    except NothingThere:
+        check_free(library)  # tables of others have no such tag
+        raise
 
 
 def publish(
@@ -162,17 +171,17 @@ def publish(
 
     The last of `rows` may be made long after the first. Raises what `opened` does.
     """
-    import pyarrow as pa
-
     with _translated(library):
-        pieces = pa.schema([("piece", pa.large_binary())])
+        pieces = _catalog_columns()
         table = _written(_catalog_uri(library), pieces, (_piece(part, pieces) for part in catalog))
         said = json.dumps({**asdict(edition), "catalog": table.version})
         schema = rows.schema.with_metadata({**(rows.schema.metadata or {}), KEY: said})
         photos = _written(
             _photos_uri(library), schema, (batch.replace_schema_metadata(schema.metadata) for batch in rows)
         )
+        done_with = [_tagged(one, _FORMER) for one in (photos, table)]
         if edition.vectors >= INDEX_ROWS:
+            done_with[0].append(photos.version)  # the same without an index
             photos = photos.create_index(
                 "vector", "IVF_RQ", metric="dot", num_partitions=_partitions(edition.vectors), replace=True
             )
@@ -182,7 +191,9 @@ def publish(
             _tag(table, _FORMER, former.edition.catalog)
         _tag(table, _PUBLISHED, table.version)
         _tag(photos, _PUBLISHED, photos.version)  # (S1)
-        for one in (photos, table):  # what has a tag stays
+        for one, versions in zip((photos, table), done_with, strict=True):  # what has a tag stays
+            if versions:  # at once (S3): a cron of every hour would fill the store within a day
+                one.cleanup_old_versions(versions=versions, error_if_tagged_old_versions=False)
             one.cleanup_old_versions(older_than=_KEPT, error_if_tagged_old_versions=False)
         return photos.version, photos.has_index
 
@@ -198,6 +209,9 @@ def check_free(library: SharedLibrary) -> None:
     check_installed()
     with contextlib.suppress(NothingThere), _translated(library):
         _edition(library, _opened(_photos_uri(library), None))
+    with contextlib.suppress(NothingThere), _translated(library):
+        if _opened(_catalog_uri(library), None).schema != _catalog_columns():  # others have catalogs, too
+            raise _not_ours(library)
 
 
 def _former(library: SharedLibrary) -> Store | None:
@@ -210,8 +224,13 @@ def _tag(table: lance.LanceDataset, tag: str, version: int) -> None:
     (table.tags.update if tag in table.tags.list() else table.tags.create)(tag, version)
 
 
+def _tagged(table: lance.LanceDataset, tag: str) -> list[int]:
+    tags = table.tags.list()
+    return [tags[tag]["version"]] if tag in tags else []
+
+
 def _photos_uri(library: SharedLibrary) -> str:
-    return f"{library.uri}/photos.lance"
+    return f"{library.uri}/{SHARED_TABLE}"
 
 
 def _catalog_uri(library: SharedLibrary) -> str:
@@ -266,6 +285,13 @@ def _options(uri: str) -> dict[str, str] | None:
     return _PATIENCE if "://" in uri else None
 
 
+def _catalog_columns() -> pa.Schema:
+    """Of the table with the catalog."""
+    import pyarrow as pa
+
+    return pa.schema([("piece", pa.large_binary())])
+
+
 def _piece(part: bytes, schema: pa.Schema) -> pa.RecordBatch:
     import pyarrow as pa
 
@@ -282,10 +308,14 @@ def _edition(library: SharedLibrary, photos: lance.LanceDataset) -> Edition:
             )
         return Edition(**said)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise LibraryError(
-            f"The tables in {library.uri} were not written by clipsearch export.",
-            f"Name another place: clipsearch export {library}-photos",
-        ) from error
+        raise _not_ours(library) from error
+
+
+def _not_ours(library: SharedLibrary) -> LibraryError:
+    return LibraryError(
+        f"The tables in {library.uri} were not written by clipsearch export.",
+        f"Name another place: clipsearch export {library}-photos",
+    )
 
 
 def _partitions(vectors: int) -> int:
@@ -318,10 +348,14 @@ def _translated(library: SharedLibrary) -> Iterator[None]:
 def _told(library: SharedLibrary, text: str) -> ClipsearchError:
     plain = re.sub(r"(, /\S+:\d+:\d+)+$", "", text)  # the line of Lance's own source
     plain = re.sub(r"^(External error: |LanceError\(\w+\): )+", "", plain)
-    if re.match(r"Dataset at path \S+photos\.lance was not found|Ref not found", plain):
+    if re.match(r"Dataset at path .+\.lance was not found|Ref not found", plain):
         return NothingThere(
             f"There is no shared library in {library.uri}.",
             f"Write one: clipsearch export {library}, with the library that has the photos",
+        )
+    if "No object store provider" in plain:
+        return UsageError(
+            f"{library} is on a kind of store that Lance does not know.", "Use a path, or s3://, gs:// or az://."
         )
     if _REFUSED.search(plain):
         return SystemFault(
@@ -335,7 +369,7 @@ def _told(library: SharedLibrary, text: str) -> ClipsearchError:
 
 
 # A disk that says no has a number; an object store is named by the kind of store it is.
-_REFUSED = re.compile(r"os error \d+|Generic (?!LocalFileSystem|memory)\w+ error|No object store provider|Invalid user")
+_REFUSED = re.compile(r"os error \d+|Generic (?!LocalFileSystem|memory)\w+ error|Invalid user")
 
 
 def _short(text: str) -> str:
@@ -344,4 +378,6 @@ def _short(text: str) -> str:
         return f"it answers {answer[1]}"
     if "error sending request" in text and (place := re.search(r"\w+://[^/\s]+", text)):
         return f"nobody answers at {place[0]}"
+    if fault := re.search(r"([A-Z][a-z ]+) \(os error \d+\)", text):
+        return fault[1].lower()
     return (text if len(text) <= _TOLD else text[:_TOLD] + "…").rstrip(".")

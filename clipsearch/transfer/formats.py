@@ -38,7 +38,10 @@ def format_named(name: str | None, target: Path) -> Format:
             one.check_installed()
             return one
     names = " or ".join(f".{one.name}" for one in FORMATS)
-    raise UsageError(f"{target} does not say which format it shall have.", f"Use a name that ends in {names}.")
+    raise UsageError(
+        f"{target} does not say which format it shall have.",
+        f"Use a name that ends in {names}; or --to lance for a library that many read.",
+    )
 
 
 def format_of(source: Path) -> Format:

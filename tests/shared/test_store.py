@@ -7,12 +7,12 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,7 @@ from clipsearch.config import Paths, SharedLibrary, resolved_paths
 from clipsearch.errors import ClipsearchError, Exit, LibraryError, SystemFault, UsageError
 from clipsearch.index import schema
 from clipsearch.library import Library
+from clipsearch.opened import catalog_path
 from clipsearch.shared import catalog as catalogs
 from clipsearch.shared import outline, store
 from tests.shared.made import fill, own_paths, reader_paths, share
@@ -83,11 +84,13 @@ def test_an_open_reader_comes_to_the_new_version_and_never_within_a_question(
         assert len(shared.search("size:>0kb", k=0).hits) > len(first.hits)
 
 
+@pytest.mark.parametrize("index_rows", [30, 1000], ids=["index", "no index"])
 def test_the_version_that_was_replaced_stays_for_those_who_read_it(
-    paths: Paths, reader: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index_rows: int
 ) -> None:
-    """A long answer would break in the middle; and all versions for ever would fill the store (S3)."""
-    monkeypatch.setattr(store, "_KEPT", timedelta(0))
+    """A long answer would break in the middle; and exports of every hour, kept for a day, fill the store (S3)."""
+    monkeypatch.setattr(store, "INDEX_ROWS", index_rows)
+    reader = reader_paths(share(paths, tmp_path / "store"), tmp_path / "elsewhere")
     with Library(reader) as first, Library(reader) as second:
         first._opened.catalog.store.take(np.arange(1))
         share(paths, tmp_path / "store")
@@ -96,14 +99,31 @@ def test_the_version_that_was_replaced_stays_for_those_who_read_it(
         assert hashlib.sha256(b"".join(old.catalog())).hexdigest() == old.edition.catalog_sha256
         kept = files_of(tmp_path / "store")
         share(paths, tmp_path / "store")
-        assert len(files_of(tmp_path / "store")) == len(kept)
+        assert len(files_of(tmp_path / "store")) == len(kept) == 4
         told = refusal(lambda: list(old.vectors()))
         assert told.exit_code == Exit.LIBRARY and "replaced long ago" in told.message
         assert len(second.search("size:>0kb", k=0).hits) > 30
 
 
 def files_of(folder: Path) -> list[Path]:
-    return list((folder / "photos.lance" / "data").iterdir())
+    return list(folder.glob("*.lance/data/*"))
+
+
+def test_an_export_that_another_overtook_is_whole(
+    paths: Paths, reader: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tidying up after two others must not take the catalog of one that still writes its photos."""
+    real = store._former
+
+    def overtaken(library: SharedLibrary) -> store.Store | None:
+        monkeypatch.setattr(store, "_former", real)
+        for _ in range(3):
+            share(paths, tmp_path / "store")
+        return real(library)
+
+    monkeypatch.setattr(store, "_former", overtaken)
+    share(paths, tmp_path / "store")
+    assert photos_in(reader) > 30
 
 
 _WRITER = """
@@ -111,8 +131,10 @@ import sys
 from pathlib import Path
 from tests.shared.made import own_paths, share
 base = Path(sys.argv[1])
-for number in range(int(sys.argv[2])):
+for number in range(100):
     share(own_paths(base / "ab"[number % 2]), base / "store")
+    if number > 2 and len(list(base.glob("seen *"))) == int(sys.argv[2]):
+        break
 (base / "done").touch()
 """
 
@@ -123,6 +145,7 @@ from pathlib import Path
 import numpy as np
 from clipsearch.config import SharedLibrary
 from clipsearch.library import Library
+from clipsearch.opened import catalog_path
 from tests.shared.made import made_vectors, reader_paths
 base, seen = Path(sys.argv[1]), {}
 paths = reader_paths(SharedLibrary.named(str(base / "store")), base / sys.argv[2])
@@ -140,6 +163,8 @@ while not is_last:
         for photos, vectors in catalog.vectors_of(space, ids):
             assert np.array_equal(vectors, made[photos - 1]), camera
         seen[catalog.store.version] = camera
+    if len(set(seen.values())) == 2:
+        (base / f"seen {sys.argv[2]}").touch()
 print(json.dumps(seen))
 """
 
@@ -156,7 +181,7 @@ def test_three_readers_and_a_writer_see_whole_versions(tmp_path: Path) -> None:
         )
         for number in range(3)
     ]
-    subprocess.run([sys.executable, "-c", _WRITER, tmp_path, "5"], check=True, timeout=100)
+    subprocess.run([sys.executable, "-c", _WRITER, tmp_path, "3"], check=True, timeout=100)
     for process in readers:
         said, _ = process.communicate(timeout=100)
         assert process.returncode == 0
@@ -263,7 +288,7 @@ def store_of(paths: Paths, base: Path, patch: pytest.MonkeyPatch) -> SharedLibra
 
 def test_nothing_there_is_said_so(tmp_path: Path) -> None:
     """An empty answer would say that no photo fits."""
-    for place in (tmp_path / "nowhere", tmp_path):
+    for place in (tmp_path / "nowhere", tmp_path, tmp_path / "our share"):
         told = refusal(lambda place=place: photos_in(reader_paths(SharedLibrary.named(str(place)), tmp_path / "c")))
         assert told.exit_code == Exit.LIBRARY and f"There is no shared library in {place}" in told.message
 
@@ -278,10 +303,33 @@ def test_tables_of_others_are_neither_read_nor_overwritten(paths: Paths, tmp_pat
     told = refusal(lambda: share(paths, tmp_path / "store"))
     assert told.exit_code == Exit.LIBRARY and "not written by clipsearch export" in told.message
     assert lance.dataset(theirs).to_table().to_pydict() == {"x": [1, 2, 3]}
-    lance.dataset(theirs).tags.create("published", 1)
     library = SharedLibrary.named(str(tmp_path / "store"))
-    told = refusal(lambda: photos_in(reader_paths(library, tmp_path / "c")))
+    for tag in ("theirs", "published"):
+        lance.dataset(theirs).tags.create(tag, 1)
+        told = refusal(lambda: photos_in(reader_paths(library, tmp_path / "c")))
+        assert told.exit_code == Exit.LIBRARY and "not written by clipsearch export" in told.message
+
+
+def test_a_catalog_of_others_is_not_overwritten(paths: Paths, tmp_path: Path) -> None:
+    """A database of LanceDB is a folder of tables, and one of them may have this name."""
+    import lance
+    import pyarrow as pa
+
+    theirs = str(tmp_path / "store" / "catalog.lance")
+    lance.write_dataset(pa.table({"article": ["chair"]}), theirs)
+    told = refusal(lambda: share(paths, tmp_path / "store"))
     assert told.exit_code == Exit.LIBRARY and "not written by clipsearch export" in told.message
+    assert lance.dataset(theirs).version == 1 and not (tmp_path / "store" / "photos.lance").exists()
+
+
+def test_a_first_export_that_was_killed_is_done_again(paths: Paths, reader: Paths, tmp_path: Path) -> None:
+    """What it has left is no table of another program."""
+    for left in ("photos.lance/_refs", "photos.lance"):
+        shutil.rmtree(tmp_path / "store" / left)
+        told = refusal(lambda: photos_in(reader))
+        assert "There is no shared library in" in told.message
+        share(paths, tmp_path / "store")
+        assert photos_in(reader) > 30
 
 
 @pytest.mark.parametrize("newer", ["FORMAT", "VERSION"])
@@ -361,6 +409,7 @@ def test_an_object_store_that_refuses_is_one_sentence(paths: Paths, object_store
         assert told.message == "The store of lance:s3://newsroom/archive refuses: it answers 403 Forbidden."
 
 
+@pytest.mark.slow
 def test_an_address_that_nobody_answers_is_one_sentence(
     object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -368,6 +417,20 @@ def test_an_address_that_nobody_answers_is_one_sentence(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     told = refusal(lambda: photos_in(reader_paths(SharedLibrary.named("s3://newsroom/archive"), tmp_path / "c")))
     assert isinstance(told, SystemFault) and "nobody answers at http://127.0.0.1:9" in told.message
+
+
+def test_a_kind_of_store_that_nobody_knows_is_a_mistake_of_writing(tmp_path: Path) -> None:
+    """Lance lists fifteen schemes, each time in another order."""
+    told = refusal(lambda: photos_in(reader_paths(SharedLibrary.named("ftp://a/b"), tmp_path / "c")))
+    assert isinstance(told, UsageError) and told.hint == "Use a path, or s3://, gs:// or az://."
+
+
+def test_a_disk_that_refuses_is_told_of_in_its_words(paths: Paths, tmp_path: Path) -> None:
+    """Not in those of Lance's own source."""
+    (tmp_path / "file").write_text("no folder")
+    told = refusal(lambda: share(paths, tmp_path / "file"))
+    assert isinstance(told, SystemFault)
+    assert told.message == f"The store of lance:{tmp_path}/file refuses: not a directory."
 
 
 def test_without_the_extra_its_name_is_told(paths: Paths, library: SharedLibrary, tmp_path: Path) -> None:
@@ -391,6 +454,7 @@ def test_what_would_change_a_shared_library_is_refused_and_changes_nothing(
         "index": lambda shared: list(shared.index([tmp_path])),
         "watch": lambda shared: list(shared.watch([tmp_path])),
         "forget": lambda shared: shared.forget(tmp_path),
+        "root": lambda shared: shared.root(tmp_path),
         "set_labels": lambda shared: shared.set_labels([(photo, "cat", 0.5)]),
         "save_search": lambda shared: shared.save_search("x", "lake"),
         "forget_search": lambda shared: shared.forget_search("x"),
@@ -435,5 +499,35 @@ def test_a_library_is_named_by_a_folder_a_path_or_a_uri(tmp_path: Path, monkeypa
     assert named("lance:store") == named(f"lance:{tmp_path}/store/") != named("lance:other")
     assert named("lance:s3://a/b").named == "lance:s3://a/b" and named("lance:s3://a/b/") == named("lance:s3://a/b")
     assert named("folder").shared is None and named("folder").named == str(tmp_path / "folder")
-    with pytest.raises(UsageError, match="--library is"):
-        named("lance:")
+    for wrong in ("lance:", "s3://a/b"):
+        with pytest.raises(UsageError, match="--library is"):
+            named(wrong)
+
+
+def test_an_export_to_no_place_writes_nowhere(
+    paths: Paths, library: SharedLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an empty variable of the shell it would be the folder where one is; and the prefix is no folder."""
+    monkeypatch.chdir(tmp_path)
+    for nowhere in ("", "lance:"):
+        assert isinstance(refusal(lambda nowhere=nowhere: share(paths, nowhere)), UsageError)
+    assert share(paths, str(library)) == library
+    assert not (tmp_path / "photos.lance").exists() and not (tmp_path / "lance:").exists()
+
+
+def test_a_store_that_is_named_as_a_folder_says_what_it_is(library: SharedLibrary, reader: Paths) -> None:
+    """There is a library, and "index a folder first" would make another one in it."""
+    told = refusal(lambda: photos_in(replace(reader, library=Path(library.uri), shared=None)))
+    assert told.exit_code == Exit.LIBRARY and told.hint == f"Name it so: --library {library}"
+
+
+def test_a_reader_with_another_model_is_told_where_to_take_it(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`clipsearch index` would be refused, too."""
+    with sqlite3.connect(catalog_path(paths)) as connection:
+        connection.execute("UPDATE space SET fingerprint = 'of another'")
+    reader = reader_paths(share(paths, tmp_path / "store"), tmp_path / "elsewhere")
+    with Library(replace(reader, models=paths.models)) as shared:
+        told = refusal(lambda: shared.search("lake"))
+    assert told.exit_code == Exit.MODEL and told.hint.endswith("clipsearch model pull starter")
