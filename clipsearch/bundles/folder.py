@@ -23,7 +23,7 @@ _MOST_BYTES = 1 << 30
 
 
 def create_folder(folder: Path) -> None:
-    """Raises SystemFault, and UsageError where bundles cannot be written or sealing would replace another's file."""
+    """Makes it, empty or begun. Raises SystemFault, and UsageError without pyarrow and for a folder of other things."""
     table.check_installed()
     try:
         folder.mkdir(parents=True, exist_ok=True)
