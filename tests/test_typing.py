@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 
+@pytest.mark.slow  # what passes is checked by scripts/lint too
 def test_a_program_that_uses_the_api_passes_mypy_strict_and_its_mistakes_do_not(tmp_path: Path) -> None:
     """Types that are absent or wrong make a checker accept what fails, or refuse what works."""
     if importlib.util.find_spec("mypy") is None:

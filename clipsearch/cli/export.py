@@ -17,7 +17,7 @@ from clipsearch.errors import Exit
 
 EPILOG = """\b
 One row a photo: digest, paths, metadata, labels, its vector; and files that
-could not be read. .parquet needs pip install "clipsearch[parquet]"; .npz holds
+could not be read. .parquet needs pip install "clipsearch[parquet]"; .npz has
 the vectors and JSON lines and needs nothing.
 
 \b

@@ -32,7 +32,7 @@ Examples:
   clipsearch index                     brings all known folders up to date
 
 \b
-One of four machines, and afterwards the one with the library (docs/bundles.md):
+One of four machines, and then the one with the library (docs/bundles.md):
   clipsearch index --shard 2/4 --bundle /mnt/shared/bundles/2 /mnt/photos
   clipsearch merge /mnt/shared/bundles/*
 """

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pathspec
 
+from clipsearch.bundles.rows import is_uri
 from clipsearch.decoding.names import is_listed, is_skipped, one_of_each
 from clipsearch.events import Unlisted
 from clipsearch.index.catalog import ALL, SEPARATOR, KnownFile, Mount, Part, Root
@@ -124,7 +125,7 @@ def walking(
     `parts` may be any folders of the root, there or not; the rules that hold from above apply. A part in which a
     folder is a link is widened to the whole root, for only there it shows which of its places is the first.
     """
-    if not os.path.isabs(root.path):  # a URI, of photos that came in a bundle
+    if is_uri(root.path):  # of photos that came in a bundle
         return Unlisted(root.path, "it is no folder of this machine")
     try:
         os.listdir(root.base)

@@ -24,6 +24,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Program:
     return program
 
 
+@pytest.mark.slow
 def test_one_exports_and_others_find_the_same(archive: Program, tmp_path: Path) -> None:
     """The whole page of docs, in the order of a morning."""
     store = tmp_path / "share"

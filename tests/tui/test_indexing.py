@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from clipsearch.cli import progress
 from clipsearch.config import Paths
+from clipsearch.errors import LibraryError
 from clipsearch.events import Advanced, Event, Planned, Scanning, Summary, Timings, Unlisted
 from clipsearch.library import Library
 from clipsearch.tui.indexing import Indexing, Stopped, read_event
@@ -165,6 +166,14 @@ def test_photos_can_be_found_while_indexing_goes_on(
     assert any(0 < count < 120 for count in seen), "none was shown before the end"
 
 
+def photos_in(paths: Paths) -> int:
+    try:
+        with Library(paths) as library:
+            return library.status().photos
+    except LibraryError:
+        return 0
+
+
 def test_leaving_stops_the_indexer_and_keeps_what_it_has(empty: Paths, tmp_path: Path) -> None:
     """A process left behind holds the library's lock, and nobody knows why."""
     folder = tmp_path / "many"
@@ -175,6 +184,7 @@ def test_leaving_stops_the_indexer_and_keeps_what_it_has(empty: Paths, tmp_path:
     async def scenario(driver: Driver) -> None:
         driver.screen.want_indexing((bytes(folder),))
         await driver.until(lambda: "indexing" in driver.text, "progress")
+        await driver.until(lambda: photos_in(empty) > 0, "something to keep")
 
     app = drive(empty, scenario)
     assert app.indexing is not None
