@@ -113,10 +113,10 @@ def class_means(sources: Mapping[str, Pinned]) -> list[ClassMean]:
     """The classes of ten data sets with all their sentences."""
     classes = []
     for dataset, file, order in SENTENCES:
-        source = sources["hicropl_caltech" if dataset == "Caltech101" else "hicropl"]
-        sentences = json.loads(source.read(f"gpt_file/{file}_prompt.json"))
+        sentences = json.loads(sources["sentences"].read(f"gpt_file/{file}_prompt.json"))
         names = _class_order(sources["class_order"], order) if order else list(sentences)
-        means = _tensor(source.read(f"cache/{dataset}_clip_weights_random.pt"))
+        source = "hicropl_caltech" if dataset == "Caltech101" else "hicropl"
+        means = _tensor(sources[source].read(f"cache/{dataset}_clip_weights_random.pt"))
         classes += [
             ClassMean(_plain(name), dataset, tuple(sentences[name]), vector)
             for name, vector in zip(names, means, strict=True)

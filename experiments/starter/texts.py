@@ -102,7 +102,10 @@ def textbook_pairs(book: Pinned, texts: Texts) -> list[dict[str, Any]]:
 
 
 def coco(source: Pinned, texts: Texts) -> tuple[list[list[int]], list[dict[str, Any]]]:
-    """Captions to learn from, by photo, and the photos of the validation; those of the evaluation are in neither."""
+    """Captions to learn from, by photo, and the photos of the validation.
+
+    In neither are those of the evaluation, and others "aside" that public copies hold and one may measure with.
+    """
     left_out = {int(line["coco_id"]): line["why"] for line in table("coco_left_out.tsv")}
     captions: dict[int, list[str]] = {}
     for annotation in json.loads(source.read(CAPTIONS))["annotations"]:
