@@ -1,9 +1,10 @@
-"""Puts a trained pair of towers into clipsearch's layout: card, tokenizer, weights, licence, golden vectors.
+"""Puts the trained towers into the package: graphs, card, tokenizer, licence, golden vectors.
 
-    python experiments/starter/build.py PAIR [OUT]
+    python experiments/starter/build.py WORK [OUT]
 
-PAIR is a folder with image.onnx, text.onnx, tokenizer.json, card.toml and LICENSE.md as its training wrote
-them. OUT is `clipsearch/starter` by default. The figures in [measured] are filled in by measure.py.
+WORK holds tower.pt and text.pt (adapt.py, text_tower.py), minilm/tokenizer.json and the crops, of which some calibrate
+the int8 graph and others compare it with the float one. OUT is `clipsearch/starter` by default. The figures in
+[measured] are filled in by measure.py.
 """
 
 from __future__ import annotations
@@ -11,125 +12,141 @@ from __future__ import annotations
 import argparse
 import hashlib
 import shutil
-import tomllib
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import nncf
 import numpy as np
+import onnx
+import torch
+from adapt import SIZE
+from graphs import ImageGraph, TextGraph, beside, exported, readers, with_codes
+from numpy.typing import NDArray
+from teach import Crops, read_crops
+from tower import MEAN, STD, normalised
 
-from clipsearch.engine.cards import CARD, read_card
+from clipsearch.background import background_texts
+from clipsearch.engine.cards import CARD, ImageInput, ModelCard, Scoring, TextInput, TowerFile, Variant
+from clipsearch.engine.cardtext import card_text
 from clipsearch.engine.choosing.candidates import default_candidate
+from clipsearch.engine.quantize.making import beside as beside_reference
+from clipsearch.engine.quantize.making import views
+from clipsearch.engine.quantize.material import Material
 from clipsearch.engine.towers import ImageTower, TextTower
 
-STARTER = Path(__file__).parents[2] / "clipsearch" / "starter"
-
-CARD_TEMPLATE = '''\
-# The starter: a small pair of towers, so that a fresh install answers at once. Written by experiments/starter/build.py.
-name = "starter"
-version = "{version}"
-summary = "A small starter: English, everyday things and scenes. Weak on rare things, counts, names, text in pictures."
-licence = "parts Apache-2.0, MIT and CC0; trained partly on research-only photos"
-caution = """\\
-part of its training photos are for research or non-commercial use only (LICENSE-MODEL.md); \\
-it will be replaced before any release"""
-dim = {dim}
-
-[image]
-size = {size}
-resize = "shortest"            # then a centre crop
-interpolation = "{interpolation}"
-mean = {mean}
-std = {std}
-# One picture saved eight times as JPEG, turned eight ways: lowest cosine 0.984 without, 0.990 with it; recall
-# moves within its noise (R@1 0.337 : 0.330, R@5 0.726 : 0.731).
-soften = 0.55
-
-[text]
-tokenizer = "tokenizer.json"   # WordPiece of all-MiniLM-L6-v2, lower-casing itself
-cleaning = "none"
-context = {context}
-padding = "longest"            # masked, so it changes nothing (1e-7)
-pad_id = {pad_id}
-
-[scoring]
-kind = "softmax"
-scale = {scale}
-
-# fp32 arithmetic; to save space the image tower's weights are stored as float16, the text tower's as int8 per channel.
-[variants.fp32]
-image = "image.onnx"
-image_sha256 = "{image_sha256}"
-text = "text.onnx"
-text_sha256 = "{text_sha256}"
-
-[measured]
-'''
-
+HERE = Path(__file__).parent
+STARTER = HERE.parents[1] / "clipsearch" / "starter"
+CALIBRATION, HELD = 300, 300  # crops
 GOLDEN_TEXTS = ("a dog on a beach", "kids in yellow raincoats", "city skyline at night")
+SUMMARY = "Small, from open data: English, everyday things and scenes. Weak on counts, names, text in pictures."
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pair", type=Path)
+    parser.add_argument("work", type=Path)
     parser.add_argument("out", type=Path, nargs="?", default=STARTER)
     arguments = parser.parse_args()
-    build(arguments.pair, arguments.out)
+    crops = read_crops(arguments.work, SIZE)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    write_graphs(arguments.work, arguments.out, crops)
+    shutil.copyfile(arguments.work / "minilm" / "tokenizer.json", arguments.out / "tokenizer.json")
+    write_licence(arguments.out / "LICENSE-MODEL.md")
+    card = write_card(arguments.out, crops)
+    write_golden(card)
 
 
-def build(pair: Path, out: Path) -> None:
-    source = tomllib.loads((pair / "card.toml").read_text("utf-8"))
-    out.mkdir(parents=True, exist_ok=True)
-    for name in ("image.onnx", "text.onnx", "tokenizer.json"):
-        shutil.copyfile(pair / name, out / name)
-    write_licence(pair / "LICENSE.md", out / "LICENSE-MODEL.md")
-    (out / CARD).write_text(
-        CARD_TEMPLATE.format(
-            version=source["version"],
-            dim=source["dim"],
-            size=source["image"]["size"],
-            interpolation=source["image"]["interpolation"],
-            mean=source["image"]["mean"],
-            std=source["image"]["std"],
-            context=source["text"]["max_tokens"],
-            pad_id=source["text"]["pad_id"],
-            scale=source["logit_scale"],
-            image_sha256=sha256(out / "image.onnx"),
-            text_sha256=sha256(out / "text.onnx"),
-        ),
-        "utf-8",
+def write_graphs(work: Path, out: Path, crops: Crops) -> None:
+    torch.set_grad_enabled(False)
+    image = ImageGraph(torch.load(work / "tower.pt", weights_only=False))
+    with tempfile.TemporaryDirectory() as folder:
+        pixels = torch.zeros(2, 3, SIZE, SIZE)
+        plain = exported(image, (pixels,), ["pixel_values"], "image_embeds", Path(folder, "image.onnx"))
+        integer = quantised(plain, crops.pictures[:CALIBRATION])
+        towers = torch.load(work / "text.pt", weights_only=False)
+        text = TextGraph(towers["model"], towers["head"], towers["coded"])
+        tokens = torch.ones(2, 9, dtype=torch.long)
+        names = ["input_ids", "attention_mask"]
+        words = exported(text, (tokens, tokens), names, "text_embeds", Path(folder, "text.onnx"))
+    places = readers(plain, image.stored)
+    with_codes(integer, image.stored, places, integer=True)
+    with_codes(plain, image.stored, places, integer=False)
+    beside({out / "image.onnx": plain, out / "image-int8.onnx": integer}, out / "image.data")
+    with_codes(words, text.stored, readers(words, text.stored), integer=False)
+    onnx.save(words, out / "text.onnx")
+
+
+def quantised(model: onnx.ModelProto, pictures: NDArray[np.uint8]) -> onnx.ModelProto:
+    """int8 arithmetic. Inputs were smoothed where blocks were coded (adapt.py), so weights must not be scaled again."""
+    unscaled = nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1)
+    feeds = nncf.Dataset(list(pictures), lambda one: {"pixel_values": normalised(one[None]).numpy()})
+    made: onnx.ModelProto = nncf.quantize(
+        model,
+        feeds,
+        subset_size=len(pictures),
+        model_type=nncf.ModelType.TRANSFORMER,
+        advanced_parameters=nncf.AdvancedQuantizationParameters(smooth_quant_alphas=unscaled),
     )
-    write_golden(out)
+    return made
 
 
-def write_licence(source: Path, target: Path) -> None:
-    """The parts and terms as the training states them, without the folders of where it ran."""
-    text = source.read_text("utf-8")
-    body = text[text.index("The parts are openly licensed") :]
-    body = body.replace("A text tower without such data: `../clip-vit-b16-clean/`.\n", "").replace(
-        "`../anchors/`", "class-name vectors of public zero-shot code"
+def write_card(out: Path, crops: Crops) -> ModelCard:
+    data = ((("image.data", sha256(out / "image.data")),),)
+    towers = {
+        name: TowerFile(name, sha256(out / name), *(data if name.startswith("image") else ()))
+        for name in ("image.onnx", "image-int8.onnx", "text.onnx")
+    }
+    reference = Variant("fp32", towers["image.onnx"], towers["text.onnx"])
+    card = ModelCard(
+        name="starter",
+        version="3",
+        summary=SUMMARY,
+        licence="MIT (CLIP) and Apache-2.0 (MiniLM); trained on photos and texts under free licences",
+        caution=None,
+        dim=512,
+        image=ImageInput(SIZE, "shortest", "bicubic", _triple(MEAN), _triple(STD)),
+        text=TextInput("tokenizer.json", "none", 64, "longest", 0),
+        scoring=Scoring("softmax", 100.0),
+        variants=(reference,),
+        measured={},
+        folder=out,
     )
-    head = (
-        "# The starter model: parts and terms\n\n"
-        "**Part of its training photos are for research or non-commercial use only.** The weights are here so that\n"
-        "the program can be tried; the model is to be replaced by one from open data before any release.\n\n"
-    )
-    target.write_text(head + body, "utf-8")
+    held = crops.pictures[CALIBRATION : CALIBRATION + HELD]
+    texts = tuple(background_texts())
+    material = Material(crops.pictures[:0], (), held, texts, texts[:100])
+    integer = Variant("int8", towers["image-int8.onnx"], towers["text.onnx"])
+    compared = beside_reference(views(card, reference, material), card, integer, material, 0.98, 0.9)
+    card = replace(card, variants=(reference, compared))
+    (out / CARD).write_text(card_text(card), "utf-8")
+    print(compared.compared)
+    return card
 
 
-def write_golden(folder: Path) -> None:
+def write_licence(target: Path) -> None:
+    parts = (HERE / "PARTS.md", HERE / "PHOTOS.md", HERE / "TEXTS.md")
+    target.write_text("\n".join(part.read_text("utf-8") for part in parts), "utf-8")
+
+
+def write_golden(card: ModelCard) -> None:
     """What every backend must reproduce (cosine 0.999): one smooth and one busy picture, three texts."""
-    card = read_card(folder)
     side = card.image.size
     down, across = np.mgrid[0:side, 0:side]
     smooth = np.stack([down, across, 255 - down], axis=-1) % 256
     busy = np.stack([(down // 16 % 2) * 255, (across // 16 % 2) * 255, ((down + across) // 32 % 2) * 255], axis=-1)
     pixels = np.stack([smooth, busy]).astype(np.uint8)
+    reference = default_candidate(replace(card, variants=card.variants[:1]), "onnxruntime")
     np.savez_compressed(
-        folder / "golden.npz",
+        card.folder / "golden.npz",
         pixels=pixels,
-        image_vectors=ImageTower(card, default_candidate(card, "onnxruntime")).encode_pixels(pixels),
+        image_vectors=ImageTower(card, reference).encode_pixels(pixels),
         texts=np.array(GOLDEN_TEXTS),
-        text_vectors=TextTower(card, default_candidate(card, "onnxruntime")).encode(list(GOLDEN_TEXTS)).vectors,
+        text_vectors=TextTower(card, reference).encode(list(GOLDEN_TEXTS)).vectors,
     )
+
+
+def _triple(values: torch.Tensor) -> tuple[float, float, float]:
+    first, second, third = values.double().numpy().round(8).tolist()
+    return first, second, third
 
 
 def sha256(path: Path) -> str:
