@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 import torch
 from adapt import SIZE
-from graphs import ImageGraph, TextGraph, beside, exported, readers, with_codes
+from graphs import ImageGraph, TextGraph, beside, exported, outlying, readers, with_codes
 from numpy.typing import NDArray
 from teach import Crops, read_crops
 from tower import MEAN, STD, normalised
@@ -58,11 +58,13 @@ def main() -> None:
 
 def write_graphs(work: Path, out: Path, crops: Crops) -> None:
     torch.set_grad_enabled(False)
-    image = ImageGraph(torch.load(work / "tower.pt", weights_only=False))
+    tower = torch.load(work / "tower.pt", weights_only=False)
+    chosen = crops.pictures[some_middles(crops)[:CALIBRATION]]
+    image = ImageGraph(tower, outlying(tower, normalised(chosen[:64])))
     with tempfile.TemporaryDirectory() as folder:
         pixels = torch.zeros(2, 3, SIZE, SIZE)
         plain = exported(image, (pixels,), ["pixel_values"], "image_embeds", Path(folder, "image.onnx"))
-        integer = quantised(plain, crops.pictures[:CALIBRATION])
+        integer = quantised(plain, chosen, list(readers(plain, image.stored).values()))
         towers = torch.load(work / "text.pt", weights_only=False)
         text = TextGraph(towers["model"], towers["head"], towers["coded"])
         tokens = torch.ones(2, 9, dtype=torch.long)
@@ -76,8 +78,18 @@ def write_graphs(work: Path, out: Path, crops: Crops) -> None:
     onnx.save(words, out / "text.onnx")
 
 
-def quantised(model: onnx.ModelProto, pictures: NDArray[np.uint8]) -> onnx.ModelProto:
-    """int8 arithmetic. Inputs were smoothed where blocks were coded (adapt.py), so weights must not be scaled again."""
+def some_middles(crops: Crops) -> NDArray[np.intp]:
+    """CALIBRATION and HELD whole photos, drawn from all sources."""
+    return np.random.default_rng(0).permutation(crops.middles)[: CALIBRATION + HELD]
+
+
+def quantised(model: onnx.ModelProto, pictures: NDArray[np.uint8], coded: list[tuple[str, int]]) -> onnx.ModelProto:
+    """int8 arithmetic where a weight is coded, floats elsewhere.
+
+    Inputs were smoothed where blocks were coded (adapt.py), so weights must not be scaled again.
+    """
+    own = {node for node, _ in coded}
+    floats = [node.name for node in model.graph.node if node.op_type == "MatMul" and node.name not in own]
     unscaled = nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1)
     feeds = nncf.Dataset(list(pictures), lambda one: {"pixel_values": normalised(one[None]).numpy()})
     made: onnx.ModelProto = nncf.quantize(
@@ -85,6 +97,7 @@ def quantised(model: onnx.ModelProto, pictures: NDArray[np.uint8]) -> onnx.Model
         feeds,
         subset_size=len(pictures),
         model_type=nncf.ModelType.TRANSFORMER,
+        ignored_scope=nncf.IgnoredScope(names=floats),
         advanced_parameters=nncf.AdvancedQuantizationParameters(smooth_quant_alphas=unscaled),
     )
     return made
@@ -111,7 +124,7 @@ def write_card(out: Path, crops: Crops) -> ModelCard:
         measured={},
         folder=out,
     )
-    held = crops.pictures[CALIBRATION : CALIBRATION + HELD]
+    held = crops.pictures[some_middles(crops)[CALIBRATION:]]
     texts = tuple(background_texts())
     material = Material(crops.pictures[:0], (), held, texts, texts[:100])
     integer = Variant("int8", towers["image-int8.onnx"], towers["text.onnx"])

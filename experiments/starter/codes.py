@@ -1,11 +1,12 @@
 """Weights as codes: `d` neighbouring weights of a row share one of 256 entries of a small book.
 
-    W[o, j*d + k] = row[o] * book[codes[o, j], k]        codes uint8, book int8, row float
+    W[o, j*d + k] = row[o] * book[codes[o, j], k]        codes uint8, row float, book int8 or float
 
-8/d bits a weight: 4 for d = 2, 2.7 for d = 3. Since a book's entries are int8 and the scale is a row's, the weights
-are plain int8 weights with a scale for each output channel once they are unfolded: a runtime's int8 kernels take them
-as they are. Chosen as GPTQ chooses, each code seeing the error of those before it (GPTVQ, van Baalen et al. 2024,
-arXiv 2402.15319), so that the layer's outputs are kept rather than its weights.
+8/d bits a weight: 4 for d = 2, 2.7 for d = 3. Where a book's entries are int8, the weights are plain int8 weights with a
+scale for each output channel once they are unfolded: a runtime's int8 kernels take them as they are. A book of floats is
+for layers with single weights of 40 times the usual size, beside which 1/127 of the largest is too coarse. Chosen as GPTQ
+chooses, each code seeing the error of those before it (GPTVQ, van Baalen et al. 2024, arXiv 2402.15319), so that the
+layer's outputs are kept rather than its weights.
 
 Knows matrices and moments of their inputs only, no model and no file.
 """
@@ -17,13 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ENTRIES = 256
-_SAMPLE, _ROUNDS = 60_000, 12  # of k-means
+DAMPING = 0.01  # of the moments, as in GPTQ
+_SAMPLE, _LONGEST, _ROUNDS = 60_000, 1_000, 20  # of k-means
 _LAZY = 96  # columns whose errors are carried on together; a multiple of 2 and 3
 
 
 @torch.no_grad()
-def coded(weight: Tensor, moments: Tensor, d: int, damping: float = 0.01) -> tuple[Tensor, Tensor, Tensor]:
-    """Codes (out, in/d) int, book (256, d) of whole numbers -127..127, row (out,), for a weight (out, in).
+def coded(weight: Tensor, moments: Tensor, d: int, integer: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes (out, in/d), book (256, d), of whole numbers -127..127 if `integer`, row (out,), for a weight (out, in).
 
     `moments` (in, in) is the mean of x xᵀ over the layer's inputs x.
     """
@@ -32,14 +34,14 @@ def coded(weight: Tensor, moments: Tensor, d: int, damping: float = 0.01) -> tup
     if width % d:
         raise ValueError(f"{width} inputs are not a multiple of {d}")
     moments = moments.double()
-    moments = moments + damping * moments.diagonal().mean() * torch.eye(width, dtype=torch.float64)
+    moments = moments + DAMPING * moments.diagonal().mean() * torch.eye(width, dtype=torch.float64)
     factor = torch.linalg.cholesky(torch.linalg.inv(moments), upper=True).float()
     row = left.pow(2).mean(1).sqrt()
     importance = moments.diagonal().float().reshape(-1, d).mean(1).repeat(out)
     book = _k_means((left / row[:, None]).reshape(-1, d), importance)
-    step = book.abs().max() / 127
-    book = (book / step).round().clamp(-127, 127)
-    row = row * step
+    if integer:
+        step = book.abs().max() / 127
+        book, row = (book / step).round().clamp(-127, 127), row * step
     norms = (book * book).sum(1) / 2
     codes = torch.zeros(out, width // d, dtype=torch.int32)
     for begin in range(0, width, _LAZY):
@@ -67,10 +69,14 @@ def nearest(vectors: Tensor, book: Tensor) -> Tensor:
 
 
 def _k_means(vectors: Tensor, importance: Tensor) -> Tensor:
+    """A quarter of the entries starts at the longest vectors, which few samples would hold and which weigh most."""
     generator = torch.Generator().manual_seed(0)
-    sample = torch.randperm(len(vectors), generator=generator)[:_SAMPLE]
+    longest = vectors.norm(dim=1).argsort(descending=True)[:_LONGEST]
+    sample = torch.cat([longest, torch.randperm(len(vectors), generator=generator)[:_SAMPLE]])
     vectors, importance = vectors[sample], importance[sample]
-    book = vectors[torch.randperm(len(vectors), generator=generator)[:ENTRIES]].clone()
+    far = torch.randperm(_LONGEST, generator=generator)[: ENTRIES // 4]
+    near = torch.randperm(len(vectors), generator=generator)[: ENTRIES - len(far)]
+    book = vectors[torch.cat([far, near])].clone()
     for _ in range(_ROUNDS):
         own = nearest(vectors, book)
         weight = torch.zeros(ENTRIES).index_add(0, own, importance)
@@ -88,12 +94,14 @@ class CodedLinear(nn.Module):
     codes: Tensor
     scale: Tensor
 
-    def __init__(self, linear: nn.Linear, moments: Tensor, d: int) -> None:
+    def __init__(self, linear: nn.Linear, moments: Tensor, d: int, integer: bool = True) -> None:
         super().__init__()
-        codes, book, row = coded(linear.weight.detach(), moments, d)
+        codes, book, row = coded(linear.weight.detach(), moments, d, integer)
+        self.integer = integer
+        largest = 127 if integer else 1
         self.register_buffer("codes", codes)
-        self.register_buffer("scale", row * 127)
-        self.book = nn.Parameter(book / 127)
+        self.register_buffer("scale", row * largest)
+        self.book = nn.Parameter(book / largest)
         self.gain = nn.Parameter(torch.ones(len(row)))  # of a row; starts at 1, so that one learning rate fits all
         self.bias = nn.Parameter(linear.bias.detach().clone())
 
@@ -103,7 +111,9 @@ class CodedLinear(nn.Module):
 
     @torch.no_grad()
     def finished(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Codes uint8, book int8, row: as a graph stores them."""
+        """Codes uint8, book, row: as a graph stores them."""
+        if not self.integer:
+            return self.codes.to(torch.uint8), self.book.detach(), self.scale * self.gain
         step = self.book.abs().max() / 127
         book = (self.book / step).round().clamp(-127, 127)
         return self.codes.to(torch.uint8), book.to(torch.int8), self.scale * self.gain * step

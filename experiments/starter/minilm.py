@@ -50,7 +50,7 @@ class Words(nn.Module):
 
     def __init__(self, weight: Tensor, d: int) -> None:
         super().__init__()
-        codes, book, row = coded(weight, torch.eye(weight.shape[1]), d)
+        codes, book, row = coded(weight, torch.eye(weight.shape[1]), d, integer=False)
         self.register_buffer("codes", codes.to(torch.uint8))
         self.register_buffer("book", book)
         self.register_buffer("row", row)
@@ -128,7 +128,9 @@ def with_codes(model: MiniLM, ids: list[list[int]], of_words: int = 3, of_layers
 
     def code(layer: Layer, name: str, inputs: Tensor) -> None:
         tokens = inputs[kept]
-        setattr(layer, name, CodedLinear(getattr(layer, name), tokens.T @ tokens / len(tokens), of_layers))
+        setattr(
+            layer, name, CodedLinear(getattr(layer, name), tokens.T @ tokens / len(tokens), of_layers, integer=False)
+        )
 
     x = model.embedded(model.words(padded) + model.places[: padded.shape[1]])
     for layer in model.layers:

@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +75,8 @@ def pair_vectors(tower: openvino.CompiledModel, work: Path) -> NDArray[np.float1
 
 def encoded(tower: openvino.CompiledModel, pictures: Iterable[Image.Image]) -> NDArray[np.float16]:
     parts = []
-    for some in batched(pictures, BATCH):
+    waiting = iter(pictures)
+    while some := list(islice(waiting, BATCH)):
         vectors = tower(normalised(np.stack([np.asarray(one) for one in some])).numpy())[0]
         parts.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     return np.concatenate(parts).astype(np.float16)

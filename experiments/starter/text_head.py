@@ -8,8 +8,8 @@ What pulls, each with its weight:
     pairs    a photo and its alt text: each finds the other among the batch
     captions two captions of one photo find each other (no photo is needed)
 
-A text's vector lies in CLIP's text cone, where half of the cone's mean carries no meaning; the contrastive parts take
-most of it off before they compare. Choices were made on captions of photos that nothing else uses (README.md).
+Texts lie in a narrow cone, whose mean says nothing: the contrastive parts take most of it off before they compare.
+Choices were made on captions of photos that nothing else uses (README.md).
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def trained(lessons: Lessons, seed: int = 0, steps: int = STEPS) -> Head:
     head = Head(lessons.inputs.shape[1])
     optimiser = torch.optim.AdamW(head.parameters(), RATE, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps, pct_start=0.1)
-    cone = F.normalize(lessons.row_vectors.mean(0), dim=0)
+    mean = F.normalize(lessons.row_vectors.mean(0), dim=0)
     for _ in range(steps):
         loss = (
-            _rows(head, lessons, cone, random)
-            + 0.5 * _classes(head, lessons, cone, random)
+            _rows(head, lessons, mean, random)
+            + 0.5 * _classes(head, lessons, mean, random)
             + 0.25 * _pairs(head, lessons, random)
             + 0.25 * _captions(head, lessons, random)
         )
@@ -82,12 +82,12 @@ def _noisy(lessons: Lessons, texts: Tensor | list[int] | NDArray[np.int64]) -> T
     return chosen + NOISE * torch.randn(chosen.shape)
 
 
-def _rows(head: Head, lessons: Lessons, cone: Tensor, random: np.random.Generator) -> Tensor:
+def _rows(head: Head, lessons: Lessons, mean: Tensor, random: np.random.Generator) -> Tensor:
     some = torch.from_numpy(random.integers(0, len(lessons.row_texts), 512))
     ours, theirs = head(_noisy(lessons, lessons.row_texts[some])), lessons.row_vectors[some]
     agreement = 2 * (1 - (ours * theirs).sum(1)).mean()
     twins = (theirs @ theirs.T > 0.97) & ~torch.eye(len(some), dtype=torch.bool)  # the same thing by two names
-    logits = (SHARPNESS * (ours - OFF * cone) @ (theirs - OFF * cone).T).masked_fill(twins, -1e4)
+    logits = (SHARPNESS * (ours - OFF * mean) @ (theirs - OFF * mean).T).masked_fill(twins, -1e4)
     photos = lessons.photos[torch.from_numpy(random.integers(0, len(lessons.photos), 1_500))]
     order = F.kl_div(
         F.log_softmax(100 * ours[:256] @ photos.T, 1),
@@ -98,14 +98,14 @@ def _rows(head: Head, lessons: Lessons, cone: Tensor, random: np.random.Generato
     return agreement + 0.125 * _both_ways(logits) + 0.5 * order
 
 
-def _classes(head: Head, lessons: Lessons, cone: Tensor, random: np.random.Generator) -> Tensor:
+def _classes(head: Head, lessons: Lessons, mean: Tensor, random: np.random.Generator) -> Tensor:
     chosen = random.integers(0, len(lessons.class_texts), 48)
     sentences = [random.permutation(lessons.class_texts[number])[:6] for number in chosen]
     own = torch.from_numpy(np.repeat(np.arange(len(chosen)), [len(some) for some in sentences]))
     ours, theirs = head(_noisy(lessons, np.concatenate(sentences))), lessons.class_vectors[torch.from_numpy(chosen)]
     means = torch.zeros(len(chosen), WIDTH).index_add(0, own, ours)
     agreement = 2 * (1 - (F.normalize(means, dim=1) * theirs).sum(1)).mean()
-    apart = F.cross_entropy(SHARPNESS * (ours - OFF * cone) @ (theirs - OFF * cone).T, own)
+    apart = F.cross_entropy(SHARPNESS * (ours - OFF * mean) @ (theirs - OFF * mean).T, own)
     return agreement + 0.2 * apart
 
 

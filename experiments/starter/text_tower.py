@@ -31,7 +31,8 @@ def main() -> None:
     model = load(work / "minilm/model.safetensors")
     with_codes(model, [ids[number] for number in chosen])
     inputs = pooled(model, ids)
-    head = trained(lessons(texts, np.load(work / "texts.npz"), np.load(work / "vectors.npz"), inputs))
+    learnt = lessons(texts, np.load(work / "texts.npz"), np.load(work / "vectors.npz"), inputs)
+    head = trained(learnt)
     torch.save({"model": model, "head": head, "coded": coded_head(head, inputs)}, work / "text.pt")
 
 
@@ -59,7 +60,7 @@ def target_vectors(work: Path) -> Tensor:
 def coded_head(head: Head, inputs: Tensor, d: int = 2) -> dict[str, CodedLinear]:
     inner = F.gelu(head.inner(inputs))
     read = {"straight": inputs, "inner": inputs, "outer": inner}
-    return {name: CodedLinear(getattr(head, name), x.T @ x / len(x), d) for name, x in read.items()}
+    return {name: CodedLinear(getattr(head, name), x.T @ x / len(x), d, integer=False) for name, x in read.items()}
 
 
 def _unit(vectors: np.ndarray) -> Tensor:
