@@ -2,11 +2,12 @@
 
     W[o, j*d + k] = row[o] * book[codes[o, j], k]        codes uint8, row float, book int8 or float
 
-8/d bits a weight: 4 for d = 2, 2.7 for d = 3. Where a book's entries are int8, the weights are plain int8 weights with a
-scale for each output channel once they are unfolded: a runtime's int8 kernels take them as they are. A book of floats is
-for layers with single weights of 40 times the usual size, beside which 1/127 of the largest is too coarse. Chosen as GPTQ
-chooses, each code seeing the error of those before it (GPTVQ, van Baalen et al. 2024, arXiv 2402.15319), so that the
-layer's outputs are kept rather than its weights.
+8/d bits a weight: 4 for d = 2, 2.7 for d = 3. Where a book's entries are int8, the weights are plain int8 weights with
+a scale for each output channel once they are unfolded: a runtime's int8 kernels take them as they are. A book of floats
+is for layers with single weights of 40 times the usual size, beside which 1/127 of the largest is too coarse.
+
+Chosen as GPTQ chooses, each code seeing the error of those before it (GPTVQ, van Baalen et al. 2024, arXiv 2402.15319),
+so that the layer's outputs are kept rather than its weights.
 
 Knows matrices and moments of their inputs only, no model and no file.
 """

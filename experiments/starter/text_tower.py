@@ -26,8 +26,10 @@ CALIBRATION = 2_000  # texts
 def main() -> None:
     work = Path(sys.argv[1])
     texts = json.loads((work / "texts.json").read_text("utf-8"))
-    ids = [encoding.ids for encoding in tokenizer(work / "minilm/tokenizer.json").encode_batch(texts["texts"])]
-    chosen = np.random.default_rng(0).permutation(len(ids))[:CALIBRATION]
+    names = [row["name"] for row in texts["rows"]]  # alone too, as people type them
+    encodings = tokenizer(work / "minilm/tokenizer.json").encode_batch([*texts["texts"], *names])
+    ids = [encoding.ids for encoding in encodings]
+    chosen = np.random.default_rng(0).permutation(len(texts["texts"]))[:CALIBRATION]
     model = load(work / "minilm/model.safetensors")
     with_codes(model, [ids[number] for number in chosen])
     inputs = pooled(model, ids)
@@ -39,8 +41,8 @@ def main() -> None:
 def lessons(texts: dict, vectors: np.lib.npyio.NpzFile, photos: np.lib.npyio.NpzFile, inputs: Tensor) -> Lessons:
     return Lessons(
         inputs=inputs,
-        row_texts=torch.tensor([row["text"] for row in texts["rows"]]),
-        row_vectors=_unit(vectors["rows"]),
+        row_texts=torch.tensor([*(row["text"] for row in texts["rows"]), *range(len(texts["texts"]), len(inputs))]),
+        row_vectors=_unit(vectors["rows"]).repeat(2, 1),
         class_texts=[one["texts"] for one in texts["classes"]],
         class_vectors=_unit(vectors["classes"]),
         pair_texts=[pair["texts"] for pair in texts["pairs"]],
