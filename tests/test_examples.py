@@ -71,7 +71,7 @@ def test_probabilities_are_those_of_the_fitted_logits(examples: Path, paths: Pat
     with Engine("starter", models_folder=paths.models, cache_folder=paths.cache) as engine:
         fitted = fitted_labels(engine, LABELS, examples_in(examples, LABELS)).labels
         cosines = (engine.encode_images(photo).vectors @ engine.label_vectors(LABELS).T)[0]
-        scores = 40.0 * cosines.astype(np.float64)  # starter/card.toml
+        scores = 85.0 * cosines.astype(np.float64)  # starter/card.toml
         scores = scores * [label.slope for label in fitted.labels] + [label.bias for label in fitted.labels]
         wanted = np.exp(scores) / np.exp(scores).sum()
         (verdict,) = engine.labeller(fitted)(engine.encode_images(photo).vectors)

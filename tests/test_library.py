@@ -128,8 +128,8 @@ def gallery(gallery_paths: Paths, samples: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def plain_relevance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relevance is the cosine, and 0.18 fits: what it really is has tests of its own."""
-    monkeypatch.setattr(answers, "DEFAULT_THRESHOLD", 0.18)
+    """Relevance is the cosine, and 0.25 fits: what it really is has tests of its own."""
+    monkeypatch.setattr(answers, "DEFAULT_THRESHOLD", 0.25)
     monkeypatch.setattr(answers, "relevance", lambda query, scores, vectors, background: np.float64(scores))
 
 
@@ -455,7 +455,7 @@ def test_a_folder_whose_name_begins_with_a_tilde_is_a_folder(filled: Paths, fold
 
 def test_what_not_names_is_dropped(gallery: Library, plain_relevance: None) -> None:
     """Subtracting people from a beach still shows the people."""
-    flowers = set(names(gallery.search("flowers", k=0, min_relevance=0.18)))
+    flowers = set(names(gallery.search("flowers", k=0, min_relevance=0.25)))
     assert flowers == {"blue-periwinkle.jpg", "dandelions.jpg", "red-flower.jpg"}
     answer = gallery.search("a garden not:flowers", k=0)
     assert set(names(answer)) == set(names(gallery.search("a garden", k=0))) - flowers
@@ -467,10 +467,10 @@ def test_what_not_names_is_dropped(gallery: Library, plain_relevance: None) -> N
 def test_min_relevance_drops_and_the_gate_hides(gallery: Library, plain_relevance: None) -> None:
     """Nothing relevant must look like nothing, and yet be there for whoever insists."""
     answer = gallery.search("flowers", k=9)
-    assert answer.gate == 0.18 and len(answer.hits) == 9
+    assert answer.gate == 0.25 and len(answer.hits) == 9
     assert answer.fitting == answer.hits[:3]
-    strict = gallery.search("flowers", k=9, min_relevance=0.2)
-    assert strict.hits == answer.hits[:2] and strict.gate == 0.2
+    strict = gallery.search("flowers", k=9, min_relevance=0.3)
+    assert strict.hits == answer.hits[:2] and strict.gate == 0.3
     assert gallery.search("flowers", min_relevance=0.9).hits == ()
     assert gallery.similar("garden/red-flower.jpg", k=9).gate is None
 

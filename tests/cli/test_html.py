@@ -166,7 +166,7 @@ def test_the_page_needs_nothing_from_elsewhere(indexed: Program, tmp_path: Path)
 
 def test_the_page_has_what_the_table_has(indexed: Program, tmp_path: Path) -> None:
     """A page without dots and dates sends people back to the terminal."""
-    indexed("search", "a cat", "-k", "1", "--html", tmp_path / "page.html")
+    indexed("search", "a cat sleeping on a chair", "-k", "1", "--html", tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text("utf-8")
     assert "●●●●●" in html and "2025-06-01" in html and "cat-on-armchair.jpg" in html and ">animals<" not in html
     indexed("search", "is:portrait", "--html", tmp_path / "filters.html")

@@ -39,13 +39,13 @@ def listed(program: Program) -> list[str]:
 # -- list and info ---------------------------------------------------------------------------------
 
 
-def test_the_starter_is_called_small_with_its_caution_and_the_way_to_a_better_one(program: Program) -> None:
-    """People would judge the program by its starter, or ship photos under terms they were not told of."""
+def test_the_starter_is_called_small_with_its_terms_and_the_way_to_a_better_one(program: Program) -> None:
+    """People would judge the program by its starter, or ship it under terms they were not told of."""
     outcome = program("model", "list")
     text = outcome.stdout.decode()
     assert outcome.code == 0 and outcome.stderr == ""
-    assert "starter" in text and "small" in text
-    assert "research" in text and "Caution" in text
+    assert "starter" in text and "Small" in text
+    assert "free licences" in " ".join(text.split())
     assert "clipsearch model pull NAME" in text and "clipsearch model use NAME" in text
 
 
@@ -61,11 +61,11 @@ def test_the_list_says_what_each_model_finds_and_costs(program: Program) -> None
 
 
 def test_json_has_the_same_facts(program: Program) -> None:
-    """A program that offers models could not repeat the caution."""
+    """A program that offers models could not repeat the terms."""
     starter, *known = program("model", "list", "--json").json
     assert set(starter) >= {"name", "version", "summary", "licence", "caution", "dim", "folder"}
     assert (starter["name"], starter["dim"], starter["installed"]) == ("starter", 512, True)
-    assert "research" in starter["caution"]
+    assert "free licences" in starter["licence"]
     one = next(row for row in known if row["name"] == "vit-b-32-laion2b")
     assert (one["coco_r1"], one["gflop"], one["licence"], one["installed"]) == (39.3, 15, "MIT", False)
     assert one["source"] and one["repository"]

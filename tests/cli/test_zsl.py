@@ -32,7 +32,7 @@ def test_json_names_every_label_of_every_photo(indexed: Program, photos: Path) -
         assert all(set(one) == {"label", "probability", "score"} for one in row["labels"])
         probabilities = [one["probability"] for one in row["labels"]]
         assert sum(probabilities) == pytest.approx(1, abs=1e-5)
-        assert probabilities == sorted(probabilities, reverse=True) and probabilities[-1] > 0
+        assert probabilities == sorted(probabilities, reverse=True) and probabilities[-1] >= 0
         scores = [one["score"] for one in row["labels"]]
         assert scores == sorted(scores, reverse=True) and all(-1 <= score <= 1 for score in scores)
     best = {os.path.basename(row["path"]): row["labels"][0]["label"] for row in rows}
@@ -42,7 +42,7 @@ def test_json_names_every_label_of_every_photo(indexed: Program, photos: Path) -
 def test_probabilities_follow_the_scale_of_the_model(indexed: Program, photos: Path) -> None:
     """Under another scale 99 % would mean nothing."""
     (row,) = indexed("zsl", photos / "food/coffee-cup.jpg", "--labels", LABELS, "--json").json
-    logits = 40.0 * np.array([one["score"] for one in row["labels"]])  # starter/card.toml
+    logits = 85.0 * np.array([one["score"] for one in row["labels"]])  # starter/card.toml
     wanted = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
     assert [one["probability"] for one in row["labels"]] == pytest.approx(wanted.tolist(), abs=1e-4)
 
