@@ -131,7 +131,7 @@ def write_card(out: Path, crops: Crops) -> ModelCard:
     integer = Variant("int8", towers["image-int8.onnx"], towers["text.onnx"])
     compared = beside_reference(views(card, reference, material), card, integer, material, 0.98, 0.9)
     card = replace(card, variants=(reference, compared))
-    (out / CARD).write_text(card_text(card), "utf-8")
+    (out / CARD).write_text(f"{card_text(card)}\n[measured]\n", "utf-8")
     print(compared.compared)
     return card
 
