@@ -15,7 +15,8 @@ def test_models_are_one_json_object_with_their_counts(program: Program, tmp_path
     outcome = program("lab", "models", "--json", "--output", page)
     assert outcome.code == 0, outcome.stderr
     starter = outcome.json["models"][0]
-    assert starter["model"] == "starter" and 5e6 < starter["image"]["parameters"] < 6e6
+    # A ViT-B/16 has 86 million, whatever few bits each is coded in.
+    assert starter["model"] == "starter" and 86e6 < starter["image"]["parameters"] < 87e6
     assert "<svg" in page.read_text("utf-8")
 
 

@@ -19,6 +19,7 @@ from clipsearch.ways import way_named
 from tests.support import programs
 
 STARTER = read_card(STARTER_FOLDER)
+SIDE = STARTER.image.size
 GRAPHS = [name for name, runtime in TABLE.items() if ".onnx" in runtime.reads]
 LONG = "an old wooden boat on a quiet lake in the mountains with snow on the peaks and a red flag at its mast"
 
@@ -216,7 +217,7 @@ def test_backends_agree_with_each_other() -> None:
     """A library indexed on one machine is searched on another."""
     with np.load(STARTER_FOLDER / "golden.npz") as archive:
         golden, words = archive["pixels"], [*map(str, archive["texts"]), LONG]
-    pixels = np.concatenate([golden, np.random.default_rng(7).integers(0, 256, (2, 224, 224, 3), np.uint8)])
+    pixels = np.concatenate([golden, np.random.default_rng(7).integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)])
     photos = [ImageTower(STARTER, default_candidate(STARTER, name)).encode_pixels(pixels) for name in GRAPHS]
     texts = [TextTower(STARTER, default_candidate(STARTER, name)).encode(words).vectors for name in GRAPHS]
     assert len(photos) >= 2
@@ -285,7 +286,7 @@ def test_the_contract_runs_over_all_backends() -> None:
 def test_a_batch_that_is_shared_out_comes_back_in_its_order(count: int) -> None:
     """Two requests run side by side; rows that change places are photos with each other's vectors."""
     card = STARTER
-    pixels = np.random.default_rng(count).integers(0, 256, (count, 224, 224, 3), np.uint8)
+    pixels = np.random.default_rng(count).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
     tensor = ImageTower(card).prepare.tensor(pixels)
     one, many = (
         open_session(card.folder / "image.onnx", replace(default_way("openvino"), batch=batch)) for batch in (1, 16)
@@ -298,7 +299,7 @@ def test_a_batch_that_is_shared_out_comes_back_in_its_order(count: int) -> None:
 def test_a_batch_that_fails_leaves_no_request_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """One bad batch would end every batch after it."""
     session = open_session(STARTER_FOLDER / "image.onnx", replace(default_way("openvino"), batch=16))
-    good = np.zeros((4, 3, 224, 224), np.float32)
+    good = np.zeros((4, 3, SIDE, SIDE), np.float32)
     with pytest.raises(ModelError, match="failed: "):
         session.run({"pixel_values": good[:, :, :-1]}, "image_embeds")
     with pytest.raises(ModelError, match="failed: "):
@@ -315,8 +316,8 @@ def test_an_npu_is_given_sizes_that_do_not_change(monkeypatch: pytest.MonkeyPatc
     text = openvino.open_session(STARTER_FOLDER / "text.onnx", way)
     assert {port.shape for port in text.inputs} == {(1, 64)}
     image = openvino.open_session(STARTER_FOLDER / "image.onnx", replace(way, batch=16))
-    assert [port.shape for port in image.inputs] == [(1, 3, 224, 224)]
-    assert image.run({"pixel_values": np.zeros((1, 3, 224, 224), np.float32)}, "image_embeds").shape == (1, 512)
+    assert [port.shape for port in image.inputs] == [(1, 3, SIDE, SIDE)]
+    assert image.run({"pixel_values": np.zeros((1, 3, SIDE, SIDE), np.float32)}, "image_embeds").shape == (1, 512)
 
 
 def test_devices_are_told_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:

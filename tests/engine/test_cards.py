@@ -86,8 +86,8 @@ def test_the_first_variant_is_the_reference(tmp_path: Path) -> None:
 def test_the_starter_card_reads() -> None:
     """A fresh install must answer at once, and say what its model is and where it may be used."""
     card = read_card(STARTER_FOLDER)
-    assert card.name == "starter" and card.dim == 512 and card.image.size == 224
-    assert card.scoring.bias == 0 and card.licence and card.caution
+    assert card.name == "starter" and card.dim == 512 and card.image.size == 128
+    assert card.scoring.bias == 0 and card.licence and not card.caution
     assert all(isinstance(value, float | str) for value in card.measured.values())
 
 

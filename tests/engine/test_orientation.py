@@ -67,11 +67,16 @@ def test_eight_orientations_are_the_same_pixels(orientation: int, tmp_path: Path
 
 
 @pytest.mark.parametrize(("kind", "size"), [("Landscape", (600, 400)), ("Portrait", (400, 600))])
-def test_eight_photos_of_cameras_are_one_picture(shared: Path, kind: str, size: tuple[int, int]) -> None:
-    """As above, with JPEGs as they are found. Each was compressed anew (without softening: 0.984)."""
+def test_eight_photos_of_cameras_are_one_picture(
+    shared: Path, kind: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """As above, with JPEGs as they are found. Each was compressed anew and bears its number, which the starter reads."""
     paths = [shared / "data" / "formats" / f"{kind}_{number}.jpg" for number in range(1, 9)]
-    found = vectors(*paths)
-    assert (found @ found.T).min() >= 0.99
+    first, *others = vectors(*paths)
+    with Image.open(paths[0]) as upright:
+        upright.rotate(90, expand=True).save(tmp_path / "lying.png")
+    (lying,) = vectors(tmp_path / "lying.png")
+    assert min(first @ other for other in others) > first @ lying + 0.02
     assert {sides(path) for path in paths} == {size}
 
 

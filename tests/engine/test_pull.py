@@ -410,7 +410,12 @@ def test_a_model_that_works_passes(hub: Hub, models: Path) -> None:
     card = pull("acme/tiny", models)
     assert list(checked_files(card)) == list(card.digests)
     assert list(checked_towers(card)) == ["text tower", "image tower"]
-    assert list(checked_towers(find_model("starter", models))) == ["text tower", "image tower"]
+    assert list(checked_towers(find_model("starter", models), "onnxruntime")) == [
+        "text tower",
+        "image tower",
+        "int8 on onnxruntime-cpu, text tower",
+        "int8 on onnxruntime-cpu, image tower",
+    ]
 
 
 def test_a_file_that_has_changed_or_is_gone_is_named(hub: Hub, models: Path) -> None:

@@ -156,10 +156,11 @@ def test_a_small_batch_does_not_make_small_commits(card: ModelCard, opened, batc
 def test_padding_leaves_the_vectors_of_the_starter_as_they_are() -> None:
     """A photo's vector would depend on how many came with it."""
     starter = read_card(STARTER_FOLDER)
-    photos = np.random.default_rng(1).integers(0, 256, (3, 224, 224, 3), np.uint8)
+    side = starter.image.size
+    photos = np.random.default_rng(1).integers(0, 256, (3, side, side, 3), np.uint8)
     alone = np.concatenate([ImageTower(starter).encode_pixels(photo[None]) for photo in photos])
     tower = PendingImageTower(starter, lambda: ImageTower(starter))
-    tower.encode_pixels(np.zeros((tower.batch_size, 224, 224, 3), np.uint8))
+    tower.encode_pixels(np.zeros((tower.batch_size, side, side, 3), np.uint8))
     assert np.abs(tower.encode_pixels(photos) - alone).max() < 1e-5
 
 
@@ -283,7 +284,8 @@ def test_truncated_texts_are_told_across_batches(card: ModelCard, opened) -> Non
 def test_the_starter_gives_unit_vectors() -> None:
     """The promise with a real graph."""
     starter = read_card(STARTER_FOLDER)
-    photos = ImageTower(starter).encode_pixels(np.full((3, 224, 224, 3), 127, np.uint8))
+    side = starter.image.size
+    photos = ImageTower(starter).encode_pixels(np.full((3, side, side, 3), 127, np.uint8))
     texts = TextTower(starter).encode(["a dog", ""]).vectors
     for vectors in (photos, texts):
         assert vectors.dtype == np.float32 and vectors.shape[1] == 512

@@ -28,7 +28,7 @@ def test_a_model_that_cannot_be_counted_stays_in_the_table(tmp_path: Path) -> No
     (tmp_path / "broken" / "image.onnx").write_bytes(b"nothing")
     told = finding(model_sizes([card, read_card(STARTER_FOLDER)]))
     assert told.tables[0].rows[0][:2] == ("broken", None)
-    assert told.says.startswith("starter takes 1.15 GFLOP a photo")
+    assert told.says.startswith("starter takes 10.6 GFLOP a photo")
     assert any("broken could not be counted" in note for note in told.notes)
 
 
