@@ -49,5 +49,5 @@ def test_temperature_is_a_picture_and_one_object(program: Program, folder: Path,
     assert outcome.code == 0, outcome.stderr
     assert picture.read_bytes().startswith(b"\x89PNG")
     found = outcome.json
-    assert (found["fitting"], found["telling"], found["before"]["scale"]) == (3, 3, 100.0)
+    assert (found["fitting"], found["telling"], found["before"]["scale"]) == (3, 3, 85.0)
     assert found["failures"][0]["path"].endswith("zzz.jpg") and "zzz.jpg was left out" in outcome.stderr
