@@ -70,7 +70,7 @@ def test_eight_orientations_are_the_same_pixels(orientation: int, tmp_path: Path
 def test_eight_photos_of_cameras_are_one_picture(
     shared: Path, kind: str, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    """As above, with JPEGs as they are found. Each was compressed anew and bears its number, which the starter reads."""
+    """As above, with JPEGs as they are found. Each was compressed anew and bears a number, which the model reads."""
     paths = [shared / "data" / "formats" / f"{kind}_{number}.jpg" for number in range(1, 9)]
     first, *others = vectors(*paths)
     with Image.open(paths[0]) as upright:
