@@ -76,7 +76,7 @@ def test_a_command_in_a_folder_that_is_gone_does_without_the_service(served: Ser
     """Nobody can say what relative paths mean there; a search needs none."""
     gone = tmp_path / "gone"
     gone.mkdir()
-    outcome = served.program("search", "a cat", "-k", "1", cwd=gone, before=gone.rmdir)
+    outcome = served.program("search", "a cat sleeping on a chair", "-k", "1", cwd=gone, before=gone.rmdir)
     assert outcome.code == 0 and outcome.paths[0].endswith("cat-on-armchair.jpg")
 
 
