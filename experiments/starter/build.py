@@ -66,17 +66,22 @@ def write_graphs(work: Path, out: Path, crops: Crops) -> None:
         pixels = torch.zeros(2, 3, SIZE, SIZE)
         plain = exported(image, (pixels,), ["pixel_values"], "image_embeds", Path(folder, "image.onnx"))
         integer = quantised(plain, chosen, list(readers(plain, image.stored).values()))
-        towers = torch.load(work / "text.pt", weights_only=False)
-        text = TextGraph(towers["model"], towers["head"], towers["coded"])
-        tokens = torch.ones(2, 9, dtype=torch.long)
-        names = ["input_ids", "attention_mask"]
-        words = exported(text, (tokens, tokens), names, "text_embeds", Path(folder, "text.onnx"))
+        words = text_graph(torch.load(work / "text.pt", weights_only=False), Path(folder))
     places = readers(plain, image.stored)
     with_codes(integer, image.stored, places, integer=True)
     with_codes(plain, image.stored, places, integer=False)
     beside({out / "image.onnx": plain, out / "image-int8.onnx": integer}, out / "image.data")
-    with_codes(words, text.stored, readers(words, text.stored), integer=False)
     onnx.save(words, out / "text.onnx")
+
+
+def text_graph(towers: dict, folder: Path) -> onnx.ModelProto:
+    """Of what text_tower.py has learnt; `folder` takes the graph in between."""
+    text = TextGraph(towers["model"], towers["head"], towers["coded"])
+    tokens = torch.ones(2, 9, dtype=torch.long)
+    names = ["input_ids", "attention_mask"]
+    graph = exported(text, (tokens, tokens), names, "text_embeds", folder / "text.onnx")
+    with_codes(graph, text.stored, readers(graph, text.stored), integer=False)
+    return graph
 
 
 def some_middles(crops: Crops) -> NDArray[np.intp]:

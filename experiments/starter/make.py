@@ -1,9 +1,9 @@
 """Makes the starter from nothing: one step after the other, each a program that can be run by itself.
 
-    python experiments/starter/make.py WORK CAPTIONS [--repositories FOLDER]
+    python experiments/starter/make.py WORK CAPTIONS [--cifar TAR] [--repositories FOLDER]
 
-WORK takes some 20 GB. A step whose output is there is not run again. CAPTIONS is what measure.py measures with. Needs
-the extra [quantize], torch, safetensors, git, network, and on two cores some two hours, of which training is one.
+WORK takes some 20 GB. A step whose output is there is not run again. CAPTIONS and TAR are what measure.py measures
+with. Needs the extra [quantize], torch, safetensors, git, network, and on two cores some two hours, one of training.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("captions", type=Path)
+    parser.add_argument("--cifar", type=Path, metavar="TAR")
     parser.add_argument("--repositories", type=Path, help="a folder of repositories that need not be fetched")
     arguments = parser.parse_args()
     for step, output in STEPS:
@@ -39,7 +40,7 @@ def main() -> None:
             (arguments.work / output).touch()
     run("build", arguments.work)
     run("bank")
-    run("measure", arguments.captions, "--write")
+    run("measure", arguments.captions, *(["--cifar", arguments.cifar] if arguments.cifar else []), "--write")
 
 
 def run(step: str, *arguments: str | Path) -> None:

@@ -26,8 +26,7 @@ CALIBRATION = 2_000  # texts
 def main() -> None:
     work = Path(sys.argv[1])
     texts = json.loads((work / "texts.json").read_text("utf-8"))
-    names = [row["name"] for row in texts["rows"]]  # alone too, as people type them
-    encodings = tokenizer(work / "minilm/tokenizer.json").encode_batch([*texts["texts"], *names])
+    encodings = tokenizer(work / "minilm/tokenizer.json").encode_batch(all_texts(texts))
     ids = [encoding.ids for encoding in encodings]
     chosen = np.random.default_rng(0).permutation(len(texts["texts"]))[:CALIBRATION]
     model = load(work / "minilm/model.safetensors")
@@ -36,6 +35,11 @@ def main() -> None:
     learnt = lessons(texts, np.load(work / "texts.npz"), np.load(work / "vectors.npz"), inputs)
     head = trained(learnt)
     torch.save({"model": model, "head": head, "coded": coded_head(head, inputs)}, work / "text.pt")
+
+
+def all_texts(texts: dict) -> list[str]:
+    """Every text, and after them every name alone, as people type it."""
+    return [*texts["texts"], *(row["name"] for row in texts["rows"])]
 
 
 def lessons(texts: dict, vectors: np.lib.npyio.NpzFile, photos: np.lib.npyio.NpzFile, inputs: Tensor) -> Lessons:
