@@ -76,9 +76,10 @@ def test_a_photo_decoded_smaller_keeps_its_vector(shared: Path, monkeypatch: pyt
 
 @pytest.mark.slow
 def test_every_photo_keeps_its_vector_under_the_starter(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same of all photos there are."""
+    """The same of all photos there are, but for one road sign: its letters cost 0.012 (docs/decoding.md)."""
     moved = cosines(all_photos(shared), ImageTower(read_card(STARTER_FOLDER)), monkeypatch)
     assert len(moved) > 30
+    assert moved.pop("colorado-sign.jpg") >= 0.985
     assert_bounded(moved)
 
 
