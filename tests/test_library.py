@@ -25,6 +25,7 @@ from clipsearch.index import digests
 from clipsearch.library import Library
 from clipsearch.types import Answer, FailedFile, Failure, Labelled
 from tests.conftest import SAMPLES
+from tests.support.ways import measured_before
 
 NAMES = [
     "animals/jellyfish.jpg",
@@ -113,6 +114,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gallery_paths(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     folder = tmp_path_factory.mktemp("gallery")
     paths = Paths(folder / "library", folder / "cache", folder / "models")
+    measured_before(paths.cache)
     with Library(paths) as library:
         assert summary(library, samples).indexed == 45
     return paths

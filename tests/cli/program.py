@@ -20,6 +20,8 @@ from typing import Any
 
 from PIL import Image
 
+from tests.support.ways import measured_before
+
 _SPY = """
 import json, os, sys
 from clipsearch.cli import run
@@ -60,6 +62,7 @@ class Program:
         self.cache = folder / "cache"
         home = folder / "home"
         home.mkdir(parents=True, exist_ok=True)
+        measured_before(self.cache)
         kept = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT", "TMPDIR", "PYTHONPATH") if key in os.environ}
         self.environment = kept | {
             "HOME": str(home),

@@ -242,7 +242,7 @@ def test_a_library_locked_by_another_program_is_told(small: Program, monkeypatch
 
 
 _AS_NOBODY = """
-import os, sys, mmap, importlib.readers  # lazily, of the standard library
+import os, sys, mmap, email.parser, importlib.readers  # lazily, of the standard library
 import clipsearch.cli.index, clipsearch.cli.search, clipsearch.cli.status, clipsearch.library
 import clipsearch.engine.towers, clipsearch.engine.backends.onnx, clipsearch.index.update, clipsearch.decoding.workers
 import numpy, sqlite3, PIL.Image, tokenizers, encodings.idna, encodings.unicode_escape

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from clipsearch import Engine
 from tests.cli.program import Program
@@ -14,6 +15,7 @@ from tests.cli.program import Program
 CLASSES = {"cat": "cat-on-armchair.jpg", "jellyfish": "jellyfish.jpg", "bird": "perched-osprey.jpg"}
 
 
+@pytest.mark.slow  # batches up to 64 are timed
 def test_each_photo_is_counted_and_the_figures_are_those_of_its_vector(
     program: Program, photos: Path, tmp_path: Path
 ) -> None:

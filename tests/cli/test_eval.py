@@ -77,12 +77,11 @@ def test_published_figures_stand_in_a_column_of_their_own(program: Program, tmp_
     assert found["templates"] == ["a {}."]
     assert found["published"]["same_model"] is None
     assert found["published"]["nearest_in_size"][0]["percent"] == {"acc@1": 94.2}
-    assert len(program(*command, "--json").json["templates"]) == 18
 
 
 def test_the_template_that_was_asked_is_named_where_none_was_given(program: Program, photos: Path) -> None:
     """An empty list, or "1", of a figure that another sentence changes by points."""
-    command = ("eval", "zero-shot", photos)
+    command = ("eval", "zero-shot", photos, "--per-class", "1")
     assert program(*command, "--json").json["templates"] == ["a photo of {}."]
     assert '"a photo of {}."' in program(*command).text
 

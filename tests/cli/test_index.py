@@ -139,18 +139,18 @@ def test_a_file_that_could_not_be_read_is_tried_again_when_it_is_named(program: 
 def test_one_interrupt_keeps_everything_done_and_a_second_run_completes(program: Program, tmp_path: Path) -> None:
     """Ctrl-C in the middle of a long first run would throw hours away, or lose photos for good."""
     folder = tmp_path / "in"
-    make_photos(folder, 150)
+    make_photos(folder, 100)
     with program.start("index", folder, "--progress", "json", "--workers", "1") as process:
         wait_for(process, "advanced")
         process.send_signal(signal.SIGINT)
         rest, said = process.communicate(timeout=60)
     last = json.loads(rest.splitlines()[-1])
     assert process.returncode == 130, said
-    assert last["event"] == "stopped" and 0 < last["indexed"] < 150
+    assert last["event"] == "stopped" and 0 < last["indexed"] < 100
     assert b"Traceback" not in said and b"Stopping" in said
     assert len(program("search", "--all", "colour", "-k", "200").paths) == last["indexed"]
-    assert counts(program, folder) == {"indexed": 150 - last["indexed"], "unchanged": last["indexed"]}
-    assert len(program("search", "--all", "colour", "-k", "200").paths) == 150
+    assert counts(program, folder) == {"indexed": 100 - last["indexed"], "unchanged": last["indexed"]}
+    assert len(program("search", "--all", "colour", "-k", "200").paths) == 100
 
 
 def test_a_second_interrupt_leaves_at_once_and_loses_nothing(program: Program, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_two_machines_encode_a_share_each_and_the_library_encodes_nothing(
 
 def test_an_interrupted_share_goes_on_where_it_was(program: Program, tmp_path: Path) -> None:
     """Ctrl-C on one of four machines: the command of before, once more."""
-    make_photos(tmp_path / "in", 150)
+    make_photos(tmp_path / "in", 100)
     command = ["index", "--bundle", tmp_path / "b", tmp_path / "in", "--workers", "1"]
     with program.start(*command, "--progress", "json") as process:
         wait_for(process, "advanced")
@@ -52,13 +52,13 @@ def test_an_interrupted_share_goes_on_where_it_was(program: Program, tmp_path: P
         rest, said = process.communicate(timeout=60)
     last = json.loads(rest.splitlines()[-1])
     assert process.returncode == 130 and b"Traceback" not in said
-    assert last["event"] == "stopped" and 0 < last["indexed"] < 150 and last["bundle"] == str(tmp_path / "b")
+    assert last["event"] == "stopped" and 0 < last["indexed"] < 100 and last["bundle"] == str(tmp_path / "b")
     assert not is_sealed(tmp_path / "b")
     refused = said_once(program("merge", tmp_path / "b"), 5)
     assert "not finished" in refused and not program.library.joinpath("catalog.db").exists()
     again = program(*command)
-    assert again.code == 0 and f"{150 - last['indexed']} indexed, {last['indexed']} unchanged" in again.stderr
-    assert read_manifest(tmp_path / "b").photos == 150
+    assert again.code == 0 and f"{100 - last['indexed']} indexed, {last['indexed']} unchanged" in again.stderr
+    assert read_manifest(tmp_path / "b").photos == 100
     assert sorted(path.suffix for path in (tmp_path / "b").iterdir() if path.name[0] != ".")[0] == ".json"
 
 

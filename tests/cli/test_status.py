@@ -17,7 +17,7 @@ def test_json_holds_every_promised_key(indexed: Program, photos: Path) -> None:
     (root,) = status["roots"]
     assert (root["path"], root["files"], root["online"]) == (str(photos), 47, True)
     assert status["model"] == "starter" and status["space"]["dim"] == 512
-    assert status["variant"] == "fp32/onnxruntime-cpu"
+    assert status["variant"] == "int8/onnxruntime-cpu"  # tests/support/ways.py
     assert (status["checkpoint"]["rows"], status["checkpoint"]["healthy"]) == (45, True)
 
 

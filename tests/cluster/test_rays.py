@@ -58,6 +58,7 @@ def photos_in(out: Path) -> list[str]:
     )
 
 
+@pytest.mark.slow  # starts Ray
 def test_a_folder_a_table_and_a_tar_become_a_library(program: Program, tmp_path: Path) -> None:
     """All that people keep pictures in, in one call, with nobody's cluster; and nothing but NDJSON on stdout."""
     import pyarrow as pa

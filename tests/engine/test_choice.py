@@ -134,6 +134,7 @@ def test_programs_are_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (way.runtime, way.verdict, way.chosen_for) == ("pytorch", "good", ("ingest", "query"))
 
 
+@pytest.mark.slow  # one of them fills 2 GB of memory
 def test_what_is_broken_is_skipped_with_its_reason(tmp_path: Path, planted, monkeypatch: pytest.MonkeyPatch) -> None:
     """One bad driver must not keep a person from indexing."""
     planted("crashes", "leaves", "lies", "fills", "elsewhere")

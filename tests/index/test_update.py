@@ -553,7 +553,7 @@ def test_killed_at_any_statement_a_run_leaves_whole_photos_and_the_next_one_fini
         truth = state(catalog, catalog.active_space())  # type: ignore[arg-type]
     assert len(truth) == 61
     committed = set()
-    moments = random.Random(0).sample(range(1, statements), 20)
+    moments = random.Random(0).sample(range(1, statements), 12)
     for moment in moments:
         library = fresh(f"killed at {moment}")
         assert child(library, moment).returncode == -signal.SIGKILL
@@ -571,7 +571,7 @@ def test_killed_at_any_statement_a_run_leaves_whole_photos_and_the_next_one_fini
             assert state(catalog, space) == truth
             assert catalog.counts() == (60, 62, 1)
             assert {path.name for path in (library / "vectors").iterdir()} == catalog.checkpoint_files()
-    assert len(committed) > 5, "the moments were all alike"
+    assert len(committed) > 3, "the moments were all alike"
 
 
 def test_a_raw_is_read_once_its_jpeg_is_gone(run: Run) -> None:

@@ -18,11 +18,13 @@ from clipsearch.errors import LibraryError
 from clipsearch.events import Advanced, Event, Planned, Scanning, Summary, Timings, Unlisted
 from clipsearch.library import Library
 from clipsearch.tui.indexing import Indexing, Stopped, read_event
+from tests.support.ways import measured_before
 from tests.tui.driving import Driver, drive
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Paths:
+    measured_before(tmp_path / "cache")
     return Paths(tmp_path / "library", tmp_path / "cache", tmp_path / "models")
 
 
@@ -147,7 +149,7 @@ def test_photos_can_be_found_while_indexing_goes_on(
     monkeypatch.setattr("clipsearch.tui.screens.search.REFRESH_S", 0.0)
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(120):
+    for number in range(64):
         Image.new("RGB", (32, 24), (number, 255 - number, 7)).save(folder / f"{number:03d}.png")
     seen: list[int] = []
 
@@ -160,10 +162,10 @@ def test_photos_can_be_found_while_indexing_goes_on(
             if driver.app.indexing and driver.app.indexing.is_running and driver.results.hits:
                 seen.append(len(driver.results.hits))
                 assert "indexing" in driver.lines[-2] or driver.screen.status_line
-        await driver.until(lambda: len(driver.results.hits) == 120, "all photos")
+        await driver.until(lambda: len(driver.results.hits) == 64, "all photos")
 
     drive(empty, scenario)
-    assert any(0 < count < 120 for count in seen), "none was shown before the end"
+    assert any(0 < count < 64 for count in seen), "none was shown before the end"
 
 
 def photos_in(paths: Paths) -> int:
@@ -178,7 +180,7 @@ def test_leaving_stops_the_indexer_and_keeps_what_it_has(empty: Paths, tmp_path:
     """A process left behind holds the library's lock, and nobody knows why."""
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(1500):
+    for number in range(200):
         Image.new("RGB", (32, 24), (number % 256, number // 256, 7)).save(folder / f"{number:03d}.png")
 
     async def scenario(driver: Driver) -> None:
@@ -191,7 +193,7 @@ def test_leaving_stops_the_indexer_and_keeps_what_it_has(empty: Paths, tmp_path:
     app.indexing.stop()
     app.indexing.wait()
     with Library(empty) as library:
-        assert 0 < library.status().photos < 1500
+        assert 0 < library.status().photos < 200
 
 
 def test_unreadable_files_are_counted_and_listed_with_the_reason(indexed: Paths) -> None:
