@@ -127,7 +127,7 @@ def machines() -> list[Machine]:
     """Those that are alive."""
     return [
         Machine(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0))
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        for node in ray.nodes()  # type: ignore[no-untyped-call]  # Ray says no types here
         if node["Alive"]
     ]
 
@@ -238,7 +238,7 @@ class _Parcels(Datasource):
     """Ray's word for what is read: one task a parcel."""
 
     def __init__(self, parcels: Sequence[Parcel], elsewhere: frozenset[bytes]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # nor here
         self.parcels = parcels
         self._elsewhere = ray.put(elsewhere)  # once, however many tasks there are
 

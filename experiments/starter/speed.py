@@ -33,7 +33,8 @@ def main() -> None:
     for runtime, opened in (("onnxruntime", with_onnxruntime), ("openvino", with_openvino)):
         runs = {name: opened(path, {}) for name, path in graphs.items()}
         runs["text"] = opened(STARTER / "text.onnx", query)
-        seconds = {name: min(timed(run) for _ in range(arguments.rounds)) for name, run in runs.items()}
+        rounds = [{name: timed(run) for name, run in runs.items()} for _ in range(arguments.rounds)]
+        seconds = {name: min(one[name] for one in rounds) for name in runs}
         for name in graphs:
             ratio = round(seconds["baseline"] / seconds[name], 2)
             print(json.dumps({"runtime": runtime, "image": name, "per_s": round(BATCH / seconds[name], 1), "x": ratio}))
